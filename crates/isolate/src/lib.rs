@@ -1,1 +1,27 @@
-pub use mozjs;
+//! SpiderMonkey behind a small safe API: start the engine once, compile source once, create isolates,
+//! enter them, limit and measure them, stop them.
+//!
+//! Owned Rust values and closures are the whole surface; no type of the engine is visible. This crate knows nothing
+//! of HTTP or of the Workers APIs: whatever script can reach beyond ECMAScript and WebAssembly is a
+//! [`HostFunction`] that the embedder supplies. All `unsafe` code of the project lives here, and each block names the
+//! engine rule it rests on.
+//!
+//! One [`Isolate`] is one thread, one `JSContext` and one realm. The only way in is [`Isolate::enter`].
+
+mod arguments;
+mod engine;
+mod failure;
+mod isolate;
+mod modules;
+mod scope;
+mod stencil;
+mod value;
+
+pub use arguments::{Arguments, HostFunction, Throw};
+pub use engine::{Engine, EngineError};
+pub use failure::{Exception, Failure, Termination};
+pub use isolate::{Control, Entry, Isolate, IsolateError, IsolateOptions};
+pub use modules::{Module, ModuleError, ModuleSource};
+pub use scope::{Memory, PromiseState, Scope};
+pub use stencil::{CompileError, Stencil};
+pub use value::{Handle, Value};

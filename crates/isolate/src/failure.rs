@@ -1,0 +1,70 @@
+//! How an entry can fail: a JavaScript exception, or the end of the isolate.
+
+use std::time::Duration;
+
+use crate::value::Handle;
+
+/// Why a call into the engine gave no value.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Failure {
+    /// Script threw.
+    #[error("{}", .0.summary())]
+    Exception(Exception),
+    /// The isolate was stopped. It is condemned: no later entry runs script.
+    #[error(transparent)]
+    Terminated(#[from] Termination),
+}
+
+/// What stopped an isolate, uncatchably.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Termination {
+    /// The entry used more CPU time than it was given.
+    #[error("stopped after {used:?} of CPU time")]
+    CpuLimit {
+        /// CPU time of this entry when it was stopped.
+        used: Duration,
+    },
+    /// Still over the memory limit after a collection.
+    #[error("stopped with {used} bytes in use, {limit} allowed")]
+    MemoryLimit {
+        /// Bytes in use (GC heap and malloc'ed) after the collection.
+        used: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// [`Control::terminate`](crate::Control::terminate) with this reason.
+    #[error("stopped on request (reason {0})")]
+    Requested(u32),
+}
+
+/// A thrown or rejected value, described.
+#[derive(Debug, Clone)]
+pub struct Exception {
+    /// The error's `name` (`TypeError`); empty for values that are not errors.
+    pub name: String,
+    /// The error's `message`, or the value as a string.
+    pub message: String,
+    /// `Name: message` and then lines of the form `    at function (file:line:column)`; empty for values that are not errors.
+    pub stack: String,
+    /// File of the place it was created in; empty when unknown.
+    pub file: String,
+    /// 1-based line; 0 when unknown.
+    pub line: u32,
+    /// 1-based column; 0 when unknown.
+    pub column: u32,
+    /// The value itself.
+    pub value: Handle,
+}
+
+impl Exception {
+    /// `Name: message`, or only the message for a value that is not an error.
+    pub fn summary(&self) -> String {
+        if self.name.is_empty() {
+            self.message.clone()
+        } else if self.message.is_empty() {
+            self.name.clone()
+        } else {
+            format!("{}: {}", self.name, self.message)
+        }
+    }
+}
