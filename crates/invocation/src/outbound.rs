@@ -1,0 +1,53 @@
+//! Going out: what a Worker's `fetch()` asks of the rest.
+
+use std::sync::Arc;
+
+use connection_error::ConnectionError;
+use http::{Request, Response};
+use uuid::Uuid;
+
+use crate::{Body, BoxFuture, RayId};
+
+/// Where a subrequest goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// `fetch()` without a binding: the public network, never a private one.
+    Public,
+    /// `env.BINDING.fetch()` of a VPC Service, by the service's id.
+    VpcService(Uuid),
+}
+
+/// One hop of a Worker's `fetch()`. Redirects are followed by the caller, each hop being a subrequest of its own.
+#[derive(Debug)]
+pub struct Subrequest {
+    /// Where it goes.
+    pub target: Target,
+    /// The request; its URI is absolute.
+    pub request: Request<Body>,
+    /// The Worker that asks.
+    pub worker: Arc<str>,
+    /// The invocation it belongs to.
+    pub invocation: Uuid,
+    /// The visitor's request it belongs to.
+    pub ray_id: RayId,
+}
+
+/// Why a subrequest has no response.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum FetchError {
+    /// The connection to a private service failed: the Worker catches a `ProxyError`.
+    #[error(transparent)]
+    Connection(#[from] Box<ConnectionError>),
+    /// A public host could not be reached.
+    #[error("Network connection lost: {0}")]
+    Network(String),
+    /// Culvert does not make this request, for the reason given.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Carries out subrequests.
+pub trait Outbound: Send + Sync + 'static {
+    /// Sends the request and waits for the response head. Dropping the future, or the response's body, gives it up.
+    fn fetch(&self, subrequest: Subrequest) -> BoxFuture<'static, Result<Response<Body>, FetchError>>;
+}

@@ -1,0 +1,157 @@
+//! The facts themselves. They are values: who makes them does not know who keeps them.
+
+use std::time::Duration;
+
+use connection_error::{ConnectionError, Timings};
+use invocation::{Outcome, RayId};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// How one invocation went, from its first byte to the end of its `waitUntil` work.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InvocationRecord {
+    /// The invocation.
+    pub id: Uuid,
+    /// The visitor's request.
+    pub ray_id: RayId,
+    /// The Worker's name.
+    pub worker: String,
+    /// The version that ran.
+    pub version: Uuid,
+    /// The handler that ran: `fetch`, `scheduled`, …
+    pub event_type: &'static str,
+    /// When it began.
+    pub started: OffsetDateTime,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// CPU time spent in it, by the isolate's thread clock.
+    pub cpu_time: Duration,
+    /// Time from its beginning to its end, waiting included.
+    pub wall_time: Duration,
+    /// The isolate's memory at its end, in bytes.
+    pub memory: u64,
+    /// The request's method.
+    pub method: String,
+    /// The request's URL.
+    pub url: String,
+    /// The request's headers, in order.
+    pub headers: Vec<(String, String)>,
+    /// The response's status; absent when there was no response.
+    pub status: Option<u16>,
+    /// Console lines, in order.
+    pub logs: Vec<ConsoleLine>,
+    /// Uncaught exceptions and unhandled rejections, in order. The first is the cause of [`Outcome::Exception`].
+    pub exceptions: Vec<ExceptionRecord>,
+    /// What it asked of others, in order.
+    pub subrequests: Vec<SubrequestRecord>,
+    /// Whether log data was cut at the limit.
+    pub truncated: bool,
+}
+
+/// The level of a console line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// `console.debug`
+    Debug,
+    /// `console.error`
+    Error,
+    /// `console.info`
+    Info,
+    /// `console.log`
+    Log,
+    /// `console.warn`
+    Warn,
+}
+
+/// One call of `console.log` or a sibling.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConsoleLine {
+    /// When, in milliseconds since 1970.
+    pub timestamp: i64,
+    /// Which of the console's methods.
+    pub level: Level,
+    /// The arguments, each as JSON where it can be, else as text.
+    pub message: Vec<serde_json::Value>,
+}
+
+/// An exception that nothing caught.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExceptionRecord {
+    /// When, in milliseconds since 1970.
+    pub timestamp: i64,
+    /// The error's name, `TypeError` for example.
+    pub name: String,
+    /// Its message.
+    pub message: String,
+    /// Its stack, a line a frame.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stack: String,
+    /// For an error of a connection, its facts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<Box<ConnectionError>>,
+}
+
+/// One request that an invocation made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SubrequestRecord {
+    /// The binding's name; `fetch` for one without a binding.
+    pub target: String,
+    /// The method.
+    pub method: String,
+    /// The URL.
+    pub url: String,
+    /// When it began, in milliseconds after the invocation did.
+    pub started_ms: f64,
+    /// Until the response head or the failure, in milliseconds.
+    pub duration_ms: f64,
+    /// The response's status; absent when there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Why there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// One attempt to reach a private service, successful or not.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConnectionEvent {
+    /// The attempt.
+    pub id: Uuid,
+    /// When it began.
+    pub started: OffsetDateTime,
+    /// The service's id.
+    pub service: Uuid,
+    /// The service's name.
+    pub service_name: String,
+    /// The tunnel it went through.
+    pub tunnel: Uuid,
+    /// The connector that carried it, once known.
+    pub connector: Option<Uuid>,
+    /// The Worker that asked.
+    pub worker: String,
+    /// The invocation it belongs to.
+    pub invocation: Uuid,
+    /// The visitor's request.
+    pub ray_id: RayId,
+    /// The literal address that was connected to, `ip:port`, once known.
+    pub address: Option<String>,
+    /// Whether a kept-alive connection was used.
+    pub reused: bool,
+    /// How long each phase took that was reached.
+    pub timings: Timings,
+    /// The response's status, when there was a response.
+    pub status: Option<u16>,
+    /// Why it failed, when it did.
+    pub error: Option<ConnectionError>,
+}
+
+/// Takes facts. Never blocks and never fails: what cannot be kept is counted by the taker.
+pub trait Sink: Send + Sync + 'static {
+    /// An invocation ended.
+    fn invocation(&self, record: InvocationRecord);
+    /// A connection attempt ended.
+    fn connection(&self, event: ConnectionEvent);
+}
