@@ -1,0 +1,114 @@
+/**
+ * What the runtime gives to the built-ins: the functions of the global `__host`, which `main.js` captures and deletes
+ * before any code of a Worker runs. Implemented in `crates/workers/src/host/`.
+ *
+ * Numbers name things that live on the other side:
+ * - `Invocation`: one invocation of this isolate;
+ * - `Operation`: something asynchronous. It ends with one call of `complete(operation, ok, value)`; see `Entries`;
+ * - `BodyId`: a stream of bytes that has not entered JavaScript (a request's body, the body of a fetched response).
+ *   It is read by one reader, given away whole (`{body}` below), or dropped by `bodyCancel`;
+ * - `SinkId`: a body that JavaScript writes (a response's, a subrequest's).
+ */
+type Invocation = number;
+type Operation = number;
+type BodyId = number;
+type SinkId = number;
+
+/** Names and values in turn: ["accept", "text/html", "set-cookie", "a=1"]. Values are byte strings (isomorphic encoding). */
+type FlatHeaders = string[];
+
+/**
+ * A body on its way out: `undefined` none, a string (sent as UTF-8), bytes, a BodyId as a number (a native pipe: the bytes never enter
+ * JavaScript), or `true`: JavaScript will write it to the sink whose id the call answers.
+ */
+type OutgoingBody = undefined | string | Uint8Array | number | true;
+
+/** What a rejected operation carries; `main.js` makes the Error of it. `connection` has the fields of a ConnectionError as JSON text. */
+type HostError = { name: string; message: string; connection?: string };
+
+interface Host {
+    // === invocations ===
+    /** Answers the visitor. Gives a SinkId when the body is `true`, else 0. */
+    respond(invocation: Invocation, status: number, statusText: string, headers: FlatHeaders, body: OutgoingBody): SinkId;
+    /** The handler threw or rejected: the invocation ends with outcome `exception`. */
+    fail(invocation: Invocation, error: unknown): void;
+    /** Response given and every `waitUntil` promise settled: nothing more will come of this invocation. */
+    done(invocation: Invocation): void;
+    /** A `waitUntil` promise rejected: recorded, the invocation goes on. */
+    reportError(invocation: Invocation, error: unknown): void;
+    /** The invocation whose code runs now; 0 outside of any (start-up). */
+    current(): Invocation;
+
+    // === bodies ===
+    /** Completes with a Uint8Array, or undefined at the end. */
+    bodyRead(body: BodyId): Operation;
+    /** The rest of the body at once, as a Uint8Array; rejects with a TypeError past the isolate's memory limit. */
+    bodyReadAll(body: BodyId): Operation;
+    /** The rest of the body at once, decoded as UTF-8 with replacement, without byte order mark. */
+    bodyReadText(body: BodyId): Operation;
+    bodyCancel(body: BodyId): void;
+    /** Completes when the reader has taken enough that more may be written; rejects when the reader is gone. */
+    sinkWrite(sink: SinkId, bytes: Uint8Array): Operation;
+    sinkClose(sink: SinkId): void;
+    sinkAbort(sink: SinkId, reason: string): void;
+
+    // === subrequests ===
+    /**
+     * One hop; redirects are followed by `fetch.js`. `binding` is undefined for the public network.
+     * Completes with `[status, statusText, headers, bodyId or 0]`. Gives `[operation, sinkId or 0]`.
+     */
+    fetch(invocation: Invocation, binding: string | undefined, method: string, url: string, headers: FlatHeaders, body: OutgoingBody): [Operation, SinkId];
+
+    // === time ===
+    /** Completes with undefined after so many milliseconds. */
+    timer(milliseconds: number): Operation;
+    /** Gives an operation up: it never completes. */
+    cancel(operation: Operation): void;
+    /** Milliseconds since 1970, with fractions. */
+    now(): number;
+
+    // === console ===
+    /** `values` are JSON texts, one an argument (a string for what JSON cannot say). */
+    log(level: "debug" | "error" | "info" | "log" | "warn", values: string[]): void;
+
+    // === URL (WHATWG) ===
+    /** `[href, protocol, username, password, host, hostname, port, pathname, search, hash, origin]`, or undefined when it does not parse. */
+    urlParse(url: string, base: string | undefined): string[] | undefined;
+    /** The same after one setter of URL ("protocol", "username", …, "href"), or undefined when the setter fails. */
+    urlSet(href: string, part: string, value: string): string[] | undefined;
+
+    // === bytes and text ===
+    utf8Encode(text: string): Uint8Array;
+    utf8Decode(bytes: Uint8Array | ArrayBuffer, ignoreBom: boolean): string;
+    /** A decoder for any label of the Encoding Standard; undefined for an unknown one. Gives `[decoder id, canonical name]`. */
+    decoderCreate(label: string, fatal: boolean, ignoreBom: boolean): [number, string] | undefined;
+    /** undefined on malformed bytes when fatal. The decoder starts afresh after `last`. */
+    decoderDecode(decoder: number, bytes: Uint8Array | ArrayBuffer, last: boolean): string | undefined;
+    decoderDrop(decoder: number): void;
+    /** Forgiving base64; undefined when it is malformed. Result and argument are byte strings. */
+    atob(text: string): string | undefined;
+    /** undefined when a character is above U+00FF. */
+    btoa(text: string): string | undefined;
+    randomBytes(count: number): Uint8Array;
+    randomUuid(): string;
+
+    // === engine ===
+    structuredClone(value: unknown, transfer: unknown[] | undefined): unknown;
+    /** `import()` of a module of the Worker. */
+    importModule(specifier: string): Promise<unknown>;
+}
+
+/** What `main.js` gives back to the runtime: the ways into JavaScript. */
+interface Entries {
+    /**
+     * Makes `env` and imports the Worker's main module. `bindings` is JSON: `[{name, type, …}]` with type `plain_text` {text}, `secret_text` {text},
+     * `json` {json}, `vpc_service` {}. Resolves to the names of the handlers that the default export has.
+     */
+    start(mainModule: string, bindings: string): Promise<string[]>;
+    /** A request comes in. `bodyId` is 0 for none. */
+    fetch(invocation: Invocation, method: string, url: string, headers: FlatHeaders, bodyId: BodyId): void;
+    /** An operation ends. */
+    complete(operation: Operation, ok: boolean, value: unknown): void;
+    /** The visitor is gone: `request.signal` aborts. */
+    disconnected(invocation: Invocation): void;
+}
