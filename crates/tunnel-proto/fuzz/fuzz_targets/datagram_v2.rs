@@ -1,0 +1,4 @@
+//! Fuzzes `tunnel_proto::fuzzing::datagram_v2`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| tunnel_proto::fuzzing::datagram_v2(input));
