@@ -1,1 +1,25 @@
-fn main() {}
+//! The program: reads the command line, does what it says, and ends with 0 (done), 1 (refused or failed) or 2 (wrong usage).
+
+mod api_client;
+mod cli;
+mod commands;
+mod demo;
+mod failure;
+mod output;
+mod project;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let arguments = cli::Arguments::parse();
+    match commands::run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("culvert: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}

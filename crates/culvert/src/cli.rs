@@ -1,0 +1,351 @@
+//! The command line, as other people's scripts rely on it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use uuid::Uuid;
+
+/// Runs JavaScript Workers on machines you own, and lets them call private services through outbound-only tunnels.
+#[derive(Debug, Parser)]
+#[command(name = "culvert", version, max_term_width = 110, propagate_version = true)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show everything on one machine: a private service, a tunnel, Workers, traffic and failures
+    Demo(Demo),
+    /// Run the edge: visitors, the API, and the tunnels' listener
+    Serve(Serve),
+    /// Connect a private network to an edge through an outbound-only tunnel
+    Connect(Connect),
+    /// Deploy the Worker in a directory, as its wrangler.jsonc, wrangler.json or wrangler.toml says
+    Deploy(Deploy),
+    /// Private services that Workers can be bound to
+    #[command(subcommand)]
+    Vpc(Vpc),
+    /// Tunnels from the edge into private networks
+    #[command(subcommand)]
+    Tunnel(Tunnel),
+    /// Say what a connection error means and how to mend it
+    Explain(Explain),
+}
+
+/// `culvert demo`
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// End after the last step: exit code 0 when every step did what it says, 1 otherwise
+    #[arg(long)]
+    pub once: bool,
+    /// One of the demo's own processes; the demo starts them itself
+    #[arg(long, value_enum, hide = true)]
+    pub role: Option<DemoRole>,
+    /// A role's own argument
+    #[arg(long, hide = true, requires = "role")]
+    pub at: Option<String>,
+    /// A role's own argument
+    #[arg(long, hide = true, requires = "role")]
+    pub token: Option<String>,
+}
+
+/// The processes that make up the demo's private network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DemoRole {
+    /// The private HTTP service.
+    PrivateService,
+    /// The private network's end of the wire to the outside.
+    WireInside,
+}
+
+/// `culvert serve`
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Where everything is kept; made when it does not exist
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// Where visitors come in
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8787")]
+    pub http: SocketAddr,
+    /// Where the API is served
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8788")]
+    pub api: SocketAddr,
+    /// Where connectors come in (UDP)
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7844")]
+    pub tunnel: SocketAddr,
+    /// Let plain fetch() of Workers reach private, loopback and link-local addresses (bindings do not need it)
+    #[arg(long)]
+    pub allow_private_fetch: bool,
+    /// How many CPU-milliseconds an invocation may be given at most, whatever its version asks for
+    #[arg(long, value_name = "MS", default_value_t = 300_000, value_parser = clap::value_parser!(u64).range(1..=300_000))]
+    pub max_cpu_ms: u64,
+    /// How many isolates one Worker may have at once [default: the number of cores]
+    #[arg(long, value_name = "N")]
+    pub max_isolates: Option<std::num::NonZeroUsize>,
+}
+
+/// `culvert connect`
+#[derive(Debug, Args)]
+pub struct Connect {
+    /// The tunnel's token, as `culvert tunnel token` prints it
+    #[arg(long, value_name = "TOKEN", env = "TUNNEL_TOKEN", hide_env_values = true)]
+    pub token: String,
+    /// The edge; give it several times when there are several
+    #[arg(long, value_name = "HOST:PORT", required = true)]
+    pub edge: Vec<String>,
+    /// The certificate authority of the edge, `tunnel-ca.pem` in its data directory [default: the system's]
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// Where to answer GET /ready and GET /metrics
+    #[arg(long, value_name = "ADDR")]
+    pub metrics: Option<SocketAddr>,
+    /// Destinations that may be connected to, `10.0.0.0/8` or `10.0.0.0/8:80,443`; several times for several [default: all]
+    #[arg(long, value_name = "CIDR[:PORTS]")]
+    pub allow: Vec<String>,
+    /// Resolvers for the names of private services [default: those of /etc/resolv.conf]
+    #[arg(long, value_name = "IP:PORT")]
+    pub dns_resolver: Vec<SocketAddr>,
+    /// How long flows may go on after SIGTERM, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub grace_period: u64,
+}
+
+/// Which API to talk to, and as whom.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "API")]
+pub struct Api {
+    /// Where the edge serves its API
+    #[arg(long = "api", value_name = "URL", env = "CULVERT_API", default_value = "http://127.0.0.1:8788")]
+    pub url: String,
+    /// An API token [default: the admin-token in --data-dir]
+    #[arg(long = "api-token", value_name = "TOKEN", env = "CULVERT_API_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// The edge's data directory, to take its admin-token from
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// `culvert deploy`
+#[derive(Debug, Args)]
+pub struct Deploy {
+    /// The directory with the Worker
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub directory: PathBuf,
+    /// The Worker's name [default: `name` of the configuration]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Bind a VPC Service, also in place of the configuration's
+    #[arg(long, value_name = "BINDING=SERVICE_ID", value_parser = vpc_binding)]
+    pub vpc_service: Vec<(String, Uuid)>,
+    /// A message to keep with the version
+    #[arg(long)]
+    pub message: Option<String>,
+    /// A tag to keep with the version
+    #[arg(long)]
+    pub tag: Option<String>,
+    /// Print the answer as JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub api: Api,
+}
+
+fn vpc_binding(text: &str) -> Result<(String, Uuid), String> {
+    let (name, id) = text.split_once('=').ok_or("expected BINDING=SERVICE_ID")?;
+    let id = id.parse().map_err(|_| format!("`{id}` is not the id of a service; `culvert vpc service list` shows them"))?;
+    Ok((name.to_owned(), id))
+}
+
+/// `culvert vpc`
+#[derive(Debug, Subcommand)]
+pub enum Vpc {
+    /// VPC Services
+    #[command(subcommand)]
+    Service(VpcService),
+}
+
+/// `culvert vpc service`
+#[derive(Debug, Subcommand)]
+pub enum VpcService {
+    /// Register a private service
+    Create(Box<ServiceCreate>),
+    /// Show all services
+    List(Listing),
+    /// Show one service
+    Get(ById),
+    /// Replace a service's registration
+    Update(Box<ServiceUpdate>),
+    /// Remove a service
+    Delete(ById),
+}
+
+/// The type of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ServiceType {
+    /// For `fetch()`.
+    Http,
+    /// For `connect()`.
+    Tcp,
+}
+
+/// What a service is registered with.
+#[derive(Debug, Args)]
+pub struct ServiceFields {
+    /// What it speaks
+    #[arg(long = "type", value_enum)]
+    pub kind: ServiceType,
+    /// The tunnel into its network
+    #[arg(long, value_name = "ID")]
+    pub tunnel_id: Uuid,
+    /// Its IPv4 address
+    #[arg(long, value_name = "ADDR", conflicts_with = "hostname")]
+    pub ipv4: Option<Ipv4Addr>,
+    /// Its IPv6 address
+    #[arg(long, value_name = "ADDR", conflicts_with = "hostname")]
+    pub ipv6: Option<Ipv6Addr>,
+    /// Its host name, resolved inside the private network
+    #[arg(long, value_name = "NAME", required_unless_present_any = ["ipv4", "ipv6"])]
+    pub hostname: Option<String>,
+    /// Resolvers for the host name [default: the connector's own]
+    #[arg(long, value_name = "IP,…", value_delimiter = ',', requires = "hostname")]
+    pub resolver_ips: Vec<IpAddr>,
+    /// Its port for http: URLs [default: 80; giving only one of the two ports allows only that scheme]
+    #[arg(long, value_name = "PORT", conflicts_with = "tcp_port")]
+    pub http_port: Option<u16>,
+    /// Its port for https: URLs [default: 443]
+    #[arg(long, value_name = "PORT", conflicts_with = "tcp_port")]
+    pub https_port: Option<u16>,
+    /// Its TCP port, for --type tcp
+    #[arg(long, value_name = "PORT")]
+    pub tcp_port: Option<u16>,
+    /// What it speaks over TCP: postgresql or mysql
+    #[arg(long, value_name = "PROTOCOL", requires = "tcp_port")]
+    pub app_protocol: Option<String>,
+    /// How its certificate is checked: verify_full, verify_ca or disabled [default: verify_full]
+    #[arg(long, value_name = "MODE")]
+    pub cert_verification_mode: Option<String>,
+}
+
+/// `culvert vpc service create`
+#[derive(Debug, Args)]
+pub struct ServiceCreate {
+    /// A name for people
+    pub name: String,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub fields: ServiceFields,
+    /// Print the service as JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub api: Api,
+}
+
+/// `culvert vpc service update`
+#[derive(Debug, Args)]
+pub struct ServiceUpdate {
+    /// The service's id
+    pub id: Uuid,
+    /// A name for people
+    #[arg(long)]
+    pub name: String,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub fields: ServiceFields,
+    /// Print the service as JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub api: Api,
+}
+
+/// A listing.
+#[derive(Debug, Args)]
+pub struct Listing {
+    /// Print the list as JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub api: Api,
+}
+
+/// Something by its id.
+#[derive(Debug, Args)]
+pub struct ById {
+    /// The id
+    pub id: Uuid,
+    /// Print the answer as JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub api: Api,
+}
+
+/// `culvert tunnel`
+#[derive(Debug, Subcommand)]
+pub enum Tunnel {
+    /// Make a tunnel and print how to connect it
+    Create(TunnelCreate),
+    /// Show all tunnels
+    List(Listing),
+    /// Print a tunnel's token, for `culvert connect` and `cloudflared`
+    Token(TunnelByName),
+    /// Remove a tunnel and cut its connections
+    Delete(TunnelByName),
+}
+
+/// `culvert tunnel create`
+#[derive(Debug, Args)]
+pub struct TunnelCreate {
+    /// A name for people
+    pub name: String,
+    /// Print the tunnel as JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub api: Api,
+}
+
+/// A tunnel by its id or its name.
+#[derive(Debug, Args)]
+pub struct TunnelByName {
+    /// The tunnel's id or name
+    #[arg(value_name = "ID|NAME")]
+    pub tunnel: String,
+    /// Print the answer as JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub api: Api,
+}
+
+/// `culvert explain`
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The code in `ProxyError: CODE`; all of them when it is left out
+    pub code: Option<String>,
+    /// Print the rows as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,36 @@
+//! One room per command. Each gets its arguments and ends with what it did or a [`Failure`].
+
+pub mod connect;
+pub mod deploy;
+pub mod explain;
+pub mod serve;
+pub mod tunnel;
+pub mod vpc;
+
+use std::future::Future;
+
+use crate::cli::{Arguments, Command};
+use crate::demo;
+use crate::failure::Failure;
+
+/// Does what the command line says.
+pub fn run(arguments: Arguments) -> Result<(), Failure> {
+    match arguments.command {
+        Command::Demo(arguments) => demo::run(arguments),
+        Command::Serve(arguments) => serve::run(arguments),
+        Command::Connect(arguments) => connect::run(arguments),
+        Command::Deploy(arguments) => on_one_thread(deploy::run(arguments)),
+        Command::Vpc(arguments) => on_one_thread(vpc::run(arguments)),
+        Command::Tunnel(arguments) => on_one_thread(tunnel::run(arguments)),
+        Command::Explain(arguments) => explain::run(&arguments),
+    }
+}
+
+/// Runs a short command's future on this thread.
+pub fn on_one_thread<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("cannot start the event loop: {error}")))?
+        .block_on(command)
+}
