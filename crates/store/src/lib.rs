@@ -1,0 +1,145 @@
+//! What is configured: accounts, API tokens, Workers with their versions, deployments and secrets, VPC Services,
+//! tunnels, certificates, and the log of who changed them. Kept in SQLite; an acknowledged write is on the disk, and
+//! a process that is killed at any moment leaves every acknowledged write and no half one.
+//!
+//! It must not know HTTP, nor how anything of this is served. What the serving path reads is a [`Snapshot`]; the
+//! contract is written down there, in `snapshot.rs`.
+//!
+//! Futures of this crate must be driven to their end: dropping one in the middle of a change leaves the database
+//! whole, but the caller does not know whether the change happened.
+
+mod account;
+mod audit;
+mod certificate;
+mod database;
+mod deployment;
+mod error;
+mod key;
+mod material;
+mod permission;
+mod publish;
+mod seal;
+mod service;
+mod snapshot;
+mod token;
+mod tunnel;
+mod version;
+mod worker;
+
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, watch};
+
+pub use account::{Account, AccountId, LOCAL_ACCOUNT};
+pub use audit::{Actor, AuditEntry, AuditQuery};
+pub use certificate::{Certificate, CertificateKind, KeyedCertificate};
+pub use database::DATABASE_FILE;
+pub use deployment::{
+    Deployment, DeploymentDetail, MAX_SHARES, Percentage, Share, check_shares,
+};
+pub use error::{StoreError, Thing};
+pub use key::{KEY_FILE, KeySource};
+pub use permission::Permission;
+pub use publish::{Base, Code, IfAbsent, NewVersion, Publish, Published};
+pub use seal::Secret;
+pub use service::{
+    AppProtocol, CertVerificationMode, Force, MAX_SERVICES, Protocol, ServiceHost, TlsSettings,
+    VpcService, VpcServiceSpec,
+};
+pub use snapshot::{ServedTunnel, ServedVersion, ServedWorker, Snapshot};
+pub use token::{ADMIN_TOKEN_FILE, ApiToken, NewToken, TokenCheck};
+pub use tunnel::{ConfigSource, TUNNEL_SECRET_BYTES, Tunnel, TunnelQuery};
+pub use version::{
+    Binding, BindingKind, Limits, Module, ModuleKind, NetworkRef, Version, VersionDetail,
+};
+pub use worker::{
+    Domain, MAX_WORKERS, Route, Schedule, SettingsPatch, Triggers, Worker, WorkerSettings,
+};
+
+use database::Database;
+use key::IfMissing;
+use seal::Sealer;
+
+/// An open store. Share it in an [`Arc`].
+#[derive(Debug)]
+pub struct Store {
+    database: Database,
+    sealer: Sealer,
+    account: Account,
+    generation: watch::Sender<u64>,
+    last_snapshot: Mutex<Option<Arc<Snapshot>>>,
+}
+
+impl Store {
+    /// Opens the store in `data_dir`, making the directory (0700), the database and the key where they are missing,
+    /// and running the migrations that the database lacks. A key that does not belong to the database is refused.
+    pub async fn open(data_dir: &Path, key: &KeySource) -> Result<Self, StoreError> {
+        let failed = |path: PathBuf| move |source| StoreError::DataDirectory { path, source };
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(data_dir)
+            .map_err(failed(data_dir.to_owned()))?;
+        let database = Database::open(&data_dir.join(DATABASE_FILE)).await?;
+        let if_missing = if material::has_key_check(&database.reader).await? {
+            IfMissing::Refuse
+        } else {
+            IfMissing::Make
+        };
+        let sealer = Sealer::new(&key::load(key, data_dir, if_missing)?)?;
+        material::check_key(&database.writer, &sealer).await?;
+        let account = account::ensure(&database.writer).await?;
+        let (generation, _) = watch::channel(0);
+        let store = Store {
+            database,
+            sealer,
+            account,
+            generation,
+            last_snapshot: Mutex::new(None),
+        };
+        let snapshot = store.snapshot().await?;
+        store.announce(snapshot.generation);
+        Ok(store)
+    }
+
+    /// The account that everything in this store belongs to.
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// Follows the generation: a number that rises with every change of configuration that this process commits.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.generation.subscribe()
+    }
+
+    /// Copies the database, as it is at this moment and while others use it, to a file that must not exist yet.
+    /// The sealing key is not part of it.
+    pub async fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        let path = to.to_str().ok_or_else(|| {
+            StoreError::invalid("path", "the path of a backup must be valid UTF-8")
+        })?;
+        sqlx::query("VACUUM INTO $1")
+            .bind(path)
+            .execute(&self.database.writer)
+            .await?;
+        Ok(())
+    }
+
+    /// Closes the database in order. A store that is dropped or killed instead loses nothing.
+    pub async fn close(&self) {
+        self.database.close().await;
+    }
+
+    pub(crate) fn announce(&self, generation: u64) {
+        self.generation.send_if_modified(|current| {
+            let newer = generation > *current;
+            if newer {
+                *current = generation;
+            }
+            newer
+        });
+    }
+}

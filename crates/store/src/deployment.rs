@@ -1,0 +1,377 @@
+//! Deployments: which versions of a Worker take its traffic, and how much each. A new deployment replaces the old
+//! one at once and as a whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::Store;
+use crate::audit::{Actor, Change};
+use crate::database::{Write, from_json, time, to_json, to_micros, uuid};
+use crate::error::{StoreError, Thing};
+use crate::version::{BindingKind, VersionDetail};
+
+/// The most versions that one deployment may split traffic over.
+pub const MAX_SHARES: usize = 10;
+
+/// A share of the traffic in hundredths of a percent, 0 to 10,000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Percentage(u16);
+
+impl Percentage {
+    /// All of it.
+    pub const ALL: Percentage = Percentage(10_000);
+
+    /// Takes a number of percent with at most two decimals.
+    pub fn from_percent(percent: f64) -> Option<Self> {
+        let scaled = percent * 100.0;
+        let rounded = scaled.round();
+        if (0.0..=10_000.0).contains(&rounded) && (scaled - rounded).abs() < 1e-6 {
+            // In range and whole, as was just checked.
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            Some(Percentage(rounded as u16))
+        } else {
+            None
+        }
+    }
+
+    /// Percent.
+    pub fn percent(self) -> f64 {
+        f64::from(self.0) / 100.0
+    }
+
+    /// Hundredths of a percent.
+    pub fn basis_points(self) -> u16 {
+        self.0
+    }
+}
+
+/// One version's part in a deployment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// The version.
+    pub version_id: Uuid,
+    /// Its part of the traffic.
+    pub percentage: Percentage,
+}
+
+/// What a deployment says about itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeploymentDetail {
+    /// The program that made it: `wrangler`, `api`, `dash`, `terraform`.
+    pub source: String,
+    /// Who made it: the name of the API token.
+    pub author: String,
+    /// `workers/message`, `workers/triggered_by`.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// A deployment of a Worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deployment {
+    /// Identifier.
+    pub id: Uuid,
+    /// 1 for the first deployment of a Worker, then rising by one. The highest one is in force.
+    pub number: u32,
+    /// When it was made.
+    pub created_on: OffsetDateTime,
+    /// What it says about itself.
+    pub detail: DeploymentDetail,
+    /// Its versions; the percentages add up to 100.
+    pub shares: Vec<Share>,
+}
+
+impl Deployment {
+    /// The version that a request goes to whose draw is `point`, a number that is evenly spread over 0 to 9,999.
+    pub fn pick(&self, point: u16) -> Option<Uuid> {
+        let mut end = 0;
+        self.shares.iter().find_map(|share| {
+            end += share.percentage.basis_points();
+            (point < end).then_some(share.version_id)
+        })
+    }
+}
+
+/// Errs unless the shares are a whole.
+pub fn check_shares(shares: &[Share]) -> Result<(), StoreError> {
+    if shares.is_empty() || shares.len() > MAX_SHARES {
+        return Err(StoreError::invalid(
+            "versions",
+            format!(
+                "a deployment has 1 to {MAX_SHARES} versions, this one has {}",
+                shares.len()
+            ),
+        ));
+    }
+    let distinct: BTreeSet<Uuid> = shares.iter().map(|share| share.version_id).collect();
+    if distinct.len() != shares.len() {
+        return Err(StoreError::invalid(
+            "versions",
+            "the same version is listed more than once",
+        ));
+    }
+    let sum: u32 = shares
+        .iter()
+        .map(|share| u32::from(share.percentage.basis_points()))
+        .sum();
+    if sum != 10_000 {
+        return Err(StoreError::invalid(
+            "versions",
+            format!(
+                "the percentages must add up to 100, these add up to {}",
+                f64::from(sum) / 100.0
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// Inserts a deployment; the shares must have been checked. The versions must be the Worker's own.
+pub(crate) async fn insert(
+    connection: &mut SqliteConnection,
+    worker_id: Uuid,
+    shares: Vec<Share>,
+    detail: DeploymentDetail,
+    at: OffsetDateTime,
+) -> Result<Deployment, StoreError> {
+    for share in &shares {
+        sqlx::query("SELECT 1 FROM versions WHERE id = $1 AND worker_id = $2")
+            .bind(share.version_id.to_string())
+            .bind(worker_id.to_string())
+            .fetch_optional(&mut *connection)
+            .await?
+            .ok_or_else(|| StoreError::not_found(Thing::Version, share.version_id))?;
+    }
+    let number: u32 = sqlx::query(
+        "SELECT COALESCE(MAX(number), 0) + 1 AS number FROM deployments WHERE worker_id = $1",
+    )
+    .bind(worker_id.to_string())
+    .fetch_one(&mut *connection)
+    .await?
+    .try_get("number")?;
+    let deployment = Deployment {
+        id: Uuid::new_v4(),
+        number,
+        created_on: at,
+        detail,
+        shares,
+    };
+    sqlx::query(
+        "INSERT INTO deployments (id, worker_id, number, detail, created_on) VALUES ($1, $2, $3, $4, $5)",
+    )
+    .bind(deployment.id.to_string())
+    .bind(worker_id.to_string())
+    .bind(number)
+    .bind(to_json("deployment", &deployment.detail)?)
+    .bind(to_micros(at))
+    .execute(&mut *connection)
+    .await?;
+    for share in &deployment.shares {
+        sqlx::query(
+            "INSERT INTO deployment_versions (deployment_id, version_id, basis_points) VALUES ($1, $2, $3)",
+        )
+        .bind(deployment.id.to_string())
+        .bind(share.version_id.to_string())
+        .bind(share.percentage.basis_points())
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(deployment)
+}
+
+pub(crate) fn audit_view(deployment: &Deployment) -> serde_json::Value {
+    json!({
+        "deployment_id": deployment.id,
+        "annotations": deployment.detail.annotations,
+        "versions": deployment.shares.iter().map(|share| json!({
+            "version_id": share.version_id,
+            "percentage": share.percentage.percent(),
+        })).collect::<Vec<_>>(),
+    })
+}
+
+pub(crate) fn read(row: &SqliteRow, shares: Vec<Share>) -> Result<Deployment, StoreError> {
+    let id = uuid(row, "deployments", "id")?;
+    Ok(Deployment {
+        id,
+        number: row.try_get("number")?,
+        created_on: time(row, "created_on")?,
+        detail: from_json("deployments", &id.to_string(), row.try_get("detail")?)?,
+        shares,
+    })
+}
+
+pub(crate) async fn read_shares(
+    connection: &mut SqliteConnection,
+    deployment: &str,
+) -> Result<Vec<Share>, StoreError> {
+    sqlx::query(
+        "SELECT version_id, basis_points FROM deployment_versions WHERE deployment_id = $1
+         ORDER BY basis_points DESC, version_id",
+    )
+    .bind(deployment)
+    .fetch_all(connection)
+    .await?
+    .iter()
+    .map(|row| {
+        Ok(Share {
+            version_id: uuid(row, "deployment_versions", "version_id")?,
+            percentage: Percentage(row.try_get("basis_points")?),
+        })
+    })
+    .collect()
+}
+
+/// The deployment of a Worker that is in force.
+pub(crate) async fn current(
+    connection: &mut SqliteConnection,
+    worker_id: &str,
+) -> Result<Option<Deployment>, StoreError> {
+    let row = sqlx::query(
+        "SELECT * FROM deployments WHERE worker_id = $1 ORDER BY number DESC LIMIT 1",
+    )
+    .bind(worker_id)
+    .fetch_optional(&mut *connection)
+    .await?;
+    match row {
+        None => Ok(None),
+        Some(row) => {
+            let shares = read_shares(connection, row.try_get("id")?).await?;
+            read(&row, shares).map(Some)
+        }
+    }
+}
+
+/// The Workers whose deployed versions have a binding that fits, each as `Worker "name"`.
+pub(crate) async fn deployed_users(
+    connection: &mut SqliteConnection,
+    fits: impl Fn(&BindingKind) -> bool,
+) -> Result<Vec<String>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT w.name, v.id, v.detail FROM workers w
+         JOIN deployments d ON d.worker_id = w.id
+           AND d.number = (SELECT MAX(number) FROM deployments WHERE worker_id = w.id)
+         JOIN deployment_versions s ON s.deployment_id = d.id
+         JOIN versions v ON v.id = s.version_id ORDER BY w.name",
+    )
+    .fetch_all(connection)
+    .await?;
+    let mut users = Vec::new();
+    for row in rows {
+        let detail: VersionDetail =
+            from_json("versions", row.try_get("id")?, row.try_get("detail")?)?;
+        if detail.bindings.iter().any(|binding| fits(&binding.kind)) {
+            users.push(format!("Worker \"{}\"", row.try_get::<String, _>("name")?));
+        }
+    }
+    users.dedup();
+    Ok(users)
+}
+
+impl Store {
+    /// Puts versions of a Worker in force. Every request after this returned, and after the serving path took the
+    /// new snapshot, goes to them.
+    pub async fn deploy(
+        &self,
+        worker: &str,
+        shares: Vec<Share>,
+        detail: DeploymentDetail,
+        by: &Actor,
+    ) -> Result<Deployment, StoreError> {
+        check_shares(&shares)?;
+        let mut write = Write::begin(self).await?;
+        let worker_id = self.worker_id_in(write.connection(), worker).await?;
+        let before = current(write.connection(), &worker_id.to_string()).await?;
+        let at = write.at;
+        let deployment = insert(write.connection(), worker_id, shares, detail, at).await?;
+        let mut change =
+            Change::new("deploy", Thing::Worker, worker).after(audit_view(&deployment));
+        if let Some(before) = before {
+            change = change.before(audit_view(&before));
+        }
+        write.record(by, change).await?;
+        write.commit().await?;
+        Ok(deployment)
+    }
+
+    /// The deployments of a Worker, the newest first. The first one is in force.
+    pub async fn deployments(
+        &self,
+        worker: &str,
+        limit: u32,
+    ) -> Result<Vec<Deployment>, StoreError> {
+        let worker_id = self.worker_id(worker).await?;
+        let mut connection = self.database.reader.acquire().await?;
+        let rows = sqlx::query(
+            "SELECT * FROM deployments WHERE worker_id = $1 ORDER BY number DESC LIMIT $2",
+        )
+        .bind(worker_id.to_string())
+        .bind(limit)
+        .fetch_all(&mut *connection)
+        .await?;
+        let mut deployments = Vec::with_capacity(rows.len());
+        for row in rows {
+            let shares = read_shares(&mut connection, row.try_get("id")?).await?;
+            deployments.push(read(&row, shares)?);
+        }
+        Ok(deployments)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn share(percent: f64) -> Share {
+        Share {
+            version_id: Uuid::new_v4(),
+            percentage: Percentage::from_percent(percent).unwrap(),
+        }
+    }
+
+    #[test]
+    fn percentages_have_two_decimals_and_stay_in_range() {
+        assert_eq!(Percentage::from_percent(100.0), Some(Percentage::ALL));
+        assert_eq!(Percentage::from_percent(33.33).unwrap().basis_points(), 3333);
+        assert_eq!(Percentage::from_percent(0.01).unwrap().percent(), 0.01);
+        for wrong in [-1.0, 100.01, 33.333, f64::NAN, f64::INFINITY] {
+            assert_eq!(Percentage::from_percent(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn shares_must_be_whole_distinct_and_few() {
+        assert!(check_shares(&[share(100.0)]).is_ok());
+        assert!(check_shares(&[share(100.0), share(0.0)]).is_ok());
+        assert!(check_shares(&[share(33.33), share(66.67)]).is_ok());
+        assert!(check_shares(&[]).is_err());
+        assert!(check_shares(&[share(99.99)]).is_err());
+        assert!(check_shares(&[share(60.0), share(60.0)]).is_err());
+        let half = share(50.0);
+        assert!(check_shares(&[half, half]).is_err());
+        assert!(check_shares(&[share(9.0); 11]).is_err());
+    }
+
+    #[test]
+    fn a_split_gives_each_version_exactly_its_share() {
+        let deployment = Deployment {
+            id: Uuid::new_v4(),
+            number: 1,
+            created_on: OffsetDateTime::UNIX_EPOCH,
+            detail: DeploymentDetail::default(),
+            shares: vec![share(12.5), share(0.0), share(87.5)],
+        };
+        let count = |at: usize| {
+            (0..10_000)
+                .filter(|point| deployment.pick(*point) == Some(deployment.shares[at].version_id))
+                .count()
+        };
+        assert_eq!((count(0), count(1), count(2)), (1_250, 0, 8_750));
+        assert_eq!(deployment.pick(10_000), None);
+    }
+}

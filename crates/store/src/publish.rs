@@ -1,0 +1,275 @@
+//! Publishing: a new version of a Worker, with the Worker itself where it is the first, and with a deployment where
+//! it is to take the traffic; all of it in one transaction.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use sqlx::{Row, SqliteConnection};
+use uuid::Uuid;
+
+use crate::Store;
+use crate::audit::{Actor, Change};
+use crate::database::{Write, to_json, to_micros};
+use crate::deployment::{self, Deployment, DeploymentDetail, Percentage, Share};
+use crate::error::{StoreError, Thing};
+use crate::seal::Secret;
+use crate::version::{BindingKind, Module, Version, VersionDetail, etag, secret_place};
+use crate::worker::{self, MAX_WORKERS, SettingsPatch, Worker, WorkerSettings};
+
+/// The code of a new version.
+#[derive(Clone, Debug)]
+pub enum Code {
+    /// These modules, in this order.
+    Modules(Vec<Module>),
+    /// The same as that of another version of the store, by its etag.
+    SameAs(String),
+}
+
+/// What a new version was derived from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// Nothing: it replaces whatever is there.
+    Any,
+    /// The version of this number, which must still be the newest (`None`: there was none). Otherwise something
+    /// that it inherits may be lost, and [`StoreError::ConcurrentChange`] is returned.
+    Latest(Option<u32>),
+}
+
+/// What to do where there is no such Worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfAbsent {
+    /// Make it.
+    Create,
+    /// Refuse.
+    Refuse,
+}
+
+/// A version to be made.
+#[derive(Clone, Debug)]
+pub struct NewVersion {
+    /// Its code.
+    pub code: Code,
+    /// Everything else about it.
+    pub detail: VersionDetail,
+    /// The text of each `secret_text` binding, by name.
+    pub secrets: BTreeMap<String, Secret>,
+}
+
+/// What to publish.
+#[derive(Clone, Debug)]
+pub struct Publish {
+    /// The Worker's name.
+    pub worker: String,
+    /// What to do where there is none.
+    pub if_absent: IfAbsent,
+    /// What the version was derived from.
+    pub base: Base,
+    /// The version.
+    pub version: NewVersion,
+    /// Give it all the traffic.
+    pub deploy: Option<DeploymentDetail>,
+    /// Set these on the Worker.
+    pub settings: SettingsPatch,
+}
+
+/// What was published.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// The Worker.
+    pub worker: Worker,
+    /// The new version.
+    pub version: Version,
+    /// The deployment, where one was asked for.
+    pub deployment: Option<Deployment>,
+    /// True when the Worker is new.
+    pub created: bool,
+}
+
+async fn keep_bundle(
+    connection: &mut SqliteConnection,
+    modules: &[Module],
+) -> Result<String, StoreError> {
+    let etag = etag(modules);
+    let size: usize = modules.iter().map(|module| module.body.len()).sum();
+    let made = sqlx::query("INSERT INTO bundles (etag, size) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+        .bind(&etag)
+        .bind(i64::try_from(size).unwrap_or(i64::MAX))
+        .execute(&mut *connection)
+        .await?;
+    if made.rows_affected() == 0 {
+        return Ok(etag);
+    }
+    for (position, module) in modules.iter().enumerate() {
+        sqlx::query(
+            "INSERT INTO modules (etag, position, name, kind, body) VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(&etag)
+        .bind(i64::try_from(position).unwrap_or(i64::MAX))
+        .bind(&module.name)
+        .bind(module.kind.content_type())
+        .bind(module.body.as_ref())
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(etag)
+}
+
+fn check_secrets(version: &NewVersion) -> Result<(), StoreError> {
+    let mut named = 0;
+    for binding in &version.detail.bindings {
+        if binding.kind == BindingKind::SecretText {
+            named += 1;
+            if !version.secrets.contains_key(&binding.name) {
+                return Err(StoreError::invalid(
+                    "bindings",
+                    format!("secret \"{}\" has no text", binding.name),
+                ));
+            }
+        }
+    }
+    if named != version.secrets.len() {
+        return Err(StoreError::invalid(
+            "bindings",
+            "a secret's text was given that no binding names",
+        ));
+    }
+    Ok(())
+}
+
+impl Store {
+    /// Makes a version, and deploys it where that is asked for.
+    pub async fn publish(&self, publish: Publish, by: &Actor) -> Result<Published, StoreError> {
+        check_secrets(&publish.version)?;
+        if let Code::Modules(modules) = &publish.version.code
+            && modules.is_empty()
+        {
+            return Err(StoreError::invalid("modules", "a version needs code"));
+        }
+        let mut write = Write::begin(self).await?;
+        let at = write.at;
+        let account = self.account.id.as_str();
+        let name = &publish.worker;
+        let found = worker::find(write.connection(), account, name).await?;
+        let created = found.is_none();
+        let mut owner = match (found, publish.if_absent) {
+            (Some(worker), _) => worker,
+            (None, IfAbsent::Refuse) => return Err(StoreError::not_found(Thing::Worker, name)),
+            (None, IfAbsent::Create) => {
+                let count: i64 = sqlx::query("SELECT COUNT(*) FROM workers WHERE account_id = $1")
+                    .bind(account)
+                    .fetch_one(write.connection())
+                    .await?
+                    .try_get(0)?;
+                if count.unsigned_abs() >= MAX_WORKERS {
+                    return Err(StoreError::QuotaExceeded {
+                        thing: Thing::Worker,
+                        limit: MAX_WORKERS,
+                    });
+                }
+                let worker = Worker {
+                    id: Uuid::new_v4(),
+                    name: name.clone(),
+                    settings: WorkerSettings::default(),
+                    created_on: at,
+                    modified_on: at,
+                };
+                worker::insert(write.connection(), account, &worker).await?;
+                worker
+            }
+        };
+        publish.settings.apply(&mut owner.settings);
+        owner.modified_on = at;
+        worker::update(write.connection(), &owner).await?;
+
+        let latest: Option<u32> =
+            sqlx::query("SELECT MAX(number) AS number FROM versions WHERE worker_id = $1")
+                .bind(owner.id.to_string())
+                .fetch_one(write.connection())
+                .await?
+                .try_get("number")?;
+        if let Base::Latest(expected) = publish.base
+            && expected != latest
+        {
+            return Err(StoreError::ConcurrentChange {
+                worker: name.clone(),
+            });
+        }
+        let NewVersion {
+            code,
+            detail,
+            secrets,
+        } = publish.version;
+        let etag = match code {
+            Code::Modules(modules) => keep_bundle(write.connection(), &modules).await?,
+            Code::SameAs(etag) => etag,
+        };
+        let version = Version {
+            id: Uuid::new_v4(),
+            number: latest.unwrap_or(0) + 1,
+            etag,
+            created_on: at,
+            detail,
+        };
+        sqlx::query(
+            "INSERT INTO versions (id, worker_id, number, etag, detail, created_on) VALUES ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(version.id.to_string())
+        .bind(owner.id.to_string())
+        .bind(version.number)
+        .bind(&version.etag)
+        .bind(to_json("version", &version.detail)?)
+        .bind(to_micros(at))
+        .execute(write.connection())
+        .await?;
+        for (secret_name, secret) in &secrets {
+            let sealed = self
+                .sealer
+                .seal(&secret_place(version.id, secret_name), secret.expose())?;
+            sqlx::query("INSERT INTO version_secrets (version_id, name, sealed) VALUES ($1, $2, $3)")
+                .bind(version.id.to_string())
+                .bind(secret_name)
+                .bind(sealed)
+                .execute(write.connection())
+                .await?;
+        }
+        write
+            .record(
+                by,
+                Change::new("create", Thing::Version, version.id).after(json!({
+                    "worker": name,
+                    "number": version.number,
+                    "etag": version.etag,
+                    "detail": version.detail,
+                })),
+            )
+            .await?;
+
+        let deployment = match publish.deploy {
+            None => None,
+            Some(detail) => {
+                let before =
+                    deployment::current(write.connection(), &owner.id.to_string()).await?;
+                let shares = vec![Share {
+                    version_id: version.id,
+                    percentage: Percentage::ALL,
+                }];
+                let deployment =
+                    deployment::insert(write.connection(), owner.id, shares, detail, at).await?;
+                let mut change = Change::new("deploy", Thing::Worker, name)
+                    .after(deployment::audit_view(&deployment));
+                if let Some(before) = before {
+                    change = change.before(deployment::audit_view(&before));
+                }
+                write.record(by, change).await?;
+                Some(deployment)
+            }
+        };
+        write.commit().await?;
+        Ok(Published {
+            worker: owner,
+            version,
+            deployment,
+            created,
+        })
+    }
+}
