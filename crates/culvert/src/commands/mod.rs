@@ -3,6 +3,7 @@
 pub mod connect;
 pub mod deploy;
 pub mod explain;
+mod log;
 pub mod serve;
 pub mod tunnel;
 pub mod vpc;

@@ -1,0 +1,1 @@
+//! `culvert connect`: the private network's end of a tunnel.

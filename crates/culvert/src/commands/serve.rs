@@ -1,0 +1,205 @@
+//! `culvert serve`: opens the store, starts every part, and serves until told to stop.
+
+use std::fs;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use serde::{Deserialize, Serialize};
+use store::{KeySource, Secret, Store};
+use telemetry::Telemetry;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Mutex, watch};
+use tunnel::authority::CertificateAuthority;
+use tunnel::edge::{EdgeOptions as TunnelOptions, TunnelEdge};
+use vpc::Vpc;
+
+use crate::cli;
+use crate::failure::Failure;
+use crate::wiring::{ControlPlatform, Current, Dispatcher, Outbounds, PublicNetwork, Serving, StoredTunnels};
+
+/// In the data directory: where this edge listens. Written when it serves, so that its presence says so.
+pub const ADDRESSES_FILE: &str = "addresses.json";
+
+/// In the data directory: what connectors need to trust this edge.
+pub const TUNNEL_CA_FILE: &str = "tunnel-ca.pem";
+
+/// In the data directory: records and events.
+const TELEMETRY_FILE: &str = "telemetry.db";
+
+/// The name under which the store keeps the tunnels' certificate authority.
+const TUNNEL_CA_MATERIAL: &str = "tunnel-ca";
+
+/// Where an edge listens.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Addresses {
+    /// Visitors.
+    pub http: SocketAddr,
+    /// The API.
+    pub api: SocketAddr,
+    /// Connectors.
+    pub tunnel: SocketAddr,
+}
+
+impl Addresses {
+    /// What the file says, if it is there.
+    pub fn read(path: &Path) -> Option<Self> {
+        serde_json::from_slice(&fs::read(path).ok()?).ok()
+    }
+}
+
+/// Serves until SIGTERM or SIGINT.
+pub fn run(arguments: cli::Serve) -> Result<(), Failure> {
+    super::log::start();
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("cannot start the event loop: {error}")))?
+        .block_on(serve(arguments))
+}
+
+async fn serve(arguments: cli::Serve) -> Result<(), Failure> {
+    let directory = &arguments.data_dir;
+    let failed = |what: &'static str| move |error: &dyn std::fmt::Display| Failure::failed(format!("{what}: {error}"));
+    let store = Store::open(directory, &KeySource::DataDirectory).await.map_err(|error| failed("the store cannot be opened")(&error))?;
+    let store = Arc::new(store);
+    let addresses_file = directory.join(ADDRESSES_FILE);
+    let _ = fs::remove_file(&addresses_file);
+    store.ensure_admin_token(directory).await.map_err(|error| failed("the administrator's token cannot be made")(&error))?;
+    let authority = tunnel_authority(&store, directory).await?;
+    let cpu_ceiling = Duration::from_millis(arguments.max_cpu_ms);
+    let serving = Serving::load(&store, cpu_ceiling, None).await.map_err(|error| failed("the configuration cannot be read")(&error))?;
+    let current: Current = Arc::new(ArcSwap::from_pointee(serving));
+
+    let telemetry = Telemetry::open(&directory.join(TELEMETRY_FILE), telemetry::TelemetryOptions::default())
+        .await
+        .map_err(|error| failed("records cannot be kept")(&error))?;
+
+    let http = listen("visitors", arguments.http).await?;
+    let api = listen("the API", arguments.api).await?;
+    let tunnel_edge = TunnelEdge::bind(
+        TunnelOptions::new(arguments.tunnel, authority),
+        Arc::new(StoredTunnels::new(current.clone())),
+    )
+    .await
+    .map_err(|error| failed("cannot listen for connectors")(&error))?;
+    let local = |listener: &TcpListener| listener.local_addr().map_err(|error| failed("cannot tell an address")(&error));
+    let addresses = Addresses { http: local(&http)?, api: local(&api)?, tunnel: tunnel_edge.local_addr() };
+
+    let own_listeners = vec![addresses.http, addresses.api];
+    let vpc = Vpc::new(
+        Arc::new(tunnel_edge.tunnels()),
+        telemetry.recorder(),
+        vpc::VpcOptions { own_listeners, ..vpc::VpcOptions::default() },
+    );
+    let public = PublicNetwork::new(arguments.allow_private_fetch);
+    let workers = workers::Platform::start(workers::PlatformOptions {
+        max_isolates_per_worker: arguments.max_isolates,
+        ..workers::PlatformOptions::new(
+            Arc::new(Outbounds::new(current.clone(), vpc.clone(), public)),
+            telemetry.recorder(),
+            tokio::runtime::Handle::current(),
+        )
+    })
+    .map_err(|error| failed("the JavaScript engine cannot be started")(&error))?;
+
+    let (stop, stopping) = watch::channel(false);
+    let stopped = move || {
+        let mut stopping = stopping.clone();
+        async move {
+            let _ = stopping.wait_for(|stop| *stop).await;
+        }
+    };
+    let edge = edge::Edge::new(Arc::new(Dispatcher::new(current.clone(), workers.clone())), edge::EdgeOptions::default());
+    let visitors = tokio::spawn({
+        let stopped = stopped();
+        async move { edge.serve(http, stopped).await }
+    });
+    let platform = Arc::new(ControlPlatform {
+        store: store.clone(),
+        current,
+        reloading: Mutex::new(()),
+        workers: workers.clone(),
+        vpc,
+        tunnels: tunnel_edge.tunnels(),
+        telemetry: telemetry.clone(),
+        http: addresses.http,
+        cpu_ceiling,
+    });
+    let state = control::ControlState::new(store.clone(), platform);
+    let operators = tokio::spawn(control::serve(api, control::router(state), stopped()));
+
+    announce(&addresses_file, &addresses)?;
+    until_told_to_stop().await?;
+    tracing::info!("stopping: no new requests, those in flight may finish");
+    let _ = fs::remove_file(&addresses_file);
+    stop.send_replace(true);
+    let _ = visitors.await;
+    let _ = operators.await;
+    workers.shutdown().await;
+    tunnel_edge.shutdown().await;
+    telemetry.flush().await.map_err(|error| failed("the last records could not be kept")(&error))?;
+    store.close().await;
+    Ok(())
+}
+
+async fn listen(whom: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Failure::failed(format!("cannot listen for {whom} at {address}: {error}; another process may be using it"))
+    })
+}
+
+/// The authority that signs the edge's certificate: the store's, made on first use. Its certificate is for everyone.
+async fn tunnel_authority(store: &Store, directory: &Path) -> Result<CertificateAuthority, Failure> {
+    let failed = |error: &dyn std::fmt::Display| {
+        Failure::failed(format!("the tunnels' certificate authority cannot be had: {error}"))
+    };
+    let kept = match store.material(TUNNEL_CA_MATERIAL).await.map_err(|error| failed(&error))? {
+        Some(kept) => kept,
+        None => {
+            let made = CertificateAuthority::create().map_err(|error| failed(&error))?;
+            let pem = format!("{}{}", made.certificate_pem(), made.private_key_pem());
+            store.material_or_insert(TUNNEL_CA_MATERIAL, &Secret::new(pem)).await.map_err(|error| failed(&error))?
+        }
+    };
+    let pem = kept.expose_str().ok_or_else(|| failed(&"it is not text"))?;
+    let authority = CertificateAuthority::from_pem(pem, pem).map_err(|error| failed(&error))?;
+    let path = directory.join(TUNNEL_CA_FILE);
+    write_whole(&path, authority.certificate_pem().as_bytes())?;
+    Ok(authority)
+}
+
+fn announce(path: &Path, addresses: &Addresses) -> Result<(), Failure> {
+    let json = serde_json::to_vec_pretty(addresses).map_err(|error| Failure::failed(format!("cannot write addresses: {error}")))?;
+    write_whole(path, &json)?;
+    let Addresses { http, api, tunnel } = addresses;
+    tracing::info!("visitors  http://{http} (Worker NAME at http://NAME.localhost:{})", http.port());
+    tracing::info!("API       http://{api}/client/v4");
+    tracing::info!("tunnels   {tunnel}");
+    Ok(())
+}
+
+/// Writes a file so that a reader sees all of it or nothing.
+fn write_whole(path: &Path, content: &[u8]) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::file("write", path, &error);
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
+    file.write_all(content).map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
+}
+
+async fn until_told_to_stop() -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::failed(format!("cannot wait for signals: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,17 @@
+//! Joins the crates: each seam that one crate declares is implemented here with another crate.
+
+mod addresses;
+mod dispatcher;
+mod outbounds;
+mod platform;
+mod public_network;
+mod registrations;
+mod serving;
+mod tunnel_directory;
+
+pub use dispatcher::Dispatcher;
+pub use outbounds::Outbounds;
+pub use platform::ControlPlatform;
+pub use public_network::PublicNetwork;
+pub use serving::{Current, Serving};
+pub use tunnel_directory::StoredTunnels;

@@ -1,0 +1,183 @@
+//! What the store keeps, as `workers` and `vpc` take it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use store::{Module, ServedVersion, Snapshot, VpcService};
+use workers::{Binding, BindingKind, Limits, ModuleKind, WorkerModule, WorkerVersion};
+
+/// Something that is kept and cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum Unservable {
+    /// A kind of binding that this edge does not have.
+    #[error("binding `{binding}` is of type `{kind}`, which is not available in Culvert")]
+    Binding {
+        /// The binding's name.
+        binding: String,
+        /// Its type, in the API's words.
+        kind: &'static str,
+    },
+    /// A certificate that cannot be read, or is gone.
+    #[error("certificate {id} of service `{service}` cannot be used: {reason}")]
+    Certificate {
+        /// The certificate.
+        id: uuid::Uuid,
+        /// The service's name.
+        service: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// The parts of a version that the runtime needs.
+pub struct VersionParts<'a> {
+    /// Its modules.
+    pub modules: &'a [Module],
+    /// The name of the main one.
+    pub main_module: &'a str,
+    /// The properties of `env`.
+    pub bindings: &'a [store::Binding],
+    /// The text of each secret, by binding.
+    pub secrets: &'a std::collections::BTreeMap<String, store::Secret>,
+    /// The limits it asks for.
+    pub limits: store::Limits,
+    /// `YYYY-MM-DD`.
+    pub compatibility_date: Option<&'a str>,
+    /// Flags.
+    pub compatibility_flags: &'a [String],
+}
+
+impl<'a> VersionParts<'a> {
+    /// Those of a served version.
+    pub fn of(served: &'a ServedVersion, modules: &'a [Module]) -> Self {
+        let detail = &served.version.detail;
+        Self {
+            modules,
+            main_module: &detail.main_module,
+            bindings: &detail.bindings,
+            secrets: &served.secrets,
+            limits: detail.limits,
+            compatibility_date: detail.compatibility_date.as_deref(),
+            compatibility_flags: &detail.compatibility_flags,
+        }
+    }
+}
+
+/// A version, as `workers` runs it. `cpu_ceiling` is the operator's.
+pub fn worker_version(
+    id: uuid::Uuid,
+    name: &str,
+    parts: &VersionParts<'_>,
+    cpu_ceiling: Duration,
+) -> Result<WorkerVersion, Unservable> {
+    let default = Limits::default();
+    let cpu = parts.limits.cpu_ms.map_or(default.cpu, |milliseconds| Duration::from_millis(milliseconds.into()));
+    let limits = Limits {
+        cpu: cpu.min(cpu_ceiling),
+        subrequests: parts.limits.subrequests.unwrap_or(default.subrequests),
+        ..default
+    };
+    let bindings = parts.bindings.iter().map(|kept| binding(kept, parts)).collect::<Result<_, _>>()?;
+    Ok(WorkerVersion {
+        id,
+        name: Arc::from(name),
+        main_module: parts.main_module.to_owned(),
+        modules: parts.modules.iter().map(module).collect(),
+        bindings,
+        limits,
+        compatibility_date: parts.compatibility_date.unwrap_or_default().to_owned(),
+        compatibility_flags: parts.compatibility_flags.to_vec(),
+    })
+}
+
+fn module(module: &Module) -> WorkerModule {
+    let kind = match module.kind {
+        store::ModuleKind::CommonJs => ModuleKind::CommonJs,
+        store::ModuleKind::Data => ModuleKind::Data,
+        store::ModuleKind::EsModule => ModuleKind::EsModule,
+        store::ModuleKind::Json => ModuleKind::Json,
+        store::ModuleKind::Text => ModuleKind::Text,
+        store::ModuleKind::Wasm => ModuleKind::Wasm,
+    };
+    WorkerModule { name: module.name.clone(), kind, content: module.body.clone() }
+}
+
+fn binding(kept: &store::Binding, parts: &VersionParts<'_>) -> Result<Binding, Unservable> {
+    let unservable = || Unservable::Binding { binding: kept.name.clone(), kind: kept.kind.type_name() };
+    let kind = match &kept.kind {
+        store::BindingKind::Json { json } => BindingKind::Json(json.clone()),
+        store::BindingKind::PlainText { text } => BindingKind::PlainText(text.clone()),
+        store::BindingKind::SecretText => {
+            let text = parts.secrets.get(&kept.name).and_then(|secret| secret.expose_str());
+            BindingKind::SecretText(text.unwrap_or_default().to_owned())
+        }
+        store::BindingKind::VpcService { service_id } => BindingKind::VpcService { service_id: *service_id },
+        store::BindingKind::Service { .. }
+        | store::BindingKind::VersionMetadata
+        | store::BindingKind::VpcNetwork { .. } => return Err(unservable()),
+    };
+    Ok(Binding { name: kept.name.clone(), kind })
+}
+
+/// A service, as `vpc` reaches it.
+pub fn vpc_service(kept: &VpcService, snapshot: &Snapshot) -> Result<vpc::Service, Unservable> {
+    let spec = &kept.spec;
+    let kind = match &spec.protocol {
+        store::Protocol::Http { http_port, https_port } => {
+            vpc::ServiceKind::Http { http_port: *http_port, https_port: *https_port }
+        }
+        store::Protocol::Tcp { tcp_port, app_protocol } => vpc::ServiceKind::Tcp {
+            port: *tcp_port,
+            app_protocol: app_protocol.map(|protocol| match protocol {
+                store::AppProtocol::Mysql => vpc::AppProtocol::MySql,
+                store::AppProtocol::Postgresql => vpc::AppProtocol::PostgreSql,
+            }),
+        },
+    };
+    let host = match &spec.host {
+        store::ServiceHost::Address { ipv4, ipv6, .. } => vpc::Host::Addresses { ipv4: *ipv4, ipv6: *ipv6 },
+        store::ServiceHost::Hostname { hostname, resolver_ips, .. } => {
+            vpc::Host::Hostname { name: hostname.clone(), resolvers: resolver_ips.clone() }
+        }
+    };
+    let tls = spec.tls.as_ref().map(|tls| tls_settings(tls, &spec.name, snapshot)).transpose()?.unwrap_or_default();
+    Ok(vpc::Service {
+        id: kept.id,
+        name: spec.name.clone(),
+        tunnel: spec.host.tunnel_id(),
+        kind,
+        host,
+        tls,
+        policy: vpc::Policy::default(),
+    })
+}
+
+fn tls_settings(kept: &store::TlsSettings, service: &str, snapshot: &Snapshot) -> Result<vpc::TlsSettings, Unservable> {
+    let certificate = |id: uuid::Uuid| {
+        let unusable = |reason: &str| Unservable::Certificate { id, service: service.to_owned(), reason: reason.to_owned() };
+        let keyed = snapshot.certificates.get(&id).ok_or_else(|| unusable("it does not exist any more"))?;
+        let chain = CertificateDer::pem_slice_iter(keyed.certificate.pem.as_bytes())
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| unusable(&error.to_string()))?;
+        Ok::<_, Unservable>((keyed, chain))
+    };
+    let extra_roots = kept.certificate_authority.map(|id| certificate(id).map(|(_, chain)| chain)).transpose()?;
+    let client_certificate = kept
+        .client_certificate
+        .map(|id| {
+            let (keyed, chain) = certificate(id)?;
+            let unusable = |reason: String| Unservable::Certificate { id, service: service.to_owned(), reason };
+            let key = keyed.key.as_ref().ok_or_else(|| unusable("it has no private key".to_owned()))?;
+            let key = PrivateKeyDer::from_pem_slice(key.expose()).map_err(|error| unusable(error.to_string()))?;
+            Ok(vpc::ClientCertificate { chain, key: Arc::new(key) })
+        })
+        .transpose()?;
+    let verification = match kept.cert_verification_mode {
+        store::CertVerificationMode::Disabled => vpc::CertificateVerification::Disabled,
+        store::CertVerificationMode::VerifyCa => vpc::CertificateVerification::VerifyCa,
+        store::CertVerificationMode::VerifyFull => vpc::CertificateVerification::VerifyFull,
+    };
+    Ok(vpc::TlsSettings { verification, extra_roots: extra_roots.unwrap_or_default(), client_certificate })
+}

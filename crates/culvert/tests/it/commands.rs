@@ -1,0 +1,107 @@
+//! The command line: what it prints and what it ends with.
+
+use crate::harness::{Edge, culvert};
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn help_reads_well_and_wrong_usage_is_2() {
+    let help = culvert().arg("--help").output().unwrap();
+    assert!(help.status.success());
+    for command in ["demo", "serve", "connect", "deploy", "vpc", "tunnel", "explain"] {
+        assert!(text(&help.stdout).contains(command), "{command}");
+    }
+    assert_eq!(culvert().arg("no-such-command").output().unwrap().status.code(), Some(2));
+    assert_eq!(culvert().args(["serve"]).output().unwrap().status.code(), Some(2));
+    let no_token = culvert().args(["tunnel", "list"]).output().unwrap();
+    assert_eq!(no_token.status.code(), Some(2));
+    assert!(text(&no_token.stderr).contains("--api-token"));
+}
+
+#[test]
+fn no_edge_is_told_in_one_sentence() {
+    let output = culvert().args(["tunnel", "list", "--api", "http://127.0.0.1:9", "--api-token", "x"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("Is `culvert serve` running there?"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn services_are_listed_shown_changed_and_deleted() {
+    let edge = Edge::start();
+    assert!(text(&edge.run(&["vpc", "service", "list"]).stdout).contains("No VPC Services found"));
+    let tunnel = edge.json(&["tunnel", "create", "warehouse"])["id"].as_str().unwrap().to_owned();
+    let create = ["vpc", "service", "create", "inventory", "--type", "http", "--tunnel-id", &tunnel, "--ipv4", "10.0.0.5", "--http-port", "8080"];
+    let created = edge.run(&create);
+    assert!(created.status.success(), "{}", text(&created.stderr));
+    assert!(text(&created.stdout).contains("Created VPC Service"));
+    let listed = text(&edge.run(&["vpc", "service", "list"]).stdout);
+    for cell in ["inventory", "HTTP:8080", "10.0.0.5", &tunnel] {
+        assert!(listed.contains(cell), "{cell}: {listed}");
+    }
+    let id = edge.json(&["vpc", "service", "list"])[0]["service_id"].as_str().unwrap().to_owned();
+    let update = ["vpc", "service", "update", &id, "--name", "stock", "--type", "http", "--tunnel-id", &tunnel, "--hostname", "stock.internal"];
+    assert_eq!(edge.json(&update)["host"]["hostname"], "stock.internal");
+    assert_eq!(edge.json(&["vpc", "service", "get", &id])["name"], "stock");
+    assert!(edge.run(&["vpc", "service", "delete", &id]).status.success());
+    assert_eq!(edge.run(&["vpc", "service", "get", &id]).status.code(), Some(1));
+}
+
+#[test]
+fn tunnels_are_made_listed_and_deleted_by_name() {
+    let edge = Edge::start();
+    let created = edge.run(&["tunnel", "create", "warehouse"]);
+    assert!(text(&created.stdout).contains("culvert connect"), "{}", text(&created.stdout));
+    assert_eq!(edge.run(&["tunnel", "create", "warehouse"]).status.code(), Some(1), "the name is taken");
+    assert!(text(&edge.run(&["tunnel", "list"]).stdout).contains("warehouse"));
+    let token = edge.json(&["tunnel", "token", "warehouse"])["token"].as_str().unwrap().to_owned();
+    assert!(token.len() > 100);
+    assert!(edge.run(&["tunnel", "delete", "warehouse"]).status.success());
+    assert!(text(&edge.run(&["tunnel", "list"]).stdout).contains("No tunnels found"));
+    let gone = edge.run(&["tunnel", "token", "warehouse"]);
+    assert_eq!(gone.status.code(), Some(1));
+    assert!(text(&gone.stderr).contains("warehouse"));
+}
+
+#[test]
+fn a_connector_with_a_wrong_token_says_so() {
+    let edge = Edge::start();
+    let output = culvert()
+        .args(["connect", "--token", "not-a-token", "--edge", &edge.addresses.tunnel.to_string(), "--ca"])
+        .arg(edge.data().join("tunnel-ca.pem"))
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    assert!(text(&output.stderr).contains("token"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn explain_prints_meaning_and_fix() {
+    let output = culvert().args(["explain", "ProxyError: dns_error"]).output().unwrap();
+    let printed = text(&output.stdout);
+    assert!(printed.contains("Bad Upstream") && printed.contains("Client") && printed.contains("What to do"), "{printed}");
+    assert_eq!(culvert().args(["explain", "nonsense"]).output().unwrap().status.code(), Some(1));
+    let all = culvert().args(["explain", "--json"]).output().unwrap();
+    assert_eq!(serde_json::from_slice::<Vec<serde_json::Value>>(&all.stdout).unwrap().len(), 23);
+}
+
+#[test]
+fn a_directory_without_a_worker_is_told_what_is_missing() {
+    let edge = Edge::start();
+    let empty = tempfile::tempdir().unwrap();
+    let output = edge.run(&["deploy", empty.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("wrangler.jsonc"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn secrets_in_the_data_directory_are_for_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let edge = Edge::start();
+    let mode = std::fs::metadata(edge.data().join("admin-token")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let log = edge.log();
+    let token = std::fs::read_to_string(edge.data().join("admin-token")).unwrap();
+    assert!(!log.contains(token.trim()), "the token is in the log");
+}

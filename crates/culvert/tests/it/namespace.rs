@@ -1,0 +1,56 @@
+//! Failures that need a network of their own: the whole test runs again inside a network namespace, where routes can be broken.
+
+use std::process::Command;
+
+use crate::failures::assert_failure;
+use crate::harness::Edge;
+
+/// Runs the calling test in a namespace that has a loopback interface and what `setup` adds. True inside.
+fn in_namespace(test: &str, setup: &str) -> bool {
+    const INSIDE: &str = "CULVERT_TEST_IN_NAMESPACE";
+    if std::env::var_os(INSIDE).is_some() {
+        return true;
+    }
+    let script = format!("ip link set lo up && {setup} && touch \"$READY\" && exec \"$0\" \"$@\"");
+    let ready = tempfile::tempdir().unwrap();
+    let marker = ready.path().join("ready");
+    let status = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--net", "sh", "-c", &script])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(INSIDE, "1")
+        .env("READY", &marker)
+        .status();
+    match status {
+        Ok(status) if marker.exists() => assert!(status.success(), "failed inside the namespace"),
+        _ => eprintln!("skipped: no network namespace with `{setup}` can be made here"),
+    }
+    false
+}
+
+fn bound(edge: &Edge, address: &str) {
+    let tunnel = Box::leak(Box::new(edge.tunnel(&[])));
+    let service = edge.service(&tunnel.id, "http", 80, &["--ipv4", address]);
+    edge.deploy_private_api("private-api", &service);
+}
+
+#[test]
+fn destination_ip_unroutable() {
+    if in_namespace("namespace::destination_ip_unroutable", "ip route add unreachable 10.99.0.0/16") {
+        let edge = Edge::start();
+        bound(&edge, "10.99.0.5");
+        assert_failure(&edge, "private-api", ["destination_ip_unroutable", "Bad Upstream", "connect"]);
+    }
+}
+
+#[test]
+fn connection_timeout() {
+    // Everything that is sent to the dummy interface is lost.
+    let setup = "ip link add black type dummy && ip address add 10.99.0.1/24 dev black && ip link set black up && \
+                 ip neighbour add 10.99.0.5 lladdr 02:00:00:00:00:05 dev black";
+    if in_namespace("namespace::connection_timeout", setup) {
+        let edge = Edge::start();
+        bound(&edge, "10.99.0.5");
+        assert_failure(&edge, "private-api", ["connection_timeout", "Bad Upstream", "connect"]);
+    }
+}
