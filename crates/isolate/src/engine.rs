@@ -1,6 +1,14 @@
 //! The process-wide engine: one initialisation and one parent runtime, on a thread that never runs user code.
 
-use crate::stencil::{CompileError, Stencil};
+use std::ffi::c_char;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, OnceLock};
+
+use mozjs::jsapi::{BuildIdCharVector, InstantiateOptions, SetProcessBuildIdOp, StackFormat};
+use mozjs::rust::wrappers2::SetStackFormat;
+use mozjs::rust::{JSEngine, ParentRuntime, Runtime};
+
+use crate::stencil::{self, CompileError, Kind, Stencil, Template};
 
 /// Why the engine did not start.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -13,13 +21,31 @@ pub enum EngineError {
     Thread(String),
 }
 
-/// The process-wide engine. Cloning gives another handle to the same one.
+/// The process-wide engine. Copying gives another handle to the same one.
 ///
 /// It is never shut down: isolates on any thread may outlive every handle, and the process exits without unloading it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Engine {
-    _private: (),
+    running: &'static Running,
 }
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Engine")
+    }
+}
+
+/// What the engine's thread hands out.
+struct Running {
+    /// Tickets for child runtimes. The engine's thread keeps a few ready, so that creating an isolate does not wait for it.
+    parents: Mutex<Receiver<ParentRuntime>>,
+    template: Template,
+}
+
+/// Tickets kept ready.
+const READY_PARENTS: usize = 16;
+
+static ENGINE: OnceLock<Result<Running, EngineError>> = OnceLock::new();
 
 impl Engine {
     /// Starts the engine, or gives the one already started.
@@ -27,7 +53,10 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] when the engine or its thread cannot start; every later call gives the same error.
     pub fn start() -> Result<Engine, EngineError> {
-        todo!()
+        match ENGINE.get_or_init(start) {
+            Ok(running) => Ok(Engine { running }),
+            Err(error) => Err(error.clone()),
+        }
     }
 
     /// Compiles a classic script on the calling thread. `name` is the file in stack traces.
@@ -35,8 +64,7 @@ impl Engine {
     /// # Errors
     /// [`CompileError`] with the position of the first error.
     pub fn compile_script(&self, name: &str, source: &str) -> Result<Stencil, CompileError> {
-        let _ = (name, source);
-        todo!()
+        stencil::compile(&self.running.template, Kind::Script, name, source)
     }
 
     /// Compiles an ES module on the calling thread. `name` is the file in stack traces.
@@ -44,7 +72,60 @@ impl Engine {
     /// # Errors
     /// [`CompileError`] with the position of the first error.
     pub fn compile_module(&self, name: &str, source: &str) -> Result<Stencil, CompileError> {
-        let _ = (name, source);
-        todo!()
+        stencil::compile(&self.running.template, Kind::Module, name, source)
     }
+
+    pub(crate) fn instantiate_options(&self) -> InstantiateOptions {
+        *self.running.template.instantiate_options()
+    }
+
+    /// What a child runtime is created from.
+    pub(crate) fn parent(&self) -> Option<ParentRuntime> {
+        let parents = match self.running.parents.lock() {
+            Ok(parents) => parents,
+            Err(poisoned) => poisoned.into_inner(),
+        };
+        parents.recv().ok()
+    }
+}
+
+fn start() -> Result<Running, EngineError> {
+    let (ready_sender, ready) = sync_channel(1);
+    let (parents_sender, parents) = sync_channel(READY_PARENTS);
+    std::thread::Builder::new()
+        .name("js-engine".to_owned())
+        .stack_size(crate::Isolate::STACK_SIZE)
+        .spawn(move || run(ready_sender, parents_sender))
+        .map_err(|error| EngineError::Thread(error.to_string()))?;
+    let template = ready.recv().map_err(|_| EngineError::Init)??;
+    Ok(Running { parents: Mutex::new(parents), template })
+}
+
+/// The engine's thread. It lives as long as the process, because a parent runtime must outlive its children
+/// (`JS_NewContext`, `jsapi.h`) and isolates end on threads that nobody joins.
+fn run(ready: SyncSender<Result<Template, EngineError>>, parents: SyncSender<ParentRuntime>) {
+    let Ok(engine) = JSEngine::init() else {
+        let _ = ready.send(Err(EngineError::Init));
+        return;
+    };
+    let mut runtime = Runtime::new(engine.handle());
+    // SAFETY: without a build id the compiler of WebAssembly reports out of memory (`SetProcessBuildIdOp`, `BuildId.h`). It is
+    // set once, before any isolate exists.
+    unsafe { SetProcessBuildIdOp(Some(build_id)) };
+    // SAFETY: the format of stack traces is set on the parent runtime, once, before it has children, which read it from
+    // there (`Runtime.h`, `stackFormat`). The V8 format is what Workers users and their tools know.
+    unsafe { SetStackFormat(runtime.cx(), StackFormat::V8) };
+    let template = Template::new(runtime.cx());
+    if ready.send(Ok(template)).is_err() {
+        return;
+    }
+    // Blocks while enough tickets are ready. The receiver is a static, so this never ends.
+    while parents.send(runtime.prepare_for_new_child()).is_ok() {}
+}
+
+/// Names this build of the engine in compiled WebAssembly.
+unsafe extern "C" fn build_id(id: *mut BuildIdCharVector) -> bool {
+    const ID: &[u8] = concat!("isolate-", env!("CARGO_PKG_VERSION"), "-mozjs-0.26.14").as_bytes();
+    // SAFETY: the engine passes a valid vector; the bytes are copied into it.
+    unsafe { mozjs::glue::SetBuildId(id, ID.as_ptr().cast::<c_char>(), ID.len()) }
 }

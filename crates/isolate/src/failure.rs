@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::value::Handle;
+use crate::roots::Handle;
 
 /// Why a call into the engine gave no value.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -37,7 +37,24 @@ pub enum Termination {
     Requested(u32),
 }
 
-/// A thrown or rejected value, described.
+/// A position in source. Lines and columns are 1-based, 0 when unknown.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The name or URL of the script or module; empty when unknown.
+    pub file: String,
+    /// 1-based line.
+    pub line: u32,
+    /// 1-based column.
+    pub column: u32,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+/// A thrown or rejected value, described. The texts are copies of limited length (64 Ki code units for the stack, 16 Ki for the message).
 #[derive(Debug, Clone)]
 pub struct Exception {
     /// The error's `name` (`TypeError`); empty for values that are not errors.

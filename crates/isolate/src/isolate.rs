@@ -1,23 +1,47 @@
 //! One thread, one `JSContext`, one realm: creation, entry, end.
 
-use std::marker::PhantomData;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::ptr::{self, NonNull};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::arguments::HostFunction;
+use mozjs::context::JSContext;
+use mozjs::jsapi::{
+    JSObject, JSPROP_ENUMERATE, OnNewGlobalHookOption, SetRealmLocaleOverride, SetRealmTimezoneOverride,
+};
+use mozjs::jsval::ObjectValue;
+use mozjs::realm::AutoRealm;
+use mozjs::rooted;
+use mozjs::rust::wrappers2::{
+    GetCurrentRealmOrNull, InitRealmStandardClasses, JS_DefineProperty3, JS_DeleteProperty1, JS_NewGlobalObject,
+    JS_NewPlainObject, SetWarningReporter, ShutdownAsyncTasks,
+};
+use mozjs::rust::{RealmOptions, Runtime, SIMPLE_GLOBAL_CLASS};
+
+use crate::arguments::{self, HostFunction};
 use crate::engine::Engine;
-use crate::failure::{Exception, Failure};
+use crate::failure::{Exception, Failure, Place};
+use crate::jobs::{self, AsyncTasks, JobQueue};
+use crate::limits;
+use crate::loader;
 use crate::modules::ModuleSource;
+use crate::roots::{Handle, Roots};
 use crate::scope::Scope;
+use crate::security;
+use crate::stack;
+use crate::state::{self, State};
 use crate::stencil::Stencil;
+use crate::watchdog::{self, Monitor, Registration};
 
 /// What an isolate is created with.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct IsolateOptions {
     /// Bytes of JavaScript heap and malloc'ed memory (strings, `ArrayBuffer`s, WebAssembly).
     pub memory_limit: usize,
-    /// Classic scripts run in order in the fresh global. They see the host functions as methods of the global object `__host`
-    /// and should capture and delete it.
+    /// Classic scripts run in order in the fresh global. They see the host functions as methods of the global object `__host`,
+    /// which is deleted after the last of them: they capture what they need.
     pub bootstrap: Vec<Stencil>,
     /// Whether script may use `eval` and `new Function`. See [`Scope::allow_eval`].
     pub allow_eval: bool,
@@ -65,8 +89,16 @@ pub enum IsolateError {
 }
 
 /// One isolate. It stays on the thread that made it.
+///
+/// Dropping it ends it: handles become empty, [`Control`]s do nothing.
 pub struct Isolate {
-    _thread: PhantomData<Rc<()>>,
+    // Dropped in this order: the watchdog forgets the isolate, the context is destroyed, then what the context points to goes.
+    registration: Option<Registration>,
+    runtime: Option<Runtime>,
+    queue: Option<JobQueue>,
+    state: Rc<State>,
+    global: Handle,
+    entries: u64,
 }
 
 /// What an entry gave.
@@ -76,23 +108,36 @@ pub struct Entry<R> {
     pub result: Result<R, Failure>,
     /// CPU time of the thread, from arming the watchdog to the end of the microtask checkpoint.
     pub cpu: Duration,
-    /// Promises rejected and still unhandled after the microtask checkpoint, oldest first.
+    /// Promises rejected and still unhandled after the microtask checkpoint, oldest first, and exceptions that escaped from
+    /// microtasks. At most 64.
     pub rejections: Vec<Exception>,
+    /// Where script was when the isolate was stopped in this entry, when it is known.
+    pub stopped_at: Option<Place>,
 }
 
 /// Stops an isolate, from any thread.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Control {
-    _private: (),
+    monitor: Arc<Monitor>,
+}
+
+impl std::fmt::Debug for Control {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Control")
+    }
 }
 
 impl Control {
     /// Stops what runs now, uncatchably, and condemns the isolate; the first cause wins. After the isolate is gone this does nothing.
     pub fn terminate(&self, reason: u32) {
-        let _ = reason;
-        todo!()
+        self.monitor.request_stop(reason);
     }
 }
+
+/// The engine's share of the native stack: `JS_SetNativeStackQuota`. Deeper recursion throws `InternalError: too much recursion`.
+const STACK_QUOTA: usize = 1024 * 1024;
+/// What must remain below the quota for native code of the engine and for host functions.
+const STACK_RESERVE: usize = 256 * 1024;
 
 impl Isolate {
     /// Stack to give to the thread of an isolate, in bytes: 1 MiB for JavaScript and room for the engine and host functions.
@@ -111,19 +156,110 @@ impl Isolate {
         functions: &'static [HostFunction],
         data: Rc<T>,
     ) -> Result<Isolate, IsolateError> {
-        let _ = (engine, options, functions, data);
-        todo!()
+        if Runtime::get().is_some() {
+            return Err(IsolateError::ThreadInUse);
+        }
+        check_stack()?;
+        let parent = engine.parent().ok_or(IsolateError::OutOfMemory)?;
+        // SAFETY: the parent lives on the engine's thread, which never ends and does not panic while children exist.
+        let mut runtime = unsafe { Runtime::create_with_parent(parent) };
+        let monitor = Monitor::new(runtime.thread_safe_js_context());
+        let rt = runtime.rt();
+        let cx = runtime.cx();
+        limits::tune(cx, options.memory_limit);
+        security::install(cx);
+        // SAFETY: the runtime is this thread's.
+        unsafe {
+            loader::install(rt);
+            SetWarningReporter(cx, None);
+        }
+        let state = Rc::new(State {
+            roots: Roots::new(cx),
+            data,
+            functions,
+            monitor: monitor.clone(),
+            async_tasks: AsyncTasks::install(cx),
+            instantiate: engine.instantiate_options(),
+            condemned: Cell::new(None),
+            stopped_at: RefCell::new(None),
+            entry_start: Cell::new(0),
+            memory_limit: options.memory_limit,
+            memory_counters: RefCell::new(None),
+            memory_check_due: Cell::new(false),
+            allow_eval: Cell::new(options.allow_eval),
+            allow_wasm: Cell::new(options.allow_wasm_compilation),
+            modules: RefCell::new(None),
+            records: RefCell::new(HashMap::new()),
+            importer: RefCell::new(None),
+            rejected: RefCell::new(Vec::new()),
+            uncaught: RefCell::new(Vec::new()),
+            cleanups: RefCell::new(Vec::new()),
+        });
+        let queue = JobQueue::install(cx);
+        let global = new_global(cx, &state.roots);
+        let mut isolate =
+            Isolate { registration: None, runtime: Some(runtime), queue: Some(queue), global, state, entries: 0 };
+        state::set_current(Some(isolate.state.clone()));
+        isolate.start(&options)?;
+        isolate.registration = Some(watchdog::watch(&monitor).map_err(IsolateError::Watchdog)?);
+        Ok(isolate)
+    }
+
+    /// Sets up the realm and runs the bootstrap scripts, which are trusted and not watched.
+    fn start(&mut self, options: &IsolateOptions) -> Result<(), IsolateError> {
+        let (Some(runtime), Some(global)) = (self.runtime.as_mut(), global_object(&self.state, &self.global)) else {
+            return Err(IsolateError::OutOfMemory);
+        };
+        let state = &self.state;
+        let mut realm = AutoRealm::new(runtime.cx(), global);
+        let cx: &mut JSContext = &mut realm;
+        rooted!(&in(cx) let global = global.as_ptr());
+        // SAFETY: the global is rooted and of the current realm; the strings are copied.
+        unsafe {
+            let current = GetCurrentRealmOrNull(cx);
+            SetRealmTimezoneOverride(current, c"UTC".as_ptr());
+            SetRealmLocaleOverride(current, c"en-US".as_ptr());
+            if !InitRealmStandardClasses(cx) || !limits::install(cx, state) {
+                return Err(IsolateError::OutOfMemory);
+            }
+            rooted!(&in(cx) let host = JS_NewPlainObject(cx));
+            if host.get().is_null()
+                || !arguments::define(cx, host.handle(), state.functions)
+                || !JS_DefineProperty3(
+                    cx,
+                    global.handle(),
+                    c"__host".as_ptr(),
+                    host.handle(),
+                    u32::from(JSPROP_ENUMERATE),
+                )
+            {
+                return Err(IsolateError::OutOfMemory);
+            }
+        }
+        for script in &options.bootstrap {
+            if let Err(failure) = Scope::new(cx, state).run_script(script) {
+                return Err(IsolateError::Bootstrap(describe(&failure)));
+            }
+        }
+        if let Some(rejection) = jobs::checkpoint(cx, state).first() {
+            return Err(IsolateError::Bootstrap(describe(&Failure::Exception(rejection.clone()))));
+        }
+        // SAFETY: the global is rooted. User code must not find the host functions.
+        if !unsafe { JS_DeleteProperty1(cx, global.handle(), c"__host".as_ptr()) } {
+            return Err(IsolateError::Bootstrap("`__host` cannot be deleted".to_owned()));
+        }
+        Ok(())
     }
 
     /// A handle for stopping this isolate from any thread.
     pub fn control(&self) -> Control {
-        todo!()
+        Control { monitor: self.state.monitor.clone() }
     }
 
     /// Where `import` finds modules.
     pub fn set_modules(&mut self, modules: Rc<dyn ModuleSource>) {
-        let _ = modules;
-        todo!()
+        let previous = self.state.modules.borrow_mut().replace(modules);
+        drop(previous);
     }
 
     /// The only way in. Arms the watchdog, runs `f` in the realm, drains the microtask queue, and measures the thread's
@@ -136,7 +272,125 @@ impl Isolate {
         cpu: Option<Duration>,
         f: impl FnOnce(&mut Scope<'_>) -> Result<R, Failure>,
     ) -> Entry<R> {
-        let _ = (cpu, f);
-        todo!()
+        let state = self.state.clone();
+        let ended = |termination| Entry {
+            result: Err(Failure::Terminated(termination)),
+            cpu: Duration::ZERO,
+            rejections: Vec::new(),
+            stopped_at: None,
+        };
+        if let Some(termination) = state.stopped() {
+            return ended(termination);
+        }
+        let (Some(runtime), Some(global)) = (self.runtime.as_mut(), global_object(&state, &self.global)) else {
+            // The isolate exists, so both do.
+            return ended(crate::Termination::Requested(0));
+        };
+        self.entries += 1;
+        let start = watchdog::thread_cpu();
+        state.entry_start.set(start);
+        let armed = Armed::new(&state.monitor, self.entries, start, cpu);
+        let mut realm = AutoRealm::new(runtime.cx(), global);
+        let result = f(&mut Scope::new(&mut realm, &state));
+        let rejections = jobs::checkpoint(&mut realm, &state);
+        if state.memory_check_due.get() && state.stopped().is_none() {
+            limits::check_memory(&mut realm, &state);
+        }
+        drop(realm);
+        // A stop that came too late for any script still condemns the isolate, and counts for this entry.
+        let stopped = state.stopped();
+        drop(armed);
+        let cpu = Duration::from_nanos(watchdog::thread_cpu().saturating_sub(start));
+        Entry {
+            result: match stopped {
+                Some(termination) => Err(Failure::Terminated(termination)),
+                None => result,
+            },
+            cpu,
+            rejections,
+            stopped_at: state.stopped_at.borrow_mut().take(),
+        }
+    }
+}
+
+impl Drop for Isolate {
+    fn drop(&mut self) {
+        drop(self.registration.take());
+        let Some(mut runtime) = self.runtime.take() else { return };
+        let cx = runtime.cx();
+        jobs::clear(cx, &self.state);
+        self.state.async_tasks.shut_down(cx);
+        jobs::clear(cx, &self.state);
+        // What holds handles or may hold them through the embedder's types.
+        self.state.modules.borrow_mut().take();
+        self.state.records.borrow_mut().clear();
+        self.state.importer.borrow_mut().take();
+        self.state.memory_counters.borrow_mut().take();
+        self.state.roots.close();
+        // SAFETY: no task is outstanding.
+        unsafe { ShutdownAsyncTasks(cx) };
+        // The context collects once more while it is destroyed; no callback may find the isolate then.
+        state::set_current(None);
+        drop(runtime);
+        drop(self.queue.take());
+    }
+}
+
+/// The time during which the watchdog looks at the isolate. Ends also when the closure panics.
+struct Armed<'a>(&'a Monitor);
+
+impl<'a> Armed<'a> {
+    fn new(monitor: &'a Monitor, entry: u64, start: u64, cpu: Option<Duration>) -> Armed<'a> {
+        monitor.arm(entry, start, cpu);
+        Armed(monitor)
+    }
+}
+
+impl Drop for Armed<'_> {
+    fn drop(&mut self) {
+        self.0.disarm();
+    }
+}
+
+fn check_stack() -> Result<(), IsolateError> {
+    let needed = STACK_QUOTA + STACK_RESERVE;
+    match stack::measure() {
+        // The engine counts its quota from the base of the stack, so both the size and what is left matter.
+        Some(stack) if stack.size < needed => Err(IsolateError::StackTooSmall { available: stack.size, needed }),
+        Some(stack) if stack.remaining < needed - STACK_RESERVE / 2 => {
+            Err(IsolateError::StackTooSmall { available: stack.remaining, needed })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A new global in a new realm; empty when the engine has no memory.
+fn new_global(cx: &mut JSContext, roots: &Rc<Roots>) -> Handle {
+    let options = RealmOptions::default();
+    // SAFETY: class and options are valid; the global is rooted at once. Shared memory and `Atomics` are off by default.
+    unsafe {
+        rooted!(&in(cx) let global = JS_NewGlobalObject(
+            cx,
+            &SIMPLE_GLOBAL_CLASS,
+            ptr::null_mut(),
+            OnNewGlobalHookOption::FireOnNewGlobalHook,
+            &*options,
+        ));
+        if global.get().is_null() {
+            return roots.insert(mozjs::jsval::UndefinedValue());
+        }
+        roots.insert(ObjectValue(global.get()))
+    }
+}
+
+fn global_object(state: &State, global: &Handle) -> Option<NonNull<JSObject>> {
+    let value = global.get(&state.roots);
+    if value.is_object() { NonNull::new(value.to_object()) } else { None }
+}
+
+fn describe(failure: &Failure) -> String {
+    match failure {
+        Failure::Exception(exception) if !exception.stack.is_empty() => exception.stack.clone(),
+        other => other.to_string(),
     }
 }

@@ -10,18 +10,29 @@
 
 mod arguments;
 mod engine;
+mod errors;
 mod failure;
 mod isolate;
+mod jobs;
+mod limits;
+mod loader;
 mod modules;
+mod roots;
 mod scope;
+mod security;
+mod stack;
+mod state;
 mod stencil;
+mod strings;
 mod value;
+mod watchdog;
 
 pub use arguments::{Arguments, HostFunction, Throw};
 pub use engine::{Engine, EngineError};
-pub use failure::{Exception, Failure, Termination};
+pub use failure::{Exception, Failure, Place, Termination};
 pub use isolate::{Control, Entry, Isolate, IsolateError, IsolateOptions};
 pub use modules::{Module, ModuleError, ModuleSource};
+pub use roots::Handle;
 pub use scope::{Memory, PromiseState, Scope};
 pub use stencil::{CompileError, Stencil};
-pub use value::{Handle, Value};
+pub use value::Value;

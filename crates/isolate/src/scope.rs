@@ -1,15 +1,36 @@
 //! Inside the realm: reading, writing and calling JavaScript values.
 
-use std::marker::PhantomData;
+use std::ptr;
 use std::rc::Rc;
 
+use mozjs::context::JSContext;
+use mozjs::jsapi::{
+    CloneDataPolicy, GCReason, GetPromiseState, HandleValueArray, IsCallable, JSObject,
+    PromiseState as RawPromiseState, StructuredCloneScope,
+};
+use mozjs::jsval::{JSVal, ObjectValue, UndefinedValue};
+use mozjs::rooted;
+use mozjs::rust::wrappers2::{
+    Call, CurrentGlobalOrNull, InstantiateGlobalStencil, IsPromiseObject, JS_ExecuteScript, JS_GC, JS_GetPromiseResult,
+    JS_GetUCProperty, JS_ReadStructuredClone, JS_SetUCProperty, JS_WriteStructuredClone,
+    NewPromiseObject, RejectPromise, ResolvePromise, SetAnyPromiseIsHandled,
+};
+use mozjs::rust::{HandleObject, JSAutoStructuredCloneBufferWrapper};
+
 use crate::arguments::Throw;
+use crate::engine::Engine;
+use crate::errors::{self, ErrorKind};
 use crate::failure::{Exception, Failure};
-use crate::value::{Handle, Value};
+use crate::limits;
+use crate::roots::Handle;
+use crate::state::State;
+use crate::stencil::{Kind, Stencil};
+use crate::value::{self, Pending, Value};
 
 /// Proof of being inside the isolate's realm, on its thread.
 pub struct Scope<'a> {
-    _scope: PhantomData<&'a mut ()>,
+    cx: &'a mut JSContext,
+    state: &'a Rc<State>,
 }
 
 /// Memory of one isolate, in bytes.
@@ -32,13 +53,41 @@ pub enum PromiseState {
     Rejected(Handle),
 }
 
+/// Turns a call into the engine into a result: a pending exception becomes a failure. Nothing runs in a condemned isolate.
+macro_rules! attempt {
+    ($scope:expr, $call:expr) => {{
+        if let Some(termination) = $scope.state.stopped() {
+            return Err(Failure::Terminated(termination));
+        }
+        let outcome: Result<_, Pending> = $call;
+        match outcome {
+            Ok(value) if $scope.state.condemned.get().is_none() => value,
+            _ => return Err(errors::take_failure($scope.cx, $scope.state)),
+        }
+    }};
+}
+
+fn ok(done: bool) -> Result<(), Pending> {
+    done.then_some(()).ok_or(Pending)
+}
+
+impl<'a> Scope<'a> {
+    /// `cx` is in the realm of the isolate of `state`.
+    pub(crate) fn new(cx: &'a mut JSContext, state: &'a Rc<State>) -> Scope<'a> {
+        Scope { cx, state }
+    }
+}
+
 impl Scope<'_> {
     /// The `data` given to [`Isolate::new`](crate::Isolate::new).
     ///
     /// # Panics
     /// When `T` is not the type given there: an error of the embedder, not of script.
     pub fn data<T: 'static>(&self) -> Rc<T> {
-        todo!()
+        match self.state.data.clone().downcast::<T>() {
+            Ok(data) => data,
+            Err(_) => panic!("the isolate's data is not a {}", std::any::type_name::<T>()),
+        }
     }
 
     /// The property `name` of the global object.
@@ -46,8 +95,10 @@ impl Scope<'_> {
     /// # Errors
     /// [`Failure`] when a getter throws or the isolate is stopped.
     pub fn global(&mut self, name: &str) -> Result<Value, Failure> {
-        let _ = name;
-        todo!()
+        // SAFETY: the scope is in a realm, whose global the realm keeps alive; it is rooted at once.
+        rooted!(&in(self.cx) let global = unsafe { CurrentGlobalOrNull(self.cx) });
+        let value = attempt!(self, get(self.cx, self.state, global.handle(), name));
+        Ok(value)
     }
 
     /// The property `name` of `object`.
@@ -55,8 +106,10 @@ impl Scope<'_> {
     /// # Errors
     /// [`Failure`] when `object` is not an object, a getter throws or the isolate is stopped.
     pub fn get(&mut self, object: &Handle, name: &str) -> Result<Value, Failure> {
-        let _ = (object, name);
-        todo!()
+        let target = self.object(object, "read a property of")?;
+        rooted!(&in(self.cx) let target = target);
+        let value = attempt!(self, get(self.cx, self.state, target.handle(), name));
+        Ok(value)
     }
 
     /// Sets the property `name` of `object`.
@@ -64,8 +117,16 @@ impl Scope<'_> {
     /// # Errors
     /// [`Failure`] when `object` is not an object, a setter throws, the property is read-only or the isolate is stopped.
     pub fn set(&mut self, object: &Handle, name: &str, value: Value) -> Result<(), Failure> {
-        let _ = (object, name, value);
-        todo!()
+        let target = self.object(object, "set a property of")?;
+        rooted!(&in(self.cx) let target = target);
+        rooted!(&in(self.cx) let mut new = UndefinedValue());
+        attempt!(self, value::to_js(self.cx, self.state, &value, new.handle_mut()));
+        let name: Vec<u16> = name.encode_utf16().collect();
+        attempt!(self, {
+            // SAFETY: object and value are rooted; the name is copied.
+            ok(unsafe { JS_SetUCProperty(self.cx, target.handle(), name.as_ptr(), name.len(), new.handle()) })
+        });
+        Ok(())
     }
 
     /// Calls `function` with `this` undefined.
@@ -73,8 +134,8 @@ impl Scope<'_> {
     /// # Errors
     /// [`Failure`] when it is not a function, throws, or the isolate is stopped.
     pub fn call(&mut self, function: &Handle, arguments: &[Value]) -> Result<Value, Failure> {
-        let _ = (function, arguments);
-        todo!()
+        let function = function.get(&self.state.roots);
+        self.call_with(UndefinedValue(), function, arguments)
     }
 
     /// Calls the method `name` of `object` with `this` set to `object`.
@@ -82,32 +143,137 @@ impl Scope<'_> {
     /// # Errors
     /// [`Failure`] when there is no such method, it throws, or the isolate is stopped.
     pub fn call_method(&mut self, object: &Handle, name: &str, arguments: &[Value]) -> Result<Value, Failure> {
-        let _ = (object, name, arguments);
-        todo!()
+        let target = self.object(object, "call a method of")?;
+        rooted!(&in(self.cx) let target = target);
+        rooted!(&in(self.cx) let mut method = UndefinedValue());
+        attempt!(self, get_raw(self.cx, target.handle(), name, method.handle_mut()));
+        let this = ObjectValue(target.get());
+        self.call_with(this, method.get(), arguments)
     }
 
-    /// Loads, links and evaluates a module: the promise of its namespace object. Top-level `await` is allowed.
+    fn call_with(&mut self, this: JSVal, function: JSVal, arguments: &[Value]) -> Result<Value, Failure> {
+        rooted!(&in(self.cx) let this = this);
+        rooted!(&in(self.cx) let function = function);
+        rooted!(&in(self.cx) let mut values: Vec<JSVal> = Vec::with_capacity(arguments.len()));
+        rooted!(&in(self.cx) let mut value = UndefinedValue());
+        for argument in arguments {
+            attempt!(self, value::to_js(self.cx, self.state, argument, value.handle_mut()));
+            values.push(value.get());
+        }
+        let result = attempt!(self, {
+            let values = HandleValueArray::from(&values);
+            // SAFETY: everything passed is rooted. A function that is not callable is reported as an exception.
+            let called = unsafe { Call(self.cx, this.handle(), function.handle(), &values, value.handle_mut()) };
+            ok(called).and_then(|()| value::from_js(self.cx, self.state, value.handle()))
+        });
+        Ok(result)
+    }
+
+    /// Loads, links and evaluates a module: the promise of its namespace object. Top-level `await` is allowed. Modules run in
+    /// the microtasks after the scope's closure. The promise counts as handled: its rejection is not reported by the entry.
     ///
     /// # Errors
     /// [`Failure::Terminated`] when the isolate is stopped; a module that cannot be loaded or throws rejects the promise.
     pub fn import(&mut self, specifier: &str) -> Result<Handle, Failure> {
-        let _ = specifier;
-        todo!()
+        let importer = self.importer()?;
+        let Value::Object(promise) = self.call(&importer, &[Value::from(specifier)])? else {
+            return Err(self.type_error("an import did not give a promise"));
+        };
+        rooted!(&in(self.cx) let object = promise.get(&self.state.roots).to_object());
+        attempt!(self, {
+            // SAFETY: the promise is rooted; `import()` gives a promise of this realm.
+            ok(unsafe { SetAnyPromiseIsHandled(self.cx, object.handle()) })
+        });
+        Ok(promise)
+    }
+
+    /// The function `specifier => import(specifier)`: lets the engine do for the embedder exactly what it does for script.
+    fn importer(&mut self) -> Result<Handle, Failure> {
+        if let Some(importer) = self.state.importer.borrow().clone() {
+            return Ok(importer);
+        }
+        static IMPORTER: std::sync::OnceLock<Option<Stencil>> = std::sync::OnceLock::new();
+        let stencil =
+            IMPORTER.get_or_init(|| Engine::start().ok()?.compile_script("", "(specifier) => import(specifier)").ok());
+        let Some(stencil) = stencil else {
+            return Err(self.type_error("the importer could not be compiled"));
+        };
+        let function = self.run_script(stencil)?;
+        let Value::Object(function) = function else {
+            return Err(self.type_error("the importer is no function"));
+        };
+        *self.state.importer.borrow_mut() = Some(function.clone());
+        Ok(function)
+    }
+
+    /// Runs a classic script: the value of its last expression statement.
+    ///
+    /// # Errors
+    /// [`Failure`] when it throws, was compiled as a module, or the isolate is stopped.
+    pub fn run_script(&mut self, script: &Stencil) -> Result<Value, Failure> {
+        if script.kind() != Kind::Script {
+            return Err(self.type_error("a module is imported, not run"));
+        }
+        rooted!(&in(self.cx) let mut value = UndefinedValue());
+        let result = attempt!(self, {
+            // SAFETY: the stencil is alive and was compiled as a script; the script is rooted at once.
+            let done = unsafe {
+                rooted!(&in(self.cx) let script = InstantiateGlobalStencil(
+                    self.cx, &self.state.instantiate, script.as_ptr(), ptr::null_mut(),
+                ));
+                !script.get().is_null() && JS_ExecuteScript(self.cx, script.handle(), value.handle_mut())
+            };
+            ok(done).and_then(|()| value::from_js(self.cx, self.state, value.handle()))
+        });
+        Ok(result)
     }
 
     /// Structured clone (HTML, 2.7) within the realm. `transfer` is an array of the `ArrayBuffer`s to transfer.
     ///
     /// # Errors
-    /// [`Failure`] when something cannot be cloned or transferred.
+    /// [`Failure`] when something cannot be cloned or transferred: an exception with the engine's message, for which the caller may
+    /// want a `DataCloneError`.
     pub fn structured_clone(&mut self, value: &Handle, transfer: Option<&Handle>) -> Result<Handle, Failure> {
-        let _ = (value, transfer);
-        todo!()
+        rooted!(&in(self.cx) let value = value.get(&self.state.roots));
+        rooted!(&in(self.cx) let transfer = transfer.map_or_else(UndefinedValue, |list| list.get(&self.state.roots)));
+        rooted!(&in(self.cx) let mut copy = UndefinedValue());
+        let handle = attempt!(self, {
+            let policy =
+                CloneDataPolicy { allowIntraClusterClonableSharedObjects_: false, allowSharedMemoryObjects_: false };
+            // SAFETY: values are rooted; the buffer is valid until the end of the block. Without callbacks, objects the engine does
+            // not know are refused. The data does not leave the process.
+            let done = unsafe {
+                let buffer = JSAutoStructuredCloneBufferWrapper::new(StructuredCloneScope::SameProcess, ptr::null());
+                let data = &raw mut (*buffer.as_raw_ptr()).data_;
+                JS_WriteStructuredClone(
+                    self.cx,
+                    value.handle(),
+                    data,
+                    StructuredCloneScope::SameProcess,
+                    &policy,
+                    ptr::null(),
+                    ptr::null_mut(),
+                    transfer.handle(),
+                ) && JS_ReadStructuredClone(
+                    self.cx,
+                    data,
+                    STRUCTURED_CLONE_VERSION,
+                    StructuredCloneScope::SameProcess,
+                    copy.handle_mut(),
+                    &policy,
+                    ptr::null(),
+                    ptr::null_mut(),
+                )
+            };
+            ok(done).map(|()| self.state.roots.insert(copy.get()))
+        });
+        Ok(handle)
     }
 
     /// Describes any thrown or rejected value. Never throws; getters of the value may run.
     pub fn exception(&mut self, value: &Handle) -> Exception {
-        let _ = value;
-        todo!()
+        rooted!(&in(self.cx) let value = value.get(&self.state.roots));
+        errors::describe(self.cx, self.state, value.handle())
     }
 
     /// A new pending promise, to be settled with [`Scope::resolve`] or [`Scope::reject`].
@@ -115,7 +281,12 @@ impl Scope<'_> {
     /// # Errors
     /// [`Failure`] when memory is exhausted or the isolate is stopped.
     pub fn promise(&mut self) -> Result<Handle, Failure> {
-        todo!()
+        let handle = attempt!(self, {
+            // SAFETY: without an executor the engine makes a plain pending promise.
+            let promise = unsafe { NewPromiseObject(self.cx, HandleObject::null()) };
+            ok(!promise.is_null()).map(|()| self.state.roots.insert(ObjectValue(promise)))
+        });
+        Ok(handle)
     }
 
     /// Resolves a promise made by [`Scope::promise`]. Does nothing when it is settled already.
@@ -123,8 +294,15 @@ impl Scope<'_> {
     /// # Errors
     /// [`Failure`] when `promise` is no promise or the isolate is stopped.
     pub fn resolve(&mut self, promise: &Handle, value: Value) -> Result<(), Failure> {
-        let _ = (promise, value);
-        todo!()
+        let promise = self.promise_object(promise)?;
+        rooted!(&in(self.cx) let promise = promise);
+        rooted!(&in(self.cx) let mut resolution = UndefinedValue());
+        attempt!(self, value::to_js(self.cx, self.state, &value, resolution.handle_mut()));
+        attempt!(self, {
+            // SAFETY: both are rooted and the first is a promise.
+            ok(unsafe { ResolvePromise(self.cx, promise.handle(), resolution.handle()) })
+        });
+        Ok(())
     }
 
     /// Rejects a promise made by [`Scope::promise`]. Does nothing when it is settled already.
@@ -132,20 +310,72 @@ impl Scope<'_> {
     /// # Errors
     /// [`Failure`] when `promise` is no promise or the isolate is stopped.
     pub fn reject(&mut self, promise: &Handle, reason: Throw) -> Result<(), Failure> {
-        let _ = (promise, reason);
-        todo!()
+        let promise = self.promise_object(promise)?;
+        rooted!(&in(self.cx) let promise = promise);
+        let reason = self.error(reason)?;
+        rooted!(&in(self.cx) let reason = reason.get(&self.state.roots));
+        attempt!(self, {
+            // SAFETY: both are rooted and the first is a promise.
+            ok(unsafe { RejectPromise(self.cx, promise.handle(), reason.handle()) })
+        });
+        Ok(())
+    }
+
+    /// The JavaScript value that throwing `thrown` throws.
+    ///
+    /// # Errors
+    /// [`Failure::Terminated`] when the isolate is stopped or for [`Throw::Terminated`].
+    pub fn error(&mut self, thrown: Throw) -> Result<Handle, Failure> {
+        if let Some(termination) = self.state.stopped() {
+            return Err(Failure::Terminated(termination));
+        }
+        if let Throw::Value(value) = thrown {
+            return Ok(value);
+        }
+        errors::throw_from_host(self.cx, self.state, &thrown);
+        match errors::take_failure(self.cx, self.state) {
+            Failure::Exception(exception) => Ok(exception.value),
+            terminated @ Failure::Terminated(_) => Err(terminated),
+        }
     }
 
     /// Where a promise stands; `None` when the value is not a promise.
     pub fn promise_state(&mut self, promise: &Handle) -> Option<PromiseState> {
-        let _ = promise;
-        todo!()
+        let value = promise.get(&self.state.roots);
+        if !value.is_object() {
+            return None;
+        }
+        rooted!(&in(self.cx) let promise = value.to_object());
+        rooted!(&in(self.cx) let mut result = UndefinedValue());
+        // SAFETY: the object is rooted, and asked to be a promise first.
+        unsafe {
+            if !IsPromiseObject(promise.handle()) {
+                return None;
+            }
+            let state = GetPromiseState(promise.handle().into());
+            if state == RawPromiseState::Pending {
+                return Some(PromiseState::Pending);
+            }
+            JS_GetPromiseResult(promise.handle(), result.handle_mut());
+            let handle = self.state.roots.insert(result.get());
+            Some(match state {
+                RawPromiseState::Rejected => PromiseState::Rejected(handle),
+                _ => PromiseState::Fulfilled(self.value(&handle)),
+            })
+        }
     }
 
-    /// The value behind a handle: primitives are copied out, everything else stays a handle.
+    /// The value behind a handle: primitives are copied out, everything else stays a handle. A string for which there is no memory stays a
+    /// handle too.
     pub fn value(&mut self, handle: &Handle) -> Value {
-        let _ = handle;
-        todo!()
+        rooted!(&in(self.cx) let value = handle.get(&self.state.roots));
+        match value::from_js(self.cx, self.state, value.handle()) {
+            Ok(value) => value,
+            Err(Pending) => {
+                let _ = errors::take_failure(self.cx, self.state);
+                Value::Object(handle.clone())
+            }
+        }
     }
 
     /// A persistent root of a value.
@@ -153,35 +383,94 @@ impl Scope<'_> {
     /// # Errors
     /// [`Failure`] when memory is exhausted or the isolate is stopped.
     pub fn handle(&mut self, value: Value) -> Result<Handle, Failure> {
-        let _ = value;
-        todo!()
+        if let Value::Object(handle) = value {
+            return Ok(handle);
+        }
+        rooted!(&in(self.cx) let mut new = UndefinedValue());
+        attempt!(self, value::to_js(self.cx, self.state, &value, new.handle_mut()));
+        Ok(self.state.roots.insert(new.get()))
     }
 
     /// A copy of the bytes of an `ArrayBuffer` or a view; `None` when the value is neither, or is detached.
     pub fn bytes(&mut self, handle: &Handle) -> Option<Vec<u8>> {
-        let _ = handle;
-        todo!()
+        let value = handle.get(&self.state.roots);
+        if !value.is_object() {
+            return None;
+        }
+        rooted!(&in(self.cx) let object = value.to_object());
+        value::bytes(self.cx, object.handle())
     }
 
     /// Whether the value can be called.
     pub fn is_function(&mut self, handle: &Handle) -> bool {
-        let _ = handle;
-        todo!()
+        let value = handle.get(&self.state.roots);
+        // SAFETY: asks the object's class, without collecting.
+        value.is_object() && unsafe { IsCallable(value.to_object()) }
     }
 
     /// Whether script may use `eval` and `new Function` from now on. Returns what it was.
     pub fn allow_eval(&mut self, allow: bool) -> bool {
-        let _ = allow;
-        todo!()
+        self.state.allow_eval.replace(allow)
     }
 
     /// Memory in use and allowed. Cheap: no walk of the heap.
     pub fn memory(&mut self) -> Memory {
-        todo!()
+        Memory { used: limits::used(self.cx, self.state), limit: self.state.memory_limit }
     }
 
     /// A full collection.
     pub fn collect_garbage(&mut self) {
-        todo!()
+        // SAFETY: every value of this crate is rooted across calls that may collect.
+        unsafe { JS_GC(self.cx, GCReason::API) };
     }
+
+    /// The object behind a handle, unrooted.
+    fn object(&mut self, handle: &Handle, what: &str) -> Result<*mut JSObject, Failure> {
+        let value = handle.get(&self.state.roots);
+        if value.is_object() {
+            Ok(value.to_object())
+        } else {
+            Err(self.type_error(&format!("cannot {what} a value that is not an object")))
+        }
+    }
+
+    /// The promise behind a handle, unrooted.
+    fn promise_object(&mut self, handle: &Handle) -> Result<*mut JSObject, Failure> {
+        let object = self.object(handle, "settle")?;
+        rooted!(&in(self.cx) let object = object);
+        // SAFETY: the object is rooted.
+        if unsafe { IsPromiseObject(object.handle()) } {
+            Ok(object.get())
+        } else {
+            Err(self.type_error("cannot settle a value that is not a promise"))
+        }
+    }
+
+    fn type_error(&mut self, message: &str) -> Failure {
+        if let Some(termination) = self.state.stopped() {
+            return Failure::Terminated(termination);
+        }
+        errors::throw(self.cx, ErrorKind::TypeError, message);
+        errors::take_failure(self.cx, self.state)
+    }
+}
+
+/// `JS_STRUCTURED_CLONE_VERSION` (`StructuredClone.h`).
+const STRUCTURED_CLONE_VERSION: u32 = 8;
+
+fn get_raw(
+    cx: &mut JSContext,
+    object: HandleObject<'_>,
+    name: &str,
+    out: mozjs::rust::MutableHandleValue<'_>,
+) -> Result<(), Pending> {
+    let name: Vec<u16> = name.encode_utf16().collect();
+    // SAFETY: object and result are rooted; the name is copied.
+    ok(unsafe { JS_GetUCProperty(cx, object, name.as_ptr(), name.len(), out) })
+}
+
+fn get(cx: &mut JSContext, state: &Rc<State>, object: HandleObject<'_>, name: &str) -> Result<Value, Pending> {
+    rooted!(&in(cx) let mut value = UndefinedValue());
+    get_raw(cx, object, name, value.handle_mut())?;
+    value::from_js(cx, state, value.handle())
 }

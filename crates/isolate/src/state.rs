@@ -1,0 +1,108 @@
+//! What the callbacks of the engine need to know about the isolate of their thread.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::arguments::HostFunction;
+use crate::failure::Termination;
+use crate::jobs::AsyncTasks;
+use crate::modules::ModuleSource;
+use crate::roots::{Handle, Roots};
+use crate::watchdog::{self, Monitor};
+
+/// The state of one isolate, owned by it and by the scopes inside it.
+pub(crate) struct State {
+    pub(crate) roots: Rc<Roots>,
+    pub(crate) data: Rc<dyn Any>,
+    pub(crate) functions: &'static [HostFunction],
+    pub(crate) monitor: Arc<Monitor>,
+    pub(crate) async_tasks: Arc<AsyncTasks>,
+    pub(crate) instantiate: mozjs::jsapi::InstantiateOptions,
+    /// Set once the isolate is stopped; nothing runs in it afterwards.
+    pub(crate) condemned: Cell<Option<Termination>>,
+    /// Where script was when it was stopped.
+    pub(crate) stopped_at: RefCell<Option<crate::failure::Place>>,
+    /// The thread's CPU clock at the beginning of the entry, in nanoseconds.
+    pub(crate) entry_start: Cell<u64>,
+    pub(crate) memory_limit: usize,
+    /// The object whose getters give the engine's counters.
+    pub(crate) memory_counters: RefCell<Option<Handle>>,
+    /// Set at the end of a major collection and when an allocation fails, until memory has been checked.
+    pub(crate) memory_check_due: Cell<bool>,
+    pub(crate) allow_eval: Cell<bool>,
+    pub(crate) allow_wasm: Cell<bool>,
+    pub(crate) modules: RefCell<Option<Rc<dyn ModuleSource>>>,
+    /// Module records by URL.
+    pub(crate) records: RefCell<HashMap<String, Record>>,
+    /// The function `specifier => import(specifier)`, made on first use.
+    pub(crate) importer: RefCell<Option<Handle>>,
+    /// Promises rejected without a handler since the last checkpoint.
+    pub(crate) rejected: RefCell<Vec<Handle>>,
+    /// Exceptions that escaped from a microtask.
+    pub(crate) uncaught: RefCell<Vec<crate::failure::Exception>>,
+    /// Functions that run the callbacks of `FinalizationRegistry` objects.
+    pub(crate) cleanups: RefCell<Vec<Handle>>,
+}
+
+/// An instantiated module.
+#[derive(Clone)]
+pub(crate) struct Record {
+    pub(crate) record: Handle,
+    pub(crate) form: Form,
+}
+
+/// What kind of source a module was made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    EsModule,
+    Json,
+    Text,
+    Data,
+    Wasm,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<State>>> = const { RefCell::new(None) };
+}
+
+/// The isolate of this thread. `None` before and after its life, when the engine still calls back.
+pub(crate) fn current() -> Option<Rc<State>> {
+    CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
+}
+
+/// Makes `state` the isolate of this thread, or removes it.
+pub(crate) fn set_current(state: Option<Rc<State>>) {
+    let previous = CURRENT.with(|current| std::mem::replace(&mut *current.borrow_mut(), state));
+    drop(previous);
+}
+
+impl State {
+    /// Condemns the isolate; the first cause wins.
+    pub(crate) fn condemn(&self, termination: Termination) {
+        if self.condemned.get().is_none() {
+            self.condemned.set(Some(termination));
+        }
+    }
+
+    /// Whether the isolate must not run: condemned already, or a stop is due that script has not noticed yet.
+    pub(crate) fn stopped(&self) -> Option<Termination> {
+        if let Some(termination) = self.condemned.get() {
+            return Some(termination);
+        }
+        if let Some(reason) = self.monitor.stop() {
+            self.condemn(Termination::Requested(reason));
+        } else if self.monitor.expired() {
+            self.condemn(Termination::CpuLimit { used: self.used() });
+        }
+        self.condemned.get()
+    }
+
+    /// CPU time of the entry so far.
+    fn used(&self) -> Duration {
+        Duration::from_nanos(watchdog::thread_cpu().saturating_sub(self.entry_start.get()))
+    }
+}

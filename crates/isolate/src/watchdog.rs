@@ -1,0 +1,251 @@
+//! The watchdog: one thread per process that looks at isolates while they execute and asks those that overstay to stop.
+//!
+//! It never decides alone: it marks an entry as expired and requests the interrupt; the isolate's own thread reads the
+//! mark in its interrupt callback. A mark names the entry it is for, so it cannot hit the next one.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use mozjs::rust::ThreadSafeJSContext;
+
+/// How often executing isolates are looked at, unless a deadline is nearer.
+const TICK: Duration = Duration::from_millis(2);
+/// The shortest sleep.
+const SHORTEST: Duration = Duration::from_micros(200);
+/// How often script that runs for long is interrupted to check its memory.
+const MEMORY_CHECK: Duration = Duration::from_millis(5);
+/// Ticks without any executing isolate before the thread parks.
+const IDLE_TICKS: u32 = 10;
+
+/// No deadline.
+const NEVER: u64 = u64::MAX;
+/// Marks a stop request; the reason is in the low 32 bits.
+const REQUESTED: u64 = 1 << 32;
+
+/// What an isolate's thread, the watchdog and [`Control`](crate::Control) share.
+pub(crate) struct Monitor {
+    context: ThreadSafeJSContext,
+    /// CPU clock of the isolate's thread.
+    clock: libc::clockid_t,
+    /// Number of the entry being executed, 0 outside.
+    entry: AtomicU64,
+    /// Reading of `clock` at which the entry must end, in nanoseconds.
+    deadline: AtomicU64,
+    /// The budget the deadline was made from, in nanoseconds.
+    budget: AtomicU64,
+    /// Number of the last entry whose deadline has passed.
+    expired: AtomicU64,
+    /// 0, or [`REQUESTED`] and a reason.
+    stop: AtomicU64,
+}
+
+/// Nanoseconds of CPU time of the calling thread.
+pub(crate) fn thread_cpu() -> u64 {
+    read_clock(libc::CLOCK_THREAD_CPUTIME_ID).unwrap_or(0)
+}
+
+fn read_clock(clock: libc::clockid_t) -> Option<u64> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is valid. A clock of a thread that has ended gives an error, not undefined behaviour
+    // (clock_gettime(2), EINVAL).
+    let got = unsafe { libc::clock_gettime(clock, &mut time) };
+    let seconds = u64::try_from(time.tv_sec).ok()?;
+    let nanoseconds = u64::try_from(time.tv_nsec).ok()?;
+    (got == 0).then(|| seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds))
+}
+
+impl Monitor {
+    /// For an isolate on the calling thread.
+    pub(crate) fn new(context: ThreadSafeJSContext) -> Arc<Monitor> {
+        let mut clock = libc::CLOCK_THREAD_CPUTIME_ID;
+        // SAFETY: the thread is the running one and the pointer is valid.
+        let got = unsafe { libc::pthread_getcpuclockid(libc::pthread_self(), &mut clock) };
+        debug_assert_eq!(got, 0, "the clock of the running thread exists");
+        Arc::new(Monitor {
+            context,
+            clock,
+            entry: AtomicU64::new(0),
+            deadline: AtomicU64::new(NEVER),
+            budget: AtomicU64::new(NEVER),
+            expired: AtomicU64::new(0),
+            stop: AtomicU64::new(0),
+        })
+    }
+
+    /// Entry `number` (never 0) begins, `start` being the thread's clock.
+    pub(crate) fn arm(&self, number: u64, start: u64, budget: Option<Duration>) {
+        let budget = budget.map_or(NEVER, |budget| u64::try_from(budget.as_nanos()).unwrap_or(NEVER));
+        self.budget.store(budget, Ordering::Relaxed);
+        self.deadline.store(start.saturating_add(budget), Ordering::Relaxed);
+        // Sequentially consistent with the watchdog's "store parked, then look at entries": one of both sides sees the other.
+        self.entry.store(number, Ordering::SeqCst);
+        if let Some(watchdog) = WATCHDOG.get().and_then(|watchdog| watchdog.as_ref().ok())
+            && watchdog.parked.load(Ordering::SeqCst)
+        {
+            watchdog.thread.unpark();
+        }
+    }
+
+    /// The entry has ended.
+    pub(crate) fn disarm(&self) {
+        self.entry.store(0, Ordering::Release);
+        self.deadline.store(NEVER, Ordering::Relaxed);
+    }
+
+    /// Whether the deadline of the entry being executed has passed.
+    pub(crate) fn expired(&self) -> bool {
+        let entry = self.entry.load(Ordering::Relaxed);
+        entry != 0 && self.expired.load(Ordering::Acquire) == entry
+    }
+
+    /// The reason of a stop request.
+    pub(crate) fn stop(&self) -> Option<u32> {
+        let stop = self.stop.load(Ordering::Acquire);
+        (stop != 0).then_some((stop & u64::from(u32::MAX)) as u32)
+    }
+
+    /// Requests a stop; the first reason wins.
+    pub(crate) fn request_stop(&self, reason: u32) {
+        let _ = self.stop.compare_exchange(0, REQUESTED | u64::from(reason), Ordering::AcqRel, Ordering::Acquire);
+        self.interrupt();
+    }
+
+    /// Has the interrupt callback run soon, also in WebAssembly. Does nothing once the context is gone.
+    pub(crate) fn interrupt(&self) {
+        self.context.request_interrupt_callback();
+    }
+}
+
+/// Keeps an isolate under the watchdog's eyes.
+pub(crate) struct Registration {
+    monitor: Arc<Monitor>,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        if let Some(Ok(watchdog)) = WATCHDOG.get() {
+            watchdog.watched().retain(|watched| !Arc::ptr_eq(&watched.monitor, &self.monitor));
+        }
+    }
+}
+
+/// Starts watching, and the thread when it is not yet running.
+pub(crate) fn watch(monitor: &Arc<Monitor>) -> Result<Registration, String> {
+    let watchdog = WATCHDOG.get_or_init(start).as_ref().map_err(Clone::clone)?;
+    let now = Instant::now();
+    watchdog.watched().push(Watched { monitor: monitor.clone(), seen: 0, next_cpu: now, next_memory: now });
+    Ok(Registration { monitor: monitor.clone() })
+}
+
+struct Watchdog {
+    shared: Arc<WatchList>,
+    thread: Thread,
+    parked: Arc<AtomicBool>,
+}
+
+type WatchList = Mutex<Vec<Watched>>;
+
+struct Watched {
+    monitor: Arc<Monitor>,
+    /// The entry seen at the last look.
+    seen: u64,
+    next_cpu: Instant,
+    next_memory: Instant,
+}
+
+static WATCHDOG: OnceLock<Result<Watchdog, String>> = OnceLock::new();
+
+impl Watchdog {
+    fn watched(&self) -> MutexGuard<'_, Vec<Watched>> {
+        lock(&self.shared)
+    }
+}
+
+fn lock(list: &WatchList) -> MutexGuard<'_, Vec<Watched>> {
+    match list.lock() {
+        Ok(list) => list,
+        Err(poisoned) => poisoned.into_inner(),
+    }
+}
+
+fn start() -> Result<Watchdog, String> {
+    let shared = Arc::new(Mutex::new(Vec::new()));
+    let parked = Arc::new(AtomicBool::new(false));
+    let thread = std::thread::Builder::new()
+        .name("js-watchdog".to_owned())
+        .stack_size(128 * 1024)
+        .spawn({
+            let (shared, parked) = (shared.clone(), parked.clone());
+            move || run(&shared, &parked)
+        })
+        .map_err(|error| error.to_string())?;
+    Ok(Watchdog { shared, thread: thread.thread().clone(), parked })
+}
+
+fn run(list: &WatchList, parked: &AtomicBool) {
+    let mut idle = 0;
+    loop {
+        let wait = look(&mut lock(list), Instant::now());
+        match wait {
+            Some(wait) => {
+                idle = 0;
+                std::thread::park_timeout(wait);
+            }
+            None if idle < IDLE_TICKS => {
+                idle += 1;
+                std::thread::park_timeout(TICK);
+            }
+            None => {
+                parked.store(true, Ordering::SeqCst);
+                if lock(list).iter().all(|watched| watched.monitor.entry.load(Ordering::SeqCst) == 0) {
+                    std::thread::park();
+                }
+                parked.store(false, Ordering::SeqCst);
+                idle = 0;
+            }
+        }
+    }
+}
+
+/// Looks at every isolate once. How long to sleep, or `None` when none is executing.
+fn look(watched: &mut [Watched], now: Instant) -> Option<Duration> {
+    let mut wait = None;
+    for watched in watched {
+        let monitor = &watched.monitor;
+        let entry = monitor.entry.load(Ordering::SeqCst);
+        if entry == 0 {
+            watched.seen = 0;
+            continue;
+        }
+        if watched.seen != entry {
+            watched.seen = entry;
+            watched.next_memory = now + MEMORY_CHECK;
+            // CPU time passes no faster than the clock on the wall. The entry may have begun up to a tick ago.
+            let budget = Duration::from_nanos(monitor.budget.load(Ordering::Relaxed));
+            watched.next_cpu = now.checked_add(budget.saturating_sub(TICK)).unwrap_or(now + Duration::from_secs(3600));
+        }
+        let deadline = monitor.deadline.load(Ordering::Relaxed);
+        if now >= watched.next_cpu
+            && deadline != NEVER
+            && let Some(cpu) = read_clock(monitor.clock)
+        {
+            if cpu < deadline {
+                watched.next_cpu = now + Duration::from_nanos(deadline - cpu);
+            } else if monitor.entry.load(Ordering::SeqCst) == entry {
+                monitor.expired.store(entry, Ordering::Release);
+            }
+        }
+        // Repeated at every look until the isolate has noticed.
+        if monitor.expired() || monitor.stop().is_some() {
+            monitor.interrupt();
+        } else if now >= watched.next_memory {
+            watched.next_memory = now + MEMORY_CHECK;
+            monitor.interrupt();
+        }
+        let until = watched.next_cpu.saturating_duration_since(now).clamp(SHORTEST, TICK);
+        wait = Some(wait.map_or(until, |wait: Duration| wait.min(until)));
+    }
+    wait
+}
