@@ -7,8 +7,10 @@
 
 mod code;
 mod error;
+mod page;
 mod rows;
 
 pub use code::{Category, ErrorCode, Phase, UnknownName};
 pub use error::{ConnectionError, Timings};
+pub use page::page;
 pub use rows::{ROWS, Row, rows_of};
