@@ -116,6 +116,7 @@ fn run(ready: SyncSender<Result<Template, EngineError>>, parents: SyncSender<Par
     // there (`Runtime.h`, `stackFormat`). The V8 format is what Workers users and their tools know.
     unsafe { SetStackFormat(runtime.cx(), StackFormat::V8) };
     let template = Template::new(runtime.cx());
+    crate::exit::install();
     if ready.send(Ok(template)).is_err() {
         return;
     }

@@ -5,7 +5,9 @@ use std::ptr;
 use std::rc::Rc;
 
 use mozjs::context::JSContext;
-use mozjs::jsapi::{ExceptionStackBehavior, JS_ReportErrorNumberUTF8, JSErrorFormatString, JSExnType, JSString, StackFormat};
+use mozjs::jsapi::{
+    ExceptionStackBehavior, JS_ReportErrorNumberUTF8, JSErrorFormatString, JSExnType, JSString, StackFormat,
+};
 use mozjs::jsval::{JSVal, UndefinedValue};
 use mozjs::rooted;
 use mozjs::rust::wrappers2::{

@@ -11,6 +11,7 @@
 mod arguments;
 mod engine;
 mod errors;
+mod exit;
 mod failure;
 mod isolate;
 mod jobs;

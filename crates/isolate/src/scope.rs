@@ -5,17 +5,17 @@ use std::rc::Rc;
 
 use mozjs::context::JSContext;
 use mozjs::jsapi::{
-    CloneDataPolicy, GCReason, GetPromiseState, HandleValueArray, IsCallable, JSObject,
-    PromiseState as RawPromiseState, StructuredCloneScope,
+    CloneDataPolicy, GCReason, GetPromiseState, HandleValueArray, IsCallable, JSObject, ObjectOpResult,
+    PromiseState as RawPromiseState, StructuredCloneScope, jsid,
 };
 use mozjs::jsval::{JSVal, ObjectValue, UndefinedValue};
 use mozjs::rooted;
 use mozjs::rust::wrappers2::{
-    Call, CurrentGlobalOrNull, InstantiateGlobalStencil, IsPromiseObject, JS_ExecuteScript, JS_GC, JS_GetPromiseResult,
-    JS_GetUCProperty, JS_ReadStructuredClone, JS_SetUCProperty, JS_WriteStructuredClone,
+    Call, CurrentGlobalOrNull, InstantiateGlobalStencil, IsPromiseObject, JS_ExecuteScript, JS_ForwardSetPropertyTo,
+    JS_GC, JS_GetPromiseResult, JS_GetUCProperty, JS_ReadStructuredClone, JS_StringToId, JS_WriteStructuredClone,
     NewPromiseObject, RejectPromise, ResolvePromise, SetAnyPromiseIsHandled,
 };
-use mozjs::rust::{HandleObject, JSAutoStructuredCloneBufferWrapper};
+use mozjs::rust::{HandleObject, HandleValue, JSAutoStructuredCloneBufferWrapper};
 
 use crate::arguments::Throw;
 use crate::engine::Engine;
@@ -121,12 +121,12 @@ impl Scope<'_> {
         rooted!(&in(self.cx) let target = target);
         rooted!(&in(self.cx) let mut new = UndefinedValue());
         attempt!(self, value::to_js(self.cx, self.state, &value, new.handle_mut()));
-        let name: Vec<u16> = name.encode_utf16().collect();
-        attempt!(self, {
-            // SAFETY: object and value are rooted; the name is copied.
-            ok(unsafe { JS_SetUCProperty(self.cx, target.handle(), name.as_ptr(), name.len(), new.handle()) })
-        });
-        Ok(())
+        let done = attempt!(self, set(self.cx, target.handle(), name, new.handle()));
+        if done {
+            Ok(())
+        } else {
+            Err(self.type_error(&format!("cannot set \"{name}\": it is read-only or the object is frozen")))
+        }
     }
 
     /// Calls `function` with `this` undefined.
@@ -468,6 +468,26 @@ fn get_raw(
     // SAFETY: object and result are rooted; the name is copied.
     ok(unsafe { JS_GetUCProperty(cx, object, name.as_ptr(), name.len(), out) })
 }
+
+/// As in strict mode: `false` when the property cannot be set.
+fn set(cx: &mut JSContext, object: HandleObject<'_>, name: &str, value: HandleValue<'_>) -> Result<bool, Pending> {
+    rooted!(&in(cx) let text = crate::strings::to_js(cx, name));
+    if text.get().is_null() {
+        return Err(Pending);
+    }
+    rooted!(&in(cx) let mut id: jsid);
+    rooted!(&in(cx) let receiver = ObjectValue(object.get()));
+    let mut result = ObjectOpResult { code_: UNINITIALISED };
+    // SAFETY: everything passed is rooted; the result is written by the engine.
+    unsafe {
+        ok(JS_StringToId(cx, text.handle(), id.handle_mut()))?;
+        ok(JS_ForwardSetPropertyTo(cx, object, id.handle(), value, receiver.handle(), &mut result))?;
+    }
+    Ok(result.code_ == 0)
+}
+
+/// `JS::ObjectOpResult::SpecialCodes::Uninitialized` (`Class.h`); success is 0.
+const UNINITIALISED: usize = usize::MAX;
 
 fn get(cx: &mut JSContext, state: &Rc<State>, object: HandleObject<'_>, name: &str) -> Result<Value, Pending> {
     rooted!(&in(cx) let mut value = UndefinedValue());

@@ -7,11 +7,9 @@ use std::sync::{Arc, Mutex};
 use mozjs::context::JSContext;
 use mozjs::glue::CompileGlobalScriptToStencil_C;
 use mozjs::jsapi::js::frontend::InitialStencilAndDelazifications;
-use mozjs::jsapi::mozilla::Utf8Unit;
 use mozjs::jsapi::{
-    CompileModuleScriptToStencil2, FrontendContext as RawFrontendContext, GetFrontendErrorReport,
-    HadFrontendAllocationOverflow, HadFrontendOutOfMemory, HadFrontendOverRecursed, InstantiateOptions, JSExnType,
-    ReadOnlyCompileOptions, SourceText, already_AddRefed,
+    CompileModuleScriptToStencil2, GetFrontendErrorReport, HadFrontendAllocationOverflow, HadFrontendOutOfMemory,
+    HadFrontendOverRecursed, InstantiateOptions, JSExnType,
 };
 use mozjs::offthread::FrontendContext;
 use mozjs::rust::{CompileOptionsWrapper, OwningCompileOptionsWrapper, transform_str_to_source_text};
@@ -154,8 +152,9 @@ pub(crate) fn compile(template: &Template, kind: Kind, name: &str, source: &str)
             CompileGlobalScriptToStencil_C(*fc, options.read_only(), &mut text, out.as_mut_ptr());
             out.assume_init()
         },
-        // SAFETY: as above.
-        Kind::Module => unsafe { compile_module(*fc, options.read_only(), &mut text) },
+        // SAFETY: as above. The result is a C++ class, but a trivial one wherever assertions are off and the platform is a Unix, so
+        // that it is returned in a register as the binding declares (`AlreadyAddRefed.h`).
+        Kind::Module => unsafe { CompileModuleScriptToStencil2(*fc, options.read_only(), &mut text) },
     };
     // SAFETY: the compiler returned a new reference, or null.
     let stencil = unsafe { mozjs::rust::Stencil::from_raw(raw) };
@@ -163,39 +162,6 @@ pub(crate) fn compile(template: &Template, kind: Kind, name: &str, source: &str)
         return Err(compile_error(&fc, &options, name));
     }
     Ok(Stencil { compiled: Arc::new(Compiled { stencil, kind, name: name.to_owned() }) })
-}
-
-/// `JS::CompileModuleScriptToStencil` returns a C++ class with a destructor. The platform ABIs return such a class through
-/// a hidden pointer, but the generated binding declares a plain struct of one word, which would be read from a register.
-/// Calling it as a function that returns a struct too large for registers passes the same hidden pointer (System V
-/// x86-64, AAPCS64); the callee writes only the first word.
-unsafe fn compile_module(
-    fc: *mut RawFrontendContext,
-    options: *const ReadOnlyCompileOptions,
-    text: *mut SourceText<Utf8Unit>,
-) -> already_AddRefed<InitialStencilAndDelazifications> {
-    #[repr(C)]
-    struct InMemory {
-        pointer: *mut InitialStencilAndDelazifications,
-        unwritten: MaybeUninit<[usize; 7]>,
-    }
-    type Bound = unsafe extern "C" fn(
-        *mut RawFrontendContext,
-        *const ReadOnlyCompileOptions,
-        *mut SourceText<Utf8Unit>,
-    ) -> already_AddRefed<InitialStencilAndDelazifications>;
-    type InMemoryReturn = unsafe extern "C" fn(
-        *mut RawFrontendContext,
-        *const ReadOnlyCompileOptions,
-        *mut SourceText<Utf8Unit>,
-    ) -> InMemory;
-    let bound: Bound = CompileModuleScriptToStencil2;
-    // SAFETY: both types are function pointers; see above for why the second describes the real calling convention.
-    let call = unsafe { std::mem::transmute::<Bound, InMemoryReturn>(bound) };
-    // SAFETY: the caller passes valid pointers.
-    let result = unsafe { call(fc, options, text) };
-    let _ = result.unwritten;
-    already_AddRefed { mRawPtr: result.pointer, _phantom_0: std::marker::PhantomData }
 }
 
 fn compile_error(fc: &FrontendContext, options: &OwningCompileOptionsWrapper, name: &str) -> CompileError {

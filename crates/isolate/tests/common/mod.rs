@@ -7,8 +7,8 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use isolate::{
-    Arguments, Engine, Entry, Exception, Failure, HostFunction, Isolate, IsolateOptions, Module, ModuleError, ModuleSource,
-    Scope, Termination, Throw, Value,
+    Arguments, Engine, Entry, Exception, Failure, HostFunction, Isolate, IsolateOptions, Module, ModuleError,
+    ModuleSource, Scope, Termination, Throw, Value,
 };
 
 /// Runs `f` on a thread fit for an isolate. Fails when it takes longer than `seconds`; panics of `f` go on.
