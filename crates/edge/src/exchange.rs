@@ -1,0 +1,189 @@
+//! One request and its response.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use invocation::{Body, Ended, Invocation, Outcome, RayId};
+use time::OffsetDateTime;
+
+use crate::accept::{self, Representation};
+use crate::body::{Content, InFlight, RequestBody, ResponseBody};
+use crate::connection::Peer;
+use crate::error_page::{ErrorPage, Occurrence, Refusal};
+use crate::headers::{self, CF_RAY, Visitor};
+use crate::serve::Shared;
+use crate::target;
+
+/// Answers one request. Never fails: what goes wrong becomes a page.
+pub(crate) async fn answer(
+    shared: Arc<Shared>,
+    peer: Arc<Peer>,
+    request: Request<Incoming>,
+) -> Result<Response<ResponseBody>, Infallible> {
+    shared.counters.request();
+    let in_flight = InFlight::begin(peer.activity.clone(), request.version() >= Version::HTTP_2);
+    let ray = RayId(fastrand::u64(..));
+    let ray_value = ray_value(ray);
+    let representation = accept::representation(request.headers());
+    let is_head = request.method() == Method::HEAD;
+    let mut host = None;
+
+    let response = match exchange(&shared, &peer, request, ray, &ray_value, &mut host).await {
+        Ok(response) => from_worker(response, ray, ray_value.clone(), is_head),
+        Err(page) => Err(page),
+    };
+    let (mut response, content) = match response {
+        Ok((head, body)) => (head, Content::Worker(body)),
+        Err(page) => {
+            let (head, body) = page_response(page, ray, ray_value, host.as_deref(), representation);
+            (head, Content::Page(Some(body)))
+        }
+    };
+    *response.version_mut() = Version::HTTP_11;
+    Ok(response.map(|()| ResponseBody { content, _in_flight: in_flight }))
+}
+
+/// The ray id as a header's value.
+fn ray_value(ray: RayId) -> HeaderValue {
+    // Sixteen hexadecimal digits are a valid value.
+    HeaderValue::try_from(ray.to_string()).unwrap_or(HeaderValue::from_static("0000000000000000"))
+}
+
+/// From a visitor's request to a Worker's response, or to the page that is shown instead.
+async fn exchange(
+    shared: &Shared,
+    peer: &Peer,
+    request: Request<Incoming>,
+    ray: RayId,
+    ray_value: &HeaderValue,
+    host_name: &mut Option<Arc<str>>,
+) -> Result<Response<Body>, ErrorPage> {
+    let options = &shared.options;
+    let refuse = |refusal: Refusal, why: &dyn std::fmt::Display| {
+        shared.counters.refuse();
+        tracing::debug!(ray = %ray, client = %peer.address, "request refused: {why}");
+        ErrorPage::refusing(refusal)
+    };
+    let (mut head, incoming) = request.into_parts();
+
+    let host = {
+        let mut known = peer.known_host.lock().unwrap_or_else(PoisonError::into_inner);
+        target::host(&head.uri, &head.headers, head.version, options.scheme, &mut known)
+    }
+    .map_err(|error| refuse(Refusal::BadRequest, &error))?;
+    *host_name = Some(host.name.clone());
+    if matches!(head.method, Method::CONNECT | Method::TRACE) {
+        return Err(refuse(Refusal::MethodNotAllowed, &head.method));
+    }
+    let url = target::url(&head.method, &head.uri, &host, options.scheme)
+        .map_err(|error| refuse(Refusal::BadRequest, &error))?;
+    let path_length = url.path_and_query().map_or(1, |path| path.as_str().len());
+    let url_length = options.scheme.as_str().len() + "://".len() + host.authority.as_str().len() + path_length;
+    if url_length > options.max_url {
+        return Err(refuse(Refusal::UrlTooLong, &format_args!("its URL has {url_length} bytes")));
+    }
+    let header_size = headers::size(&head.headers);
+    if header_size > options.max_headers {
+        return Err(refuse(Refusal::HeadersTooLarge, &format_args!("its headers have {header_size} bytes")));
+    }
+    let announced = headers::content_length(&head.headers);
+    if let (Some(length), Some(limit)) = (announced, options.max_request_body)
+        && length > limit
+    {
+        peer.activity.handle_body_abandoned();
+        return Err(refuse(Refusal::BodyTooLarge, &format_args!("its body has {length} bytes")));
+    }
+
+    let Some(route) = shared.dispatch.route(&host.name, url.path()) else {
+        shared.counters.unrouted();
+        tracing::debug!(ray = %ray, client = %peer.address, host = %host.name, "no Worker serves this host");
+        return Err(ErrorPage::refusing(Refusal::NoWorker));
+    };
+
+    let visitor = Visitor {
+        address: &peer.address_value,
+        ray: ray_value,
+        scheme: options.scheme.as_str(),
+        authority: &host.authority,
+    };
+    headers::rewrite_request(&mut head.headers, head.version, &visitor);
+    head.uri = url;
+    // The body's limit matters only where its length is not announced; the flag then tells why the Worker failed.
+    let mut too_large = None;
+    let body = if incoming.is_end_stream() {
+        invocation::empty()
+    } else {
+        let flag = Arc::new(AtomicBool::new(false));
+        too_large = Some(flag.clone());
+        RequestBody::new(incoming, options.max_request_body, options.body_timeout, flag, peer.activity.clone())
+            .boxed_unsync()
+    };
+
+    let worker = route.worker.clone();
+    let invocation = Invocation { request: Request::from_parts(head, body), ray_id: ray, client: Some(peer.address) };
+    let dispatched = AssertUnwindSafe(shared.dispatch.dispatch(route, invocation)).catch_unwind().await;
+    let ended = match dispatched {
+        Ok(Ok(response)) => return Ok(response),
+        Ok(Err(ended)) => ended,
+        Err(_) => Ended { outcome: Outcome::InternalError, message: "the dispatcher panicked".to_owned() },
+    };
+    if too_large.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
+        return Err(refuse(Refusal::BodyTooLarge, &"its body is larger than the limit"));
+    }
+    log(&worker, ray, &ended);
+    Err(ErrorPage::of(ended.outcome))
+}
+
+fn log(worker: &str, ray: RayId, ended: &Ended) {
+    let Ended { outcome, message } = ended;
+    match outcome {
+        Outcome::InternalError | Outcome::Ok => tracing::error!(ray = %ray, worker, %outcome, "{message}"),
+        Outcome::ExceededCpu | Outcome::ExceededMemory | Outcome::Exception | Outcome::LoadShed => {
+            tracing::warn!(ray = %ray, worker, %outcome, "{message}");
+        }
+        Outcome::Canceled | Outcome::ResponseStreamDisconnected | Outcome::ScriptNotFound => {
+            tracing::debug!(ray = %ray, worker, %outcome, "{message}");
+        }
+    }
+}
+
+/// A Worker's response as the visitor gets it.
+fn from_worker(
+    response: Response<Body>,
+    ray: RayId,
+    ray_value: HeaderValue,
+    is_head: bool,
+) -> Result<(Response<()>, Body), ErrorPage> {
+    let (mut head, body) = response.into_parts();
+    if head.status.is_informational() {
+        // There is no final response behind it, and no upgrade that the edge carries out.
+        tracing::error!(ray = %ray, status = %head.status, "a Worker's response has a status that ends no request");
+        return Err(ErrorPage::of(Outcome::InternalError));
+    }
+    headers::rewrite_response(&mut head.headers, ray_value, body.size_hint().exact(), is_head);
+    Ok((Response::from_parts(head, ()), body))
+}
+
+fn page_response(
+    page: ErrorPage,
+    ray: RayId,
+    ray_value: HeaderValue,
+    host: Option<&str>,
+    representation: Representation,
+) -> (Response<()>, Bytes) {
+    let occurrence = Occurrence { page, ray, at: OffsetDateTime::now_utc(), host };
+    let (status, mut page_headers, body): (_, HeaderMap, _) = occurrence.render(representation);
+    page_headers.insert(CF_RAY, ray_value);
+    let mut response = Response::new(());
+    *response.status_mut() = status;
+    *response.headers_mut() = page_headers;
+    (response, body)
+}
