@@ -1,0 +1,215 @@
+//! How an isolate comes to run a version: the built-ins, then the Worker's own top-level code.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use isolate::{Exception, Failure, Handle, Isolate, IsolateOptions, PromiseState, Scope, Termination, Value};
+use telemetry::ExceptionRecord;
+
+use crate::builtins::Builtins;
+use crate::host::{FUNCTIONS, Host, Json, describe};
+use crate::program::Modules;
+use crate::supervisor::{EXCEEDED_CPU, EXCEEDED_MEMORY};
+use crate::version::{BindingKind, Limits, WorkerVersion};
+
+/// CPU time for the built-ins' own top-level code, which is the same for every isolate.
+const BUILTINS_CPU: Duration = Duration::from_secs(10);
+
+/// The ways into JavaScript (`Entries` in `host.d.ts`).
+pub(crate) struct Entries {
+    pub fetch: Handle,
+    pub complete: Handle,
+    pub disconnected: Handle,
+    /// `forget(operations)`: they never complete.
+    pub forget: Option<Handle>,
+}
+
+/// An isolate that is ready.
+pub(crate) struct Booted {
+    pub isolate: Isolate,
+    pub entries: Entries,
+    /// The handlers that the main module's default export has.
+    pub handlers: Vec<String>,
+    /// CPU time of the Worker's top-level code.
+    pub startup: Duration,
+}
+
+/// Why an isolate cannot run a version.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum StartupFailure {
+    /// Top-level code threw, or a module could not be loaded.
+    #[error("Uncaught {summary}{place}")]
+    Exception {
+        /// `Name: message`.
+        summary: String,
+        /// Where, as ` at file:line:column`, when it is known.
+        place: String,
+        /// For the record.
+        record: Box<ExceptionRecord>,
+    },
+    /// Top-level code took too long.
+    #[error("Script startup exceeded CPU time limit: {} ms were used, {} ms are allowed.", .used.as_millis(), Limits::STARTUP_CPU.as_millis())]
+    Cpu {
+        /// CPU time used.
+        used: Duration,
+    },
+    /// Top-level code used too much memory.
+    #[error("Script startup exceeded memory limit: {used} bytes were used, {limit} are allowed.")]
+    Memory {
+        /// Bytes in use.
+        used: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// Top-level code awaits what never comes.
+    #[error("Top-level code awaits something that never comes. Timers and requests are only possible in a handler.")]
+    Hung,
+    /// Culvert's own fault.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl StartupFailure {
+    fn exception(exception: &Exception) -> Self {
+        let place = if exception.line == 0 {
+            String::new()
+        } else {
+            format!("\n  at {}:{}:{}", exception.file, exception.line, exception.column)
+        };
+        Self::Exception { summary: exception.summary(), place, record: Box::new(describe(exception)) }
+    }
+
+    fn internal(reason: &str) -> Self {
+        Self::Internal(format!("The built-in modules did not start: {}.", reason.trim_end_matches('.')))
+    }
+
+    /// What the record of an invocation that met it says.
+    pub(crate) fn exceptions(&self) -> Vec<ExceptionRecord> {
+        let plain = |message: String| {
+            vec![ExceptionRecord {
+                timestamp: crate::running::timestamp(),
+                name: "Error".to_owned(),
+                message,
+                stack: String::new(),
+                connection: None,
+            }]
+        };
+        match self {
+            Self::Exception { record, .. } => vec![record.as_ref().clone()],
+            Self::Cpu { .. } => plain(EXCEEDED_CPU.to_owned()),
+            Self::Memory { .. } => plain(EXCEEDED_MEMORY.to_owned()),
+            Self::Hung => plain(self.to_string()),
+            Self::Internal(_) => Vec::new(),
+        }
+    }
+}
+
+impl From<Failure> for StartupFailure {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Exception(exception) => Self::exception(&exception),
+            Failure::Terminated(Termination::CpuLimit { used }) => Self::Cpu { used },
+            Failure::Terminated(Termination::MemoryLimit { used, limit }) => Self::Memory { used, limit },
+            Failure::Terminated(Termination::Requested(_)) => Self::Internal("Culvert shuts down.".to_owned()),
+        }
+    }
+}
+
+/// Makes an isolate on this thread and starts the version in it.
+///
+/// # Errors
+/// [`StartupFailure`].
+pub(crate) fn boot(host: &Rc<Host>, modules: Rc<Modules>) -> Result<Booted, StartupFailure> {
+    let version = host.version.clone();
+    let options = IsolateOptions { memory_limit: version.limits.memory, ..IsolateOptions::default() };
+    let mut isolate = Isolate::new(&host.services.engine, options, FUNCTIONS, host.clone())
+        .map_err(|error| StartupFailure::Internal(error.to_string()))?;
+    isolate.set_modules(modules);
+    // Only a fresh seat comes here.
+    let _ = host.seat.control.set(isolate.control());
+
+    let budget = Some(BUILTINS_CPU);
+    let (json, main) =
+        isolate.enter(budget, |scope| Ok((Json::capture(scope)?, scope.import(Builtins::MAIN)?))).result?;
+    if let Some(json) = json {
+        let _ = host.json.set(json);
+    }
+    let (entries, start) = isolate
+        .enter(budget, |scope| match scope.promise_state(&main) {
+            Some(PromiseState::Fulfilled(Value::Object(namespace))) => entries(scope, &namespace),
+            Some(PromiseState::Rejected(reason)) => Err(Failure::Exception(scope.exception(&reason))),
+            _ => Ok(None),
+        })
+        .result
+        .map_err(|failure| StartupFailure::internal(&failure.to_string()))?
+        .ok_or_else(|| StartupFailure::internal("an entry is missing"))?;
+
+    let bindings = bindings(&version);
+    let eval = evaluates_at_startup(&version);
+    let started = isolate.enter(Some(Limits::STARTUP_CPU), |scope| {
+        scope.allow_eval(eval);
+        scope.call(&start, &[Value::String(version.main_module.clone()), Value::String(bindings)])
+    });
+    let startup = started.cpu;
+    let Value::Object(promise) = started.result? else {
+        return Err(StartupFailure::internal("`start` gives no promise"));
+    };
+    let handlers = isolate.enter(budget, |scope| {
+        scope.allow_eval(false);
+        Ok(match scope.promise_state(&promise) {
+            Some(PromiseState::Fulfilled(Value::Object(names))) => Ok(strings(scope, &names)?),
+            Some(PromiseState::Rejected(reason)) => Err(StartupFailure::exception(&scope.exception(&reason))),
+            Some(PromiseState::Pending) => Err(StartupFailure::Hung),
+            _ => Err(StartupFailure::internal("`start` gives no names")),
+        })
+    });
+    Ok(Booted { handlers: handlers.result??, isolate, entries, startup })
+}
+
+fn entries(scope: &mut Scope<'_>, namespace: &Handle) -> Result<Option<(Entries, Handle)>, Failure> {
+    let mut entry = |name| match scope.get(namespace, name)? {
+        Value::Object(function) => Ok::<_, Failure>(Some(function)),
+        _ => Ok(None),
+    };
+    let (start, fetch, complete, disconnected, forget) =
+        (entry("start")?, entry("fetch")?, entry("complete")?, entry("disconnected")?, entry("forget")?);
+    Ok(match (start, fetch, complete, disconnected) {
+        (Some(start), Some(fetch), Some(complete), Some(disconnected)) => {
+            Some((Entries { fetch, complete, disconnected, forget }, start))
+        }
+        _ => None,
+    })
+}
+
+/// An array of strings.
+fn strings(scope: &mut Scope<'_>, list: &Handle) -> Result<Vec<String>, Failure> {
+    let length = if let Value::Number(length) = scope.get(list, "length")? { length as u32 } else { 0 };
+    let mut strings = Vec::new();
+    for index in 0..length {
+        if let Value::String(text) = scope.get(list, &index.to_string())? {
+            strings.push(text);
+        }
+    }
+    Ok(strings)
+}
+
+/// The bindings as `Entries.start` takes them.
+fn bindings(version: &WorkerVersion) -> String {
+    let bindings = version.bindings.iter().map(|binding| {
+        let name = &binding.name;
+        match &binding.kind {
+            BindingKind::PlainText(text) => serde_json::json!({"name": name, "type": "plain_text", "text": text}),
+            BindingKind::SecretText(text) => serde_json::json!({"name": name, "type": "secret_text", "text": text}),
+            BindingKind::Json(value) => serde_json::json!({"name": name, "type": "json", "json": value}),
+            BindingKind::VpcService { .. } => serde_json::json!({"name": name, "type": "vpc_service"}),
+        }
+    });
+    serde_json::Value::Array(bindings.collect()).to_string()
+}
+
+/// Whether top-level code may use `eval` and `new Function`, as Workers allow since 2025-06-01.
+fn evaluates_at_startup(version: &WorkerVersion) -> bool {
+    let flag = |name: &str| version.compatibility_flags.iter().any(|flag| flag == name);
+    !flag("disallow_eval_during_startup")
+        && (flag("allow_eval_during_startup") || version.compatibility_date.as_str() >= "2025-06-01")
+}

@@ -1,0 +1,42 @@
+//! The built-in modules (`js/`), compiled once per process.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use isolate::{CompileError, Engine, Stencil};
+
+use crate::resolve::BUILTIN;
+
+include!(concat!(env!("OUT_DIR"), "/builtins.rs"));
+
+/// The compiled built-in modules, by file name.
+pub(crate) struct Builtins {
+    stencils: HashMap<&'static str, Stencil>,
+}
+
+impl Builtins {
+    /// The module that has the ways into JavaScript.
+    pub(crate) const MAIN: &'static str = "culvert:main.js";
+
+    /// All built-ins; compiled at the first call.
+    ///
+    /// # Errors
+    /// The first syntax error.
+    pub(crate) fn get(engine: &Engine) -> Result<&'static Builtins, CompileError> {
+        static BUILTINS: OnceLock<Result<Builtins, CompileError>> = OnceLock::new();
+        BUILTINS.get_or_init(|| Self::compile(engine)).as_ref().map_err(CompileError::clone)
+    }
+
+    fn compile(engine: &Engine) -> Result<Builtins, CompileError> {
+        let stencils = SOURCES
+            .iter()
+            .map(|&(name, source)| Ok((name, engine.compile_module(&format!("{BUILTIN}{name}"), source)?)))
+            .collect::<Result<_, CompileError>>()?;
+        Ok(Builtins { stencils })
+    }
+
+    /// One of them.
+    pub(crate) fn stencil(&self, name: &str) -> Option<&Stencil> {
+        self.stencils.get(name)
+    }
+}

@@ -1,0 +1,59 @@
+//! What the engine itself offers to the built-ins.
+
+use isolate::{Arguments, Failure, Handle, Scope, Throw, Value};
+
+use super::{Host, object};
+
+/// The engine's own `JSON.parse` and `JSON.stringify`.
+pub(crate) struct Json {
+    parse: Handle,
+    stringify: Handle,
+}
+
+impl Json {
+    /// Takes them from the global object, before code of a Worker can change it. `None` when they are not there.
+    pub(crate) fn capture(scope: &mut Scope<'_>) -> Result<Option<Json>, Failure> {
+        let Value::Object(json) = scope.global("JSON")? else { return Ok(None) };
+        match (scope.get(&json, "parse")?, scope.get(&json, "stringify")?) {
+            (Value::Object(parse), Value::Object(stringify)) => Ok(Some(Json { parse, stringify })),
+            _ => Ok(None),
+        }
+    }
+
+    /// The value of JSON text.
+    pub(crate) fn parse(&self, scope: &mut Scope<'_>, text: String) -> Result<Value, Failure> {
+        scope.call(&self.parse, &[Value::String(text)])
+    }
+
+    /// The JSON text of a value; `None` when it has none.
+    pub(crate) fn stringify(&self, scope: &mut Scope<'_>, value: &Handle) -> Option<String> {
+        match scope.call(&self.stringify, &[Value::Object(value.clone())]) {
+            Ok(Value::String(text)) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// `structuredClone(value, transfer)`
+pub(super) fn structured_clone(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Value, Throw> {
+    let value = arguments.handle(0);
+    let transfer = (!arguments.is_undefined(1)).then(|| arguments.handle(1));
+    let clone = scope.structured_clone(&value, transfer.as_ref())?;
+    Ok(scope.value(&clone))
+}
+
+/// `importModule(specifier)`
+pub(super) fn import_module(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Value, Throw> {
+    let specifier = arguments.string(0)?;
+    // The runtime's own names are for its own modules: this one imports for the Worker.
+    if specifier.starts_with(crate::resolve::BUILTIN) || !scope.data::<Host>().has_module(&specifier) {
+        return Err(Throw::Error(format!("The bundle has no module \"{specifier}\".")));
+    }
+    Ok(object(scope.import(&specifier)?))
+}
+
+impl Host {
+    fn has_module(&self, name: &str) -> bool {
+        self.version.modules.iter().any(|module| module.name == name)
+    }
+}

@@ -1,0 +1,172 @@
+//! The host functions of `js/host.d.ts`, by concern, and the state of an isolate that they work on.
+//!
+//! [`Host`] is what the functions and the thread's loop share. No borrow of its cells is held while script can run.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use isolate::{Arguments, Handle, HostFunction, Scope, Throw, Value};
+use telemetry::ConsoleLine;
+
+use crate::running::Running;
+use crate::seat::Seat;
+use crate::services::Services;
+use crate::supervisor::{Supervisor, Ticket};
+use crate::version::WorkerVersion;
+
+mod bodies;
+mod console;
+mod engine;
+mod fetch;
+mod headers;
+mod invocations;
+mod operations;
+mod outgoing;
+mod piped;
+mod random;
+mod sink_body;
+mod sinks;
+mod text;
+mod time;
+mod url;
+
+pub(crate) use bodies::Bodies;
+pub(crate) use engine::Json;
+pub(crate) use headers::flatten;
+pub(crate) use invocations::describe;
+pub(crate) use operations::Operations;
+pub(crate) use text::utf8;
+
+/// What one isolate has in Rust.
+pub(crate) struct Host {
+    /// Decides how invocations end.
+    pub supervisor: RefCell<Supervisor>,
+    /// The invocations that have begun.
+    pub running: RefCell<HashMap<Ticket, Running>>,
+    /// What script waits for.
+    pub operations: RefCell<Operations>,
+    /// Bodies that have not entered JavaScript.
+    pub bodies: RefCell<Bodies>,
+    /// Bodies that JavaScript writes.
+    pub sinks: RefCell<sinks::Sinks>,
+    /// Text that is being decoded.
+    decoders: RefCell<text::Decoders>,
+    /// The engine's own `JSON`, from before any code of the Worker ran.
+    pub json: OnceCell<Json>,
+    /// Console lines of top-level code, which belong to no invocation: the first one gets them.
+    pub startup_lines: RefCell<Vec<(ConsoleLine, usize)>>,
+    /// The version that runs.
+    pub version: Arc<WorkerVersion>,
+    /// The way to this isolate's thread.
+    pub seat: Arc<Seat>,
+    /// The platform's parts.
+    pub services: Arc<Services>,
+    current: Cell<Ticket>,
+}
+
+impl Host {
+    /// The state of a fresh isolate.
+    pub(crate) fn new(version: Arc<WorkerVersion>, seat: Arc<Seat>, services: Arc<Services>) -> Self {
+        Host {
+            supervisor: RefCell::new(Supervisor::new()),
+            running: RefCell::default(),
+            operations: RefCell::default(),
+            bodies: RefCell::default(),
+            sinks: RefCell::default(),
+            decoders: RefCell::default(),
+            json: OnceCell::new(),
+            startup_lines: RefCell::default(),
+            version,
+            seat,
+            services,
+            current: Cell::new(0),
+        }
+    }
+
+    /// The invocation whose code runs; 0 outside of any.
+    pub(crate) fn current(&self) -> Ticket {
+        self.current.get()
+    }
+
+    /// Says whose code runs from now on.
+    pub(crate) fn set_current(&self, ticket: Ticket) {
+        self.current.set(ticket);
+        self.sinks.borrow_mut().entered();
+    }
+
+    /// Frees all that an invocation holds. Gives the operations that script still waits for.
+    pub(crate) fn release(&self, ticket: Ticket) -> Vec<u64> {
+        let operations = self.operations.borrow_mut().release(ticket);
+        let bodies = self.bodies.borrow_mut().release(ticket);
+        let sinks = self.sinks.borrow_mut().release(ticket);
+        self.decoders.borrow_mut().release(ticket);
+        // Dropped after the borrows: a body's end can run any code.
+        drop((bodies, sinks));
+        operations
+    }
+}
+
+/// A number that names something on this side.
+fn id(arguments: &Arguments<'_>, index: usize) -> Result<u64, Throw> {
+    let number = arguments.number(index)?;
+    // Saturates: what is out of range names nothing.
+    Ok(number as u64)
+}
+
+/// The same number for JavaScript. Exact: all are below 2^53.
+pub(crate) fn number(id: u64) -> Value {
+    Value::Number(id as f64)
+}
+
+/// A string, or `undefined` when missing.
+fn optional_string(arguments: &Arguments<'_>, index: usize) -> Result<Option<String>, Throw> {
+    if arguments.is_undefined(index) { Ok(None) } else { arguments.string(index).map(Some) }
+}
+
+const fn function(
+    name: &'static str,
+    length: u32,
+    call: fn(&mut Scope<'_>, &Arguments<'_>) -> Result<Value, Throw>,
+) -> HostFunction {
+    HostFunction { name, length, call }
+}
+
+/// All host functions, in the order of `host.d.ts`.
+pub(crate) static FUNCTIONS: &[HostFunction] = &[
+    function("respond", 5, invocations::respond),
+    function("fail", 2, invocations::fail),
+    function("done", 1, invocations::done),
+    function("reportError", 2, invocations::report_error),
+    function("current", 0, invocations::current),
+    function("bodyRead", 1, bodies::read),
+    function("bodyReadAll", 1, bodies::read_all),
+    function("bodyReadText", 1, bodies::read_text),
+    function("bodyCancel", 1, bodies::cancel),
+    function("sinkWrite", 2, sinks::write),
+    function("sinkClose", 1, sinks::close),
+    function("sinkAbort", 2, sinks::abort),
+    function("fetch", 6, fetch::fetch),
+    function("timer", 1, time::timer),
+    function("cancel", 1, operations::cancel),
+    function("now", 0, time::now),
+    function("log", 2, console::log),
+    function("urlParse", 2, url::parse),
+    function("urlSet", 3, url::set),
+    function("utf8Encode", 1, text::utf8_encode),
+    function("utf8Decode", 2, text::utf8_decode),
+    function("decoderCreate", 3, text::decoder_create),
+    function("decoderDecode", 3, text::decoder_decode),
+    function("decoderDrop", 1, text::decoder_drop),
+    function("atob", 1, text::atob),
+    function("btoa", 1, text::btoa),
+    function("randomBytes", 1, random::bytes),
+    function("randomUuid", 0, random::uuid),
+    function("structuredClone", 2, engine::structured_clone),
+    function("importModule", 1, engine::import_module),
+];
+
+/// A handle as a value.
+fn object(handle: Handle) -> Value {
+    Value::Object(handle)
+}

@@ -1,0 +1,194 @@
+//! One invocation as it runs: its record so far, and the visitor who waits.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::{Method, Response};
+use invocation::{Body, Ended, RayId};
+use telemetry::{ConsoleLine, ExceptionRecord, InvocationRecord, SubrequestRecord};
+use time::OffsetDateTime;
+use tokio::sync::{Semaphore, oneshot};
+use uuid::Uuid;
+
+use crate::job::{Answer, Job};
+use crate::version::WorkerVersion;
+
+/// Bytes of log data that are kept of one invocation.
+pub(crate) const LOG_LIMIT: usize = 256 * 1024;
+/// Bytes of one exception's message, and of its stack, that are kept.
+const EXCEPTION_LIMIT: usize = 16 * 1024;
+/// Exceptions that are kept of one invocation.
+const EXCEPTIONS: usize = 100;
+/// Subrequests that are recorded of one invocation.
+const SUBREQUESTS: usize = 1000;
+/// Subrequests that may wait for their response head at the same time.
+const CONNECTIONS: usize = 6;
+
+/// Milliseconds since 1970.
+pub(crate) fn timestamp() -> i64 {
+    i64::try_from(OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
+}
+
+/// An invocation that has begun.
+pub(crate) struct Running {
+    /// Filled in as it goes on.
+    pub record: InvocationRecord,
+    /// Who waits for the response; gone once answered.
+    reply: Option<oneshot::Sender<Answer>>,
+    /// Whether it is a HEAD request.
+    pub is_head: bool,
+    begun: Instant,
+    log_bytes: usize,
+    subrequests: u32,
+    connections: Option<Arc<Semaphore>>,
+}
+
+impl Running {
+    /// The record of a job, and whoever waits for it. The request goes its own way.
+    pub(crate) fn new(job: Job, version: &WorkerVersion) -> (Running, http::Request<Body>) {
+        let running = Running {
+            record: job.record(version),
+            is_head: job.request.method() == Method::HEAD,
+            reply: Some(job.reply),
+            begun: job.begun,
+            log_bytes: 0,
+            subrequests: 0,
+            connections: None,
+        };
+        (running, job.request)
+    }
+
+    /// The invocation's and the visitor's ids.
+    pub(crate) fn ids(&self) -> (Uuid, RayId) {
+        (self.record.id, self.record.ray_id)
+    }
+
+    /// Answers the visitor. `false` when nobody waits any more.
+    pub(crate) fn respond(&mut self, response: Response<Body>) -> bool {
+        let status = response.status().as_u16();
+        let sent = self.reply.take().is_some_and(|reply| reply.send(Ok(response)).is_ok());
+        if sent {
+            self.record.status = Some(status);
+        }
+        sent
+    }
+
+    /// Tells the visitor that there will be no response.
+    pub(crate) fn refuse(&mut self, ended: Ended) {
+        if let Some(reply) = self.reply.take() {
+            // Nobody may wait any more.
+            let _ = reply.send(Err(ended));
+        }
+    }
+
+    /// Keeps a console line, as far as the limit allows.
+    pub(crate) fn log(&mut self, mut line: ConsoleLine, bytes: usize) {
+        let left = LOG_LIMIT.saturating_sub(self.log_bytes);
+        if left == 0 {
+            self.record.truncated = true;
+            return;
+        }
+        if bytes > left {
+            self.record.truncated = true;
+            let text = line.message.iter().map(|value| match value {
+                serde_json::Value::String(text) => text.clone(),
+                value => value.to_string(),
+            });
+            let mut text = text.collect::<Vec<_>>().join(" ");
+            truncate(&mut text, left);
+            line.message = vec![serde_json::Value::String(text)];
+        }
+        self.log_bytes = self.log_bytes.saturating_add(bytes).min(LOG_LIMIT);
+        self.record.logs.push(line);
+    }
+
+    /// Keeps an exception that nothing caught.
+    pub(crate) fn exception(&mut self, mut exception: ExceptionRecord) {
+        if self.record.exceptions.len() >= EXCEPTIONS {
+            self.record.truncated = true;
+            return;
+        }
+        self.record.truncated |= truncate(&mut exception.message, EXCEPTION_LIMIT);
+        self.record.truncated |= truncate(&mut exception.stack, EXCEPTION_LIMIT);
+        self.record.exceptions.push(exception);
+    }
+
+    /// Counts a subrequest; `false` when it is one too many.
+    pub(crate) fn count_subrequest(&mut self, limit: u32) -> bool {
+        self.subrequests = self.subrequests.saturating_add(1);
+        self.subrequests <= limit
+    }
+
+    /// A subrequest begins. Gives the index of its record.
+    pub(crate) fn subrequest(&mut self, target: &str, method: &str, url: &str) -> usize {
+        if self.record.subrequests.len() >= SUBREQUESTS {
+            self.record.truncated = true;
+            return usize::MAX;
+        }
+        self.record.subrequests.push(SubrequestRecord {
+            target: target.to_owned(),
+            method: method.to_owned(),
+            url: url.to_owned(),
+            started_ms: self.elapsed_ms(),
+            duration_ms: -1.0,
+            status: None,
+            error: None,
+        });
+        self.record.subrequests.len() - 1
+    }
+
+    /// A subrequest's response head is there, or it failed.
+    pub(crate) fn subrequest_ended(&mut self, index: usize, result: Result<u16, String>) {
+        let now = self.elapsed_ms();
+        if let Some(record) = self.record.subrequests.get_mut(index) {
+            record.duration_ms = now - record.started_ms;
+            match result {
+                Ok(status) => record.status = Some(status),
+                Err(error) => record.error = Some(error),
+            }
+        }
+    }
+
+    /// Lets six subrequests at a time wait for their response head.
+    pub(crate) fn connections(&mut self) -> Arc<Semaphore> {
+        self.connections.get_or_insert_with(|| Arc::new(Semaphore::new(CONNECTIONS))).clone()
+    }
+
+    fn elapsed_ms(&self) -> f64 {
+        self.begun.elapsed().as_micros() as f64 / 1000.0
+    }
+
+    /// The record at the end, subrequests that are still waiting being given up.
+    pub(crate) fn into_record(mut self) -> InvocationRecord {
+        let now = self.elapsed_ms();
+        for record in &mut self.record.subrequests {
+            if record.duration_ms < 0.0 {
+                record.duration_ms = now - record.started_ms;
+                record.error = Some("given up at the end of the invocation".to_owned());
+            }
+        }
+        InvocationRecord { wall_time: self.begun.elapsed(), ..self.record }
+    }
+}
+
+/// Cuts text to at most `limit` bytes, at a character's boundary. Whether it had to.
+fn truncate(text: &mut String, limit: usize) -> bool {
+    let cut = text.len() > limit;
+    if cut {
+        text.truncate(text.floor_char_boundary(limit));
+    }
+    cut
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_cut_between_characters() {
+        let mut text = "aé".to_owned();
+        assert!(truncate(&mut text, 2));
+        assert_eq!(text, "a");
+        assert!(!truncate(&mut text, 1));
+    }
+}

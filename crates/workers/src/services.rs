@@ -1,0 +1,55 @@
+//! What the platform is started with, shared by all that is in it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use invocation::Outbound;
+use isolate::Engine;
+use telemetry::Sink;
+use tokio::runtime::Handle;
+
+use crate::builtins::Builtins;
+
+/// How the platform is to run.
+#[derive(Clone)]
+pub struct PlatformOptions {
+    /// Carries out subrequests.
+    pub outbound: Arc<dyn Outbound>,
+    /// Takes one record an invocation.
+    pub sink: Arc<dyn Sink>,
+    /// Where all I/O runs.
+    pub runtime: Handle,
+    /// The most isolates of one Worker that take requests at a time.
+    pub isolates_per_worker: usize,
+    /// The most requests of one Worker that wait to begin; further ones are refused with outcome `loadShed`.
+    pub queue: usize,
+    /// Memory for all isolates, in bytes. Above it idle ones are ended and no further ones are started for a Worker that has one.
+    pub memory_budget: usize,
+    /// How long an isolate is kept that has nothing to do.
+    pub keep_idle: Duration,
+    /// How long [`Platform::shutdown`](crate::Platform::shutdown) waits for what is in flight.
+    pub grace: Duration,
+}
+
+impl PlatformOptions {
+    /// An isolate a core and Worker, 1,000 waiting requests, 1 GiB, 60 seconds idle, 30 seconds grace.
+    pub fn new(outbound: Arc<dyn Outbound>, sink: Arc<dyn Sink>, runtime: Handle) -> Self {
+        PlatformOptions {
+            outbound,
+            sink,
+            runtime,
+            isolates_per_worker: std::thread::available_parallelism().map_or(1, usize::from),
+            queue: 1000,
+            memory_budget: 1024 * 1024 * 1024,
+            keep_idle: Duration::from_secs(60),
+            grace: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The options, and the engine with the built-ins.
+pub(crate) struct Services {
+    pub options: PlatformOptions,
+    pub engine: Engine,
+    pub builtins: &'static Builtins,
+}

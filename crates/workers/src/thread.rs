@@ -1,0 +1,332 @@
+//! The thread of one isolate: takes what arrives, enters JavaScript, carries the supervisor's verdicts out. It decides nothing.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use http::StatusCode;
+use invocation::Ended;
+use isolate::{Failure, Isolate, Scope, Termination, Value};
+use telemetry::{ExceptionRecord, InvocationRecord};
+
+use crate::boot::{Booted, Entries};
+use crate::event::{Completion, Event, HostError};
+use crate::host::{Host, describe, flatten, number, utf8};
+use crate::job::Job;
+use crate::pool::Pool;
+use crate::running::{Running, timestamp};
+use crate::supervisor::{Ending, Stop, Ticket, Verdict};
+
+/// CPU time for telling JavaScript to forget what never completes.
+const FORGET_CPU: Duration = Duration::from_secs(1);
+
+/// One isolate and what is around it.
+pub(crate) struct Thread {
+    host: Rc<Host>,
+    pool: Arc<Pool>,
+    /// Gone once script may not run any more.
+    isolate: Option<(Isolate, Rc<Entries>)>,
+    /// Ends when nothing waits.
+    retiring: bool,
+    closed: bool,
+    memory: usize,
+}
+
+impl Thread {
+    /// A thread for an isolate that is ready.
+    pub(crate) fn new(host: Rc<Host>, pool: Arc<Pool>, booted: Booted, retiring: bool) -> Self {
+        let Booted { isolate, entries, .. } = booted;
+        Thread { host, pool, isolate: Some((isolate, Rc::new(entries))), retiring, closed: false, memory: 0 }
+    }
+
+    /// Runs until the isolate is not needed any more.
+    pub(crate) fn run(mut self) {
+        let host = self.host.clone();
+        let mut events = Vec::new();
+        while !self.closed {
+            let timers = host.operations.borrow().deadline(Instant::now());
+            let lingering = host.supervisor.borrow().poll_deadline();
+            let deadline = [timers, lingering].into_iter().flatten().min();
+            let job = host.seat.mailbox.next(&mut events, deadline);
+            for event in events.drain(..) {
+                self.handle(event);
+                self.carry_out();
+            }
+            if let Some(job) = job {
+                self.begin(job);
+                self.carry_out();
+            }
+            self.complete_what_is_ready();
+            host.supervisor.borrow_mut().tick(Instant::now());
+            self.carry_out();
+            if self.retiring && host.seat.mailbox.jobs() == 0 {
+                host.supervisor.borrow_mut().drain();
+                self.carry_out();
+            }
+        }
+    }
+
+    /// What is ready now; what becomes ready by it waits for the next round.
+    fn complete_what_is_ready(&mut self) {
+        let host = self.host.clone();
+        for _ in 0..host.operations.borrow().ready() {
+            let ready = host.operations.borrow_mut().pop_ready();
+            let Some((operation, completion)) = ready else { break };
+            self.complete(operation, completion);
+            self.carry_out();
+        }
+        let now = Instant::now();
+        loop {
+            let due = host.operations.borrow_mut().due(now);
+            let Some(operation) = due else { break };
+            self.complete(operation, Completion::Done);
+            self.carry_out();
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        let host = self.host.clone();
+        match event {
+            Event::Completed { operation, completion } => self.complete(operation, completion),
+            Event::ReaderGone { sink } => {
+                if let Some((operation, error)) = host.reader_gone(sink) {
+                    self.complete(operation, Completion::Failed(error));
+                }
+            }
+            Event::VisitorGone(ticket) => host.supervisor.borrow_mut().visitor_gone(ticket, Instant::now()),
+            Event::BodyOver(ticket) => host.supervisor.borrow_mut().body_over(ticket, Instant::now()),
+            Event::BodyFailed(ticket, reason) => {
+                host.supervisor.borrow_mut().source_failed(ticket, &reason, Instant::now());
+            }
+            Event::Retire => self.retiring = true,
+            Event::Shutdown => host.supervisor.borrow_mut().shut_down(Instant::now()),
+        }
+    }
+
+    /// Begins an invocation.
+    fn begin(&mut self, job: Job) {
+        let host = self.host.clone();
+        let ticket = job.ticket;
+        if job.reply.is_closed() {
+            // The visitor left while it waited.
+            self.pool.cancel(job);
+            return;
+        }
+        let (mut running, request) = Running::new(job, &host.version);
+        for (line, bytes) in host.startup_lines.borrow_mut().drain(..) {
+            running.log(line, bytes);
+        }
+        let method = running.record.method.clone();
+        let url = running.record.url.clone();
+        host.running.borrow_mut().insert(ticket, running);
+        host.seat.running.fetch_add(1, Ordering::Relaxed);
+        host.supervisor.borrow_mut().began(ticket, host.version.limits.cpu());
+        let (head, body) = request.into_parts();
+        let body = host.bodies.borrow_mut().insert(ticket, body);
+        self.enter(ticket, |scope, entries| {
+            let arguments = [number(ticket), method.into(), url.into(), flatten(&head.headers), number(body)];
+            scope.call(&entries.fetch, &arguments)
+        });
+    }
+
+    /// An operation is over: script hears of it, unless it was given up.
+    fn complete(&mut self, operation: u64, completion: Completion) {
+        let host = self.host.clone();
+        let owner = host.operations.borrow_mut().end(operation);
+        let outcome = self.settle(owner, completion);
+        let Some(owner) = owner else { return };
+        host.supervisor.borrow_mut().operation_ended(owner);
+        self.enter(owner, |scope, entries| {
+            let (ok, value) = match outcome {
+                Ok(value) => (true, value),
+                Err(error) => (false, describe_error(scope, &error)?),
+            };
+            scope.call(&entries.complete, &[number(operation), Value::Bool(ok), value])
+        });
+    }
+
+    /// What came in goes where it belongs; what is left is for script.
+    fn settle(&mut self, owner: Option<Ticket>, completion: Completion) -> Result<Value, HostError> {
+        let host = &self.host;
+        match completion {
+            Completion::Done => Ok(Value::Undefined),
+            Completion::Failed(error) => Err(error),
+            Completion::Read { id, body, piece } => {
+                let back = matches!(piece, Ok(Some(_))).then_some(body);
+                host.bodies.borrow_mut().restore(id, back);
+                match piece {
+                    Ok(Some(bytes)) => Ok(Value::Bytes(bytes.into())),
+                    Ok(None) => Ok(Value::Undefined),
+                    Err(error) => Err(HostError::from(&error)),
+                }
+            }
+            Completion::ReadAll { id, text, rest } => {
+                host.bodies.borrow_mut().restore(id, None);
+                let rest = rest?;
+                Ok(if text { Value::String(utf8(rest)) } else { Value::Bytes(rest) })
+            }
+            Completion::Fetched { record, result } => {
+                // Nobody is there to hear of it: the response is dropped.
+                let Some(owner) = owner else { return Ok(Value::Undefined) };
+                if let Some(running) = host.running.borrow_mut().get_mut(&owner) {
+                    let said = result.as_ref().map(|(head, _)| head.status.as_u16()).map_err(ToString::to_string);
+                    running.subrequest_ended(record, said);
+                }
+                let (head, body) = result.map_err(|error| HostError::from(&error))?;
+                let body = host.bodies.borrow_mut().insert(owner, body);
+                let reason = StatusCode::canonical_reason(&head.status).unwrap_or_default();
+                let status = Value::Number(head.status.as_u16().into());
+                Ok(Value::List(vec![status, reason.into(), flatten(&head.headers), number(body)]))
+            }
+        }
+    }
+
+    /// One entry into JavaScript, on account of an invocation.
+    fn enter(
+        &mut self,
+        ticket: Ticket,
+        call: impl FnOnce(&mut Scope<'_>, &Entries) -> Result<Value, Failure>,
+    ) -> Option<Value> {
+        let host = self.host.clone();
+        let budget = host.supervisor.borrow().budget(ticket)?;
+        let (isolate, entries) = self.isolate.as_mut()?;
+        let entries = entries.clone();
+        let mut memory = None;
+        host.seat.entered(Instant::now());
+        host.set_current(ticket);
+        let entry = isolate.enter(Some(budget), |scope| {
+            let result = call(scope, &entries);
+            memory = Some(scope.memory());
+            match result {
+                // The built-ins catch what a handler throws; what comes here is fatal for the invocation all the same.
+                Err(Failure::Exception(exception)) => {
+                    host.fail(scope, ticket, &exception);
+                    Ok(None)
+                }
+                other => other.map(Some),
+            }
+        });
+        host.set_current(0);
+        let now = Instant::now();
+        host.seat.left(now);
+        if let Some(running) = host.running.borrow_mut().get_mut(&ticket) {
+            for rejection in &entry.rejections {
+                running.exception(describe(rejection));
+            }
+        }
+        let (value, stop) = match entry.result {
+            Ok(value) => (value, None),
+            Err(Failure::Exception(_)) => (None, None),
+            Err(Failure::Terminated(termination)) => (None, Some(stop(termination))),
+        };
+        if let Some(memory) = memory {
+            self.memory = memory.used;
+            host.seat.memory.store(memory.used, Ordering::Relaxed);
+        }
+        host.supervisor.borrow_mut().entry_ended(ticket, entry.cpu, stop, now);
+        if memory.is_some_and(|memory| memory.used > memory.limit) {
+            self.relieve();
+        }
+        value
+    }
+
+    /// Over the memory limit: collects; if that does not help, nothing new begins here.
+    fn relieve(&mut self) {
+        let Some((isolate, _)) = self.isolate.as_mut() else { return };
+        if !self.host.supervisor.borrow().accepts() {
+            return;
+        }
+        let collected = isolate.enter(None, |scope| {
+            scope.collect_garbage();
+            Ok(scope.memory())
+        });
+        if let Ok(memory) = collected.result {
+            self.memory = memory.used;
+            if memory.used > memory.limit {
+                self.host.supervisor.borrow_mut().drain();
+            }
+        }
+    }
+
+    fn carry_out(&mut self) {
+        let host = self.host.clone();
+        loop {
+            let verdict = host.supervisor.borrow_mut().poll_verdict();
+            let Some(verdict) = verdict else { break };
+            match verdict {
+                Verdict::Disconnect(ticket) => {
+                    let said =
+                        self.enter(ticket, |scope, entries| scope.call(&entries.disconnected, &[number(ticket)]));
+                    let keeps_on = !matches!(said, Some(Value::Bool(false)));
+                    host.supervisor.borrow_mut().disconnected(ticket, keeps_on, Instant::now());
+                }
+                Verdict::Refuse(ticket, outcome, message) => {
+                    if let Some(running) = host.running.borrow_mut().get_mut(&ticket) {
+                        running.refuse(Ended { outcome, message });
+                    }
+                }
+                Verdict::End(ticket, ending) => self.end(ticket, ending),
+                Verdict::StopAccepting => {
+                    host.seat.stop_accepting();
+                    self.pool.place_again(host.seat.mailbox.close());
+                    if !host.supervisor.borrow().runs_script() {
+                        self.isolate = None;
+                    }
+                }
+                Verdict::Close => self.closed = true,
+            }
+        }
+    }
+
+    /// Frees what an invocation holds and records it.
+    fn end(&mut self, ticket: Ticket, ending: Ending) {
+        let host = self.host.clone();
+        let operations = host.release(ticket);
+        if !operations.is_empty()
+            && let Some((isolate, entries)) = &mut self.isolate
+            && let Some(forget) = &entries.forget
+        {
+            let operations = operations.into_iter().map(number).collect();
+            let forgotten = isolate.enter(Some(FORGET_CPU), |scope| scope.call(forget, &[Value::List(operations)]));
+            if let Err(failure) = forgotten.result {
+                tracing::warn!(%failure, "the built-ins did not forget what was given up");
+            }
+        }
+        let Some(mut running) = host.running.borrow_mut().remove(&ticket) else { return };
+        host.seat.running.fetch_sub(1, Ordering::Relaxed);
+        if let Some(message) = ending.exception {
+            running.exception(ExceptionRecord {
+                timestamp: timestamp(),
+                name: "Error".to_owned(),
+                message: message.to_owned(),
+                stack: String::new(),
+                connection: None,
+            });
+        }
+        let record = InvocationRecord {
+            outcome: ending.outcome,
+            cpu_time: ending.cpu,
+            memory: self.memory as u64,
+            ..running.into_record()
+        };
+        host.services.options.sink.invocation(record);
+    }
+}
+
+fn stop(termination: Termination) -> Stop {
+    match termination {
+        Termination::CpuLimit { .. } => Stop::Cpu,
+        Termination::MemoryLimit { used, limit } => Stop::Memory { used, limit },
+        Termination::Requested(_) => Stop::Shutdown,
+    }
+}
+
+/// The `HostError` that JavaScript makes an Error of.
+fn describe_error(scope: &mut Scope<'_>, error: &HostError) -> Result<Value, Failure> {
+    let host = scope.data::<Host>();
+    match (host.json.get(), serde_json::to_string(error)) {
+        (Some(json), Ok(text)) => json.parse(scope, text),
+        _ => Ok(Value::Undefined),
+    }
+}

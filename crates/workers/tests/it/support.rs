@@ -1,0 +1,278 @@
+//! A platform with a fake outbound, and Workers from `tests/workers/`.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use connection_error::{ConnectionError, ErrorCode, Phase};
+use http::{Request, Response};
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
+use invocation::{Body, BodyError, BoxFuture, Ended, FetchError, Invocation, Outbound, RayId, Subrequest, Target};
+use telemetry::{ConnectionEvent, InvocationRecord, Sink};
+use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
+use workers::{Binding, BindingKind, Limits, ModuleKind, Platform, PlatformOptions, WorkerModule, WorkerVersion};
+
+/// Nothing here takes longer.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Keeps records and lets tests wait for them.
+#[derive(Default)]
+pub struct Records {
+    kept: Mutex<VecDeque<InvocationRecord>>,
+    arrival: watch::Sender<usize>,
+}
+
+impl Sink for Records {
+    fn invocation(&self, record: InvocationRecord) {
+        self.kept.lock().unwrap().push_back(record);
+        self.arrival.send_modify(|count| *count += 1);
+    }
+
+    fn connection(&self, _: ConnectionEvent) {}
+}
+
+impl Records {
+    /// The next record, in order of endings.
+    pub async fn next(&self) -> InvocationRecord {
+        let mut arrival = self.arrival.subscribe();
+        tokio::time::timeout(PATIENCE, async {
+            loop {
+                if let Some(record) = self.kept.lock().unwrap().pop_front() {
+                    return record;
+                }
+                arrival.changed().await.unwrap();
+            }
+        })
+        .await
+        .expect("an invocation record in time")
+    }
+
+    pub fn count(&self) -> usize {
+        *self.arrival.borrow()
+    }
+}
+
+/// Answers subrequests by their path, with real bodies.
+#[derive(Default)]
+pub struct Fake {
+    /// Pieces that readers of `/pieces` have taken.
+    pub taken: Arc<AtomicUsize>,
+    /// Futures of `/never` that exist.
+    pub waiting: watch::Sender<usize>,
+    /// What was asked.
+    pub asked: Mutex<Vec<(Target, String, String)>>,
+    /// `/gate` answers once this is true.
+    pub gate: watch::Sender<bool>,
+    /// Requests that came to `/gate`.
+    pub at_gate: watch::Sender<usize>,
+}
+
+struct Waiting(watch::Sender<usize>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.send_modify(|waiting| *waiting -= 1);
+    }
+}
+
+/// A body of `count` pieces of `size` bytes that counts those taken.
+pub struct Pieces {
+    pub left: usize,
+    pub size: usize,
+    pub taken: Arc<AtomicUsize>,
+}
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        self.left -= 1;
+        self.taken.fetch_add(1, Ordering::SeqCst);
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from(vec![b'x'; self.size])))))
+    }
+}
+
+impl Outbound for Fake {
+    fn fetch(&self, subrequest: Subrequest) -> BoxFuture<'static, Result<Response<Body>, FetchError>> {
+        let (head, body) = subrequest.request.into_parts();
+        let path = head.uri.path().to_owned();
+        self.asked.lock().unwrap().push((subrequest.target, head.method.to_string(), head.uri.to_string()));
+        let taken = self.taken.clone();
+        let waiting = self.waiting.clone();
+        let mut gate = self.gate.subscribe();
+        let at_gate = self.at_gate.clone();
+        Box::pin(async move {
+            match path.as_str() {
+                "/hello" => Ok(Response::builder().header("x-from", "fake").body(invocation::full("hello")).unwrap()),
+                "/echo" => Ok(Response::new(body)),
+                "/collect" => {
+                    let size = body.collect().await.map(|body| body.to_bytes().len());
+                    Ok(Response::new(invocation::full(format!("{size:?}"))))
+                }
+                "/pieces" => Ok(Response::new(Pieces { left: 1000, size: 16 * 1024, taken }.boxed_unsync())),
+                "/endless" => Ok(Response::new(Pieces { left: usize::MAX, size: 16 * 1024, taken }.boxed_unsync())),
+                "/gate" => {
+                    at_gate.send_modify(|count| *count += 1);
+                    gate.wait_for(|open| *open).await.unwrap();
+                    Ok(Response::new(invocation::full("through")))
+                }
+                "/never" => {
+                    waiting.send_modify(|waiting| *waiting += 1);
+                    let _waiting = Waiting(waiting);
+                    std::future::pending().await
+                }
+                "/redirect" => {
+                    Ok(Response::builder().status(302).header("location", "/hello").body(invocation::empty()).unwrap())
+                }
+                "/refused" => {
+                    let error =
+                        ConnectionError::new(ErrorCode::ConnectionRefused, Phase::Connect, "10.0.0.5:80 refused");
+                    Err(FetchError::Connection(Box::new(error)))
+                }
+                "/broken" => {
+                    let error =
+                        ConnectionError::new(ErrorCode::HttpResponseIncomplete, Phase::Head, "closed after 2 bytes");
+                    let frames = [Ok(Frame::data(Bytes::from_static(b"ab"))), Err(BodyError::Connection(error))];
+                    Ok(Response::new(StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync()))
+                }
+                _ => Ok(Response::builder().status(404).body(invocation::empty()).unwrap()),
+            }
+        })
+    }
+}
+
+/// A platform and what it is connected with.
+pub struct World {
+    pub platform: Platform,
+    pub records: Arc<Records>,
+    pub fake: Arc<Fake>,
+}
+
+impl World {
+    pub fn new() -> World {
+        World::with(|_| {})
+    }
+
+    pub fn with(change: impl FnOnce(&mut PlatformOptions)) -> World {
+        let records = Arc::new(Records::default());
+        let fake = Arc::new(Fake::default());
+        let mut options = PlatformOptions::new(fake.clone(), records.clone(), tokio::runtime::Handle::current());
+        options.isolates_per_worker = 2;
+        change(&mut options);
+        World { platform: Platform::start(options).unwrap(), records, fake }
+    }
+
+    /// Sends a request and waits for the head.
+    pub async fn send(&self, version: &Arc<WorkerVersion>, request: Request<Body>) -> Result<Response<Body>, Ended> {
+        let answer = self.platform.dispatch(version.clone(), invoke(request));
+        tokio::time::timeout(PATIENCE, answer).await.expect("an answer in time")
+    }
+
+    /// GETs a path.
+    pub async fn get(&self, version: &Arc<WorkerVersion>, path: &str) -> Result<Response<Body>, Ended> {
+        self.send(version, get(path)).await
+    }
+
+    /// GETs a path and gives status and text.
+    pub async fn text(&self, version: &Arc<WorkerVersion>, path: &str) -> (u16, String) {
+        text(self.get(version, path).await.unwrap()).await
+    }
+
+    /// Waits until no isolate is left.
+    pub async fn settled(&self) {
+        tokio::time::timeout(PATIENCE, async {
+            while self.platform.isolates() > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await
+        .expect("all isolates to end");
+    }
+}
+
+pub fn invoke(request: Request<Body>) -> Invocation {
+    Invocation { request, ray_id: RayId(7), client: None }
+}
+
+pub fn get(path: &str) -> Request<Body> {
+    Request::get(format!("http://worker.localhost{path}")).header("x-test", "1").body(invocation::empty()).unwrap()
+}
+
+pub fn post(path: &str, body: Body) -> Request<Body> {
+    Request::post(format!("http://worker.localhost{path}")).body(body).unwrap()
+}
+
+pub async fn text(response: Response<Body>) -> (u16, String) {
+    let status = response.status().as_u16();
+    let body = tokio::time::timeout(PATIENCE, response.into_body().collect()).await.expect("a body in time").unwrap();
+    (status, String::from_utf8(body.to_bytes().to_vec()).unwrap())
+}
+
+/// A body whose pieces the test sends.
+pub fn channel() -> (mpsc::Sender<Bytes>, Body) {
+    let (sender, mut receiver) = mpsc::channel::<Bytes>(1);
+    let stream = futures_util::stream::poll_fn(move |context| {
+        receiver.poll_recv(context).map(|piece| piece.map(|bytes| Ok(Frame::data(bytes))))
+    });
+    (sender, StreamBody::new(stream).boxed_unsync())
+}
+
+/// A version whose modules are files of `tests/workers/`, the first being the main module.
+pub fn worker(files: &[&str]) -> WorkerVersion {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/workers");
+    let modules = files
+        .iter()
+        .map(|file| WorkerModule {
+            name: (*file).to_owned(),
+            kind: match file.rsplit_once('.').map(|(_, end)| end) {
+                Some("js") => ModuleKind::EsModule,
+                Some("txt") => ModuleKind::Text,
+                Some("json") => ModuleKind::Json,
+                Some("wasm") => ModuleKind::Wasm,
+                Some("cjs") => ModuleKind::CommonJs,
+                _ => ModuleKind::Data,
+            },
+            content: std::fs::read(folder.join(file)).unwrap().into(),
+        })
+        .collect();
+    version(files[0], modules)
+}
+
+/// A version of one module with this source.
+pub fn source(source: &str) -> WorkerVersion {
+    let content = Bytes::from(source.to_owned());
+    version("index.js", vec![WorkerModule { name: "index.js".into(), kind: ModuleKind::EsModule, content }])
+}
+
+fn version(main: &str, modules: Vec<WorkerModule>) -> WorkerVersion {
+    WorkerVersion {
+        id: Uuid::new_v4(),
+        name: "test".into(),
+        main_module: main.into(),
+        modules,
+        bindings: vec![Binding {
+            name: "API".into(),
+            kind: BindingKind::VpcService { service_id: Uuid::from_u128(1) },
+        }],
+        limits: Limits::default(),
+        compatibility_date: "2026-11-01".into(),
+        compatibility_flags: Vec::new(),
+    }
+}
+
+/// The same with less CPU time.
+pub fn with_cpu(mut version: WorkerVersion, milliseconds: u64) -> Arc<WorkerVersion> {
+    version.limits.cpu = Duration::from_millis(milliseconds);
+    Arc::new(version)
+}
