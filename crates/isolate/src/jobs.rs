@@ -10,7 +10,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use mozjs::context::{JSContext, RawJSContext};
-use mozjs::glue::{CreateJobQueue, DeleteJobQueue, DispatchablePointer, JobQueueTraps, RustJobQueue};
+use mozjs::glue::{
+    CreateJobQueue, DeleteJobQueue, DispatchablePointer, EventLoopCallbackData, JobQueueTraps, RustJobQueue,
+};
 use mozjs::jsapi::{
     Dispatchable, Dispatchable_MaybeShuttingDown, GetExecutionGlobalFromJSMicroTask, Handle as RawHandle,
     HandleValueArray, IsJSMicroTask, JS_GetFunctionObject, JSFunction, JSObject, JSTracer, MutableHandleObject,
@@ -308,14 +310,17 @@ unsafe extern "C" fn dispatch(closure: *mut c_void, task: *mut DispatchablePoint
     true
 }
 
-unsafe extern "C" fn started(closure: *mut c_void, _: *mut Dispatchable) {
-    // SAFETY: see `AsyncTasks::install`.
-    let tasks = unsafe { &*closure.cast_const().cast::<AsyncTasks>() };
+unsafe extern "C" fn started(data: *mut c_void, _: *mut Dispatchable) {
+    // SAFETY: the engine passes the glue's own record, which holds our closure (`jsglue.cpp`, `SetUpEventLoopDispatch`) and is
+    // never freed; for the closure see `AsyncTasks::install`.
+    let tasks =
+        unsafe { &*(*data.cast_const().cast::<EventLoopCallbackData>()).closure.cast_const().cast::<AsyncTasks>() };
     tasks.outstanding.fetch_add(1, Ordering::AcqRel);
 }
 
-unsafe extern "C" fn finished(closure: *mut c_void, _: *mut Dispatchable) {
-    // SAFETY: see `AsyncTasks::install`.
-    let tasks = unsafe { &*closure.cast_const().cast::<AsyncTasks>() };
+unsafe extern "C" fn finished(data: *mut c_void, _: *mut Dispatchable) {
+    // SAFETY: as in `started`.
+    let tasks =
+        unsafe { &*(*data.cast_const().cast::<EventLoopCallbackData>()).closure.cast_const().cast::<AsyncTasks>() };
     tasks.outstanding.fetch_sub(1, Ordering::AcqRel);
 }
