@@ -1,0 +1,54 @@
+/** `env`: what a Worker is bound to. */
+import { fetchThrough } from "./fetch.js";
+import { TypeError, defineProperty, jsonParse } from "./primordials.js";
+import { INTERNAL, defineInterface, illegalConstructor, requireArguments } from "./webidl.js";
+
+/** What a Worker gets as its `env`, one object for the whole isolate. @type {Record<string, any>} */
+export const env = {};
+
+/** A service that answers `fetch()`: a VPC Service. */
+export class Fetcher {
+  /** The name of the binding. @type {string} */
+  #name;
+
+  /** @param {any} key @param {any} name */
+  constructor(key = undefined, name = undefined) {
+    if (key !== INTERNAL) illegalConstructor();
+    this.#name = name;
+  }
+
+  /** @param {any} input @param {any} [init] */
+  fetch(input, init = undefined) {
+    const name = this.#name;
+    requireArguments(arguments.length, 1, "Fetcher.fetch");
+    return fetchThrough(name, input, init);
+  }
+}
+defineInterface(Fetcher);
+
+/**
+ * Fills `env`.
+ * @param {string} bindings JSON, as `Entries.start` gets it
+ */
+export function makeEnv(bindings) {
+  const list = jsonParse(bindings);
+  for (let i = 0; i < list.length; i++) {
+    const binding = list[i];
+    defineProperty(env, binding.name, { value: valueOf(binding), writable: true, enumerable: true, configurable: true });
+  }
+}
+
+/** @param {any} binding */
+function valueOf(binding) {
+  switch (binding.type) {
+    case "plain_text":
+    case "secret_text":
+      return binding.text;
+    case "json":
+      return binding.json;
+    case "vpc_service":
+      return new Fetcher(INTERNAL, binding.name);
+    default:
+      throw new TypeError(`The binding ${binding.name} has the type ${binding.type}, which this runtime does not know.`);
+  }
+}

@@ -1,0 +1,215 @@
+/** fetch(): one hop is the host's, following redirects is here (https://fetch.spec.whatwg.org/#http-redirect-fetch). */
+import { abortReason, isAborted, onAbort, removeOnAbort } from "./abort.js";
+import { listAppend, listDelete, listGet } from "./headers.js";
+import host from "./host.js";
+import { cancelOperation, current, onComplete, requireInvocation } from "./invocation.js";
+import { TypeError, arraySlice, newPromise, promiseReject, stringIndexOf, stringSlice } from "./primordials.js";
+import { pump } from "./pump.js";
+import { stateOf } from "./readable_stream.js";
+import { Request, isRequest, requestState } from "./request.js";
+import { fetchedResponse, responseState } from "./response.js";
+
+const MOST_REDIRECTS = 20;
+
+/**
+ * @param {string | undefined} binding the name of the VPC Service, or undefined for the public network
+ * @param {any} input
+ * @param {any} init
+ * @returns {Promise<import("./response.js").Response>}
+ */
+export function fetchThrough(binding, input, init) {
+  /** @type {Fetching} */
+  let fetching;
+  try {
+    requireInvocation();
+    const request = init === undefined && isRequest(input) ? input : new Request(input, init);
+    const state = requestState(request);
+    if (state.body !== null && state.body.unusable !== undefined) throw state.body.unusable;
+    if (state.signal !== undefined && isAborted(state.signal)) throw abortReason(state.signal);
+    if (!isHttp(state.url)) throw new TypeError(`Fetch API cannot load: ${state.url}`);
+    fetching = new Fetching(binding, state);
+    fetching.hop();
+  } catch (error) {
+    return promiseReject(error);
+  }
+  return fetching.promise;
+}
+
+/** @param {string} url serialized */
+function isHttp(url) {
+  return stringSlice(url, 0, 7) === "http://" || stringSlice(url, 0, 8) === "https://";
+}
+
+/** A fetch under way, through its redirects. */
+class Fetching {
+  /** @type {string | undefined} */
+  #binding;
+  #method;
+  #url;
+  #list;
+  #redirect;
+  #body;
+  #signal;
+  #redirects = 0;
+  #settle = newPromise();
+  /** @type {Operation | undefined} */
+  #operation;
+  /** @type {import("./body.js").Body | null} */
+  #responseBody = null;
+
+  /**
+   * @param {string | undefined} binding
+   * @param {ReturnType<typeof requestState>} state
+   */
+  constructor(binding, state) {
+    this.#binding = binding;
+    this.#method = state.method;
+    this.#url = withoutFragment(state.url);
+    this.#list = state.list;
+    this.#redirect = state.redirect;
+    this.#body = state.body;
+    this.#signal = state.signal;
+    if (this.#signal !== undefined) onAbort(this.#signal, this.#abort);
+  }
+
+  get promise() {
+    return this.#settle.promise;
+  }
+
+  #abort = () => {
+    const reason = abortReason(/** @type {any} */ (this.#signal));
+    if (this.#operation !== undefined) {
+      cancelOperation(this.#operation);
+      this.#operation = undefined;
+    }
+    this.#responseBody?.abort(reason);
+    this.#settle.reject(reason);
+  };
+
+  hop() {
+    const body = this.#body;
+    /** @type {OutgoingBody} */
+    let outgoing;
+    /** @type {import("./readable_core.js").ReadableState | undefined} */
+    let stream;
+    let list = this.#list;
+    if (body !== null) {
+      if (body.source !== undefined) {
+        outgoing = body.source;
+        body.markUsed();
+      } else {
+        const native = body.takeNative();
+        outgoing = native === 0 ? true : native;
+        if (native === 0) {
+          stream = stateOf(body.stream);
+          if (stream.fixedLength !== undefined && listGet(list, "content-length") === null) {
+            list = arraySlice(list);
+            listAppend(list, "content-length", `${stream.fixedLength}`);
+          }
+        }
+      }
+    }
+    const started = host.fetch(current, this.#binding, this.#method, this.#url, list, outgoing);
+    const operation = started[0];
+    this.#operation = operation;
+    onComplete(operation, this.#arrived, this.#failed);
+    if (stream !== undefined) {
+      pump(stream, started[1], (failure) => {
+        if (failure === undefined || this.#operation !== operation) return;
+        // The body could not be sent: the request fails with what its stream failed with.
+        cancelOperation(operation);
+        this.#failed(failure.reason);
+      });
+    }
+  }
+
+  /** @param {[number, string, FlatHeaders, BodyId]} answer */
+  #arrived = (answer) => {
+    this.#operation = undefined;
+    const status = answer[0];
+    const list = answer[2];
+    const bodyId = answer[3];
+    try {
+      if (this.#redirect !== "manual" && isRedirect(status)) {
+        const location = listGet(list, "location");
+        if (this.#redirect === "error") {
+          if (bodyId !== 0) host.bodyCancel(bodyId);
+          throw new TypeError(`Unexpected redirect: the request's redirect mode is "error" and ${this.#url} answered ${status}.`);
+        }
+        if (location !== null) {
+          if (bodyId !== 0) host.bodyCancel(bodyId);
+          this.#follow(status, location);
+          return;
+        }
+      }
+    } catch (error) {
+      this.#failed(error);
+      return;
+    }
+    const response = fetchedResponse(status, answer[1], list, bodyId, this.#url, this.#redirects > 0);
+    this.#responseBody = responseState(response).body;
+    if (this.#responseBody === null && this.#signal !== undefined) removeOnAbort(this.#signal, this.#abort);
+    this.#settle.resolve(response);
+  };
+
+  /** @param {any} error */
+  #failed = (error) => {
+    this.#operation = undefined;
+    if (this.#signal !== undefined) removeOnAbort(this.#signal, this.#abort);
+    this.#settle.reject(error);
+  };
+
+  /** @param {number} status @param {string} location */
+  #follow(status, location) {
+    const parts = host.urlParse(location, this.#url);
+    if (parts === undefined) throw new TypeError(`The redirect from ${this.#url} has an invalid Location: ${location}`);
+    const url = withoutFragment(/** @type {string} */ (parts[0]));
+    if (!isHttp(url)) throw new TypeError(`The redirect from ${this.#url} goes to a URL that is not HTTP: ${url}`);
+    this.#redirects += 1;
+    if (this.#redirects > MOST_REDIRECTS) throw new TypeError("Too many redirects.");
+    if (status !== 303 && this.#body !== null && this.#body.source === undefined) {
+      throw new TypeError(
+        "A request with a one-time-use body (it was initialized from a stream, not a buffer) encountered a redirect " +
+          "requiring the body to be retransmitted. To avoid this error in the future, construct this request from a " +
+          "buffer-like body initializer.",
+      );
+    }
+    const list = arraySlice(this.#list);
+    const dropsBody =
+      ((status === 301 || status === 302) && this.#method === "POST") ||
+      (status === 303 && this.#method !== "GET" && this.#method !== "HEAD");
+    if (dropsBody) {
+      this.#method = "GET";
+      this.#body = null;
+      listDelete(list, "content-encoding");
+      listDelete(list, "content-language");
+      listDelete(list, "content-location");
+      listDelete(list, "content-type");
+      listDelete(list, "content-length");
+    }
+    const origin = host.urlParse(this.#url, undefined)?.[10];
+    if (origin !== parts[10]) {
+      listDelete(list, "authorization");
+      listDelete(list, "host");
+    }
+    this.#list = list;
+    this.#url = url;
+    this.hop();
+  }
+}
+
+/** @param {string} url */
+function withoutFragment(url) {
+  const at = stringIndexOf(url, "#");
+  return at < 0 ? url : stringSlice(url, 0, at);
+}
+
+/** @param {number} status */
+function isRedirect(status) {
+  return status === 301 || status === 302 || status === 303 || status === 307 || status === 308;
+}
+
+/** @param {any} input @param {any} [init] */
+export function fetch(input, init = undefined) {
+  return fetchThrough(undefined, input, init);
+}

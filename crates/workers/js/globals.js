@@ -1,0 +1,271 @@
+/** What is small, and the list of all globals. */
+import { AbortController, AbortSignal } from "./abort.js";
+import { Fetcher } from "./bindings.js";
+import { Blob, File } from "./blob.js";
+import { console } from "./console.js";
+import { DOMException } from "./dom_exception.js";
+import { TextDecoder, TextEncoder } from "./encoding.js";
+import { CustomEvent, Event, EventTarget } from "./events.js";
+import { ExecutionContext } from "./execution_context.js";
+import { fetch } from "./fetch.js";
+import { FormData } from "./form_data.js";
+import { Headers } from "./headers.js";
+import host from "./host.js";
+import { FixedLengthStream, IdentityTransformStream } from "./identity_stream.js";
+import { reportException, requireInvocation } from "./invocation.js";
+import {
+  TypeError,
+  apply,
+  arrayIndexOf,
+  defineProperty,
+  objectKeys,
+  promiseResolve,
+  promiseThen,
+  typedArrayByteLength,
+  typedArrayBuffer,
+  typedArrayByteOffset,
+  typedArrayName,
+  typedArraySet,
+  Uint8Array,
+} from "./primordials.js";
+import { ByteLengthQueuingStrategy, CountQueuingStrategy } from "./queuing_strategies.js";
+import { ReadableByteStreamController, ReadableStreamBYOBRequest } from "./readable_byte.js";
+import { ReadableStreamDefaultController } from "./readable_default.js";
+import { ReadableStream, ReadableStreamBYOBReader, ReadableStreamDefaultReader } from "./readable_stream.js";
+import { Request } from "./request.js";
+import { Response } from "./response.js";
+import { TextDecoderStream, TextEncoderStream } from "./text_streams.js";
+import { Scheduler, clearInterval, clearTimeout, scheduler, setInterval, setTimeout } from "./timers.js";
+import { TransformStream, TransformStreamDefaultController } from "./transform_stream.js";
+import { URL } from "./url.js";
+import { URLSearchParams } from "./url_search_params.js";
+import { INTERNAL, defineInterface, forEachOfSequence, illegalConstructor, requireArguments, toDOMString, toDictionary, toFunction } from "./webidl.js";
+import { WritableStream, WritableStreamDefaultController, WritableStreamDefaultWriter } from "./writable_stream.js";
+
+// === crypto ===
+
+const INTEGER_ARRAYS = [
+  "Int8Array",
+  "Uint8Array",
+  "Uint8ClampedArray",
+  "Int16Array",
+  "Uint16Array",
+  "Int32Array",
+  "Uint32Array",
+  "BigInt64Array",
+  "BigUint64Array",
+];
+
+class Crypto {
+  #self = true;
+
+  /** @param {any} key */
+  constructor(key = undefined) {
+    if (key !== INTERNAL) illegalConstructor();
+  }
+
+  /** @param {any} array */
+  getRandomValues(array) {
+    void this.#self;
+    requireArguments(arguments.length, 1, "Crypto.getRandomValues");
+    const name = typedArrayName(array);
+    if (name === undefined || arrayIndexOf(INTEGER_ARRAYS, name) < 0) {
+      if (!ArrayBuffer.isView(array)) throw new TypeError("Crypto.getRandomValues: the argument is not an ArrayBufferView.");
+      throw new DOMException("Crypto.getRandomValues: the argument is not an integer typed array.", "TypeMismatchError");
+    }
+    const length = typedArrayByteLength(array);
+    if (length > 65536) {
+      throw new DOMException(`getRandomValues() only accepts buffers of size <= 64K but provided ${length} bytes.`, "QuotaExceededError");
+    }
+    requireInvocation();
+    typedArraySet(new Uint8Array(typedArrayBuffer(array), typedArrayByteOffset(array), length), host.randomBytes(length));
+    return array;
+  }
+
+  randomUUID() {
+    void this.#self;
+    requireInvocation();
+    return host.randomUuid();
+  }
+}
+defineInterface(Crypto);
+
+// === performance ===
+
+class Performance extends EventTarget {
+  #timeOrigin = host.now();
+
+  /** @param {any} key */
+  constructor(key = undefined) {
+    if (key !== INTERNAL) illegalConstructor();
+    super();
+  }
+
+  now() {
+    return host.now() - this.#timeOrigin;
+  }
+
+  get timeOrigin() {
+    return this.#timeOrigin;
+  }
+
+  toJSON() {
+    return { timeOrigin: this.#timeOrigin };
+  }
+}
+defineInterface(Performance);
+
+// === navigator ===
+
+class Navigator {
+  #self = true;
+
+  /** @param {any} key */
+  constructor(key = undefined) {
+    if (key !== INTERNAL) illegalConstructor();
+  }
+
+  get userAgent() {
+    void this.#self;
+    return "Cloudflare-Workers";
+  }
+}
+defineInterface(Navigator);
+
+// === functions ===
+
+/** @param {any} data */
+function atob(data) {
+  requireArguments(arguments.length, 1, "atob");
+  const decoded = host.atob(toDOMString(data));
+  if (decoded === undefined) {
+    throw new DOMException("atob() called with invalid base64-encoded data. (Only whitespace, '+', '/', alphanumeric ASCII, and up to two terminal '=' signs when the input data length is divisible by 4 are allowed.)", "InvalidCharacterError");
+  }
+  return decoded;
+}
+
+/** @param {any} data */
+function btoa(data) {
+  requireArguments(arguments.length, 1, "btoa");
+  const encoded = host.btoa(toDOMString(data));
+  if (encoded === undefined) {
+    throw new DOMException("btoa() can only operate on characters in the Latin1 (ISO/IEC 8859-1) range.", "InvalidCharacterError");
+  }
+  return encoded;
+}
+
+/** @param {any} callback */
+function queueMicrotask(callback) {
+  requireArguments(arguments.length, 1, "queueMicrotask");
+  toFunction(callback, "queueMicrotask: the callback");
+  promiseThen(promiseResolve(undefined), () => {
+    try {
+      apply(callback, undefined, []);
+    } catch (error) {
+      reportException(error);
+    }
+  });
+}
+
+/** @param {any} error */
+function reportError(error) {
+  requireArguments(arguments.length, 1, "reportError");
+  reportException(error);
+}
+
+/** @param {any} value @param {any} [options] */
+function structuredClone(value, options = undefined) {
+  requireArguments(arguments.length, 1, "structuredClone");
+  const { transfer } = toDictionary(options, "structuredClone: the options");
+  /** @type {any[] | undefined} */
+  let list;
+  if (transfer !== undefined) {
+    /** @type {any[]} */
+    const items = [];
+    forEachOfSequence(transfer, "structuredClone: the option 'transfer'", (item) => {
+      items[items.length] = item;
+    });
+    if (items.length > 0) list = items;
+  }
+  return host.structuredClone(value, list);
+}
+
+// === all of them ===
+
+const interfaces = {
+  AbortController,
+  AbortSignal,
+  Blob,
+  ByteLengthQueuingStrategy,
+  CountQueuingStrategy,
+  Crypto,
+  CustomEvent,
+  DOMException,
+  Event,
+  EventTarget,
+  ExecutionContext,
+  Fetcher,
+  File,
+  FixedLengthStream,
+  FormData,
+  Headers,
+  IdentityTransformStream,
+  Navigator,
+  Performance,
+  ReadableByteStreamController,
+  ReadableStream,
+  ReadableStreamBYOBReader,
+  ReadableStreamBYOBRequest,
+  ReadableStreamDefaultController,
+  ReadableStreamDefaultReader,
+  Request,
+  Response,
+  Scheduler,
+  TextDecoder,
+  TextDecoderStream,
+  TextEncoder,
+  TextEncoderStream,
+  TransformStream,
+  TransformStreamDefaultController,
+  URL,
+  URLSearchParams,
+  WritableStream,
+  WritableStreamDefaultController,
+  WritableStreamDefaultWriter,
+  console,
+};
+
+const operations = {
+  atob,
+  btoa,
+  clearInterval,
+  clearTimeout,
+  fetch,
+  queueMicrotask,
+  reportError,
+  setInterval,
+  setTimeout,
+  structuredClone,
+};
+
+/** Attributes of the global: replaceable, as code that brings its own expects. */
+const attributes = {
+  crypto: new Crypto(INTERNAL),
+  navigator: new Navigator(INTERNAL),
+  performance: new Performance(INTERNAL),
+  scheduler,
+  self: globalThis,
+};
+
+/** @param {Record<string, any>} values @param {boolean} enumerable */
+function install(values, enumerable) {
+  const names = objectKeys(values);
+  for (let i = 0; i < names.length; i++) {
+    const name = /** @type {string} */ (names[i]);
+    defineProperty(globalThis, name, { value: values[name], writable: true, enumerable, configurable: true });
+  }
+}
+
+install(interfaces, false);
+install(operations, true);
+install(attributes, true);

@@ -1,0 +1,158 @@
+/**
+ * The built-ins of a Worker: imported once in every isolate, before the Worker's own modules. Installs the globals and
+ * exports the ways in (`Entries` in `host.d.ts`).
+ */
+import host from "./host.js";
+import { abortSignal } from "./abort.js";
+import { env, makeEnv } from "./bindings.js";
+import { ExecutionContext } from "./execution_context.js";
+import "./globals.js";
+import { listAppend, listGet } from "./headers.js";
+import { begin, complete, contextOf, currentContext, enter, settle } from "./invocation.js";
+import { TypeError, apply, arraySlice, construct } from "./primordials.js";
+import { pump } from "./pump.js";
+import { stateOf } from "./readable_stream.js";
+import { incomingRequest } from "./request.js";
+import { isResponse, responseState } from "./response.js";
+import { INTERNAL, isObject } from "./webidl.js";
+import { isEntrypointClass } from "./worker_entrypoint.js";
+
+/** @typedef {import("./invocation.js").Context} Context */
+
+const HANDLERS = ["fetch", "scheduled", "queue", "tail", "email", "test"];
+
+/** The default export, and whether it is a class to be made anew for each invocation. @type {any} */
+let entrypoint;
+let isClass = false;
+
+/** @param {string} mainModule @param {string} bindings */
+async function start(mainModule, bindings) {
+  makeEnv(bindings);
+  const namespace = /** @type {any} */ (await host.importModule(mainModule));
+  entrypoint = namespace.default;
+  isClass = isEntrypointClass(entrypoint);
+  /** @type {string[]} */
+  const names = [];
+  if (!isObject(entrypoint)) return names;
+  const target = isClass ? entrypoint.prototype : entrypoint;
+  for (let i = 0; i < HANDLERS.length; i++) {
+    const name = /** @type {string} */ (HANDLERS[i]);
+    if (typeof target[name] === "function") names[names.length] = name;
+  }
+  return names;
+}
+
+/**
+ * @param {Invocation} invocation
+ * @param {string} method
+ * @param {string} url
+ * @param {FlatHeaders} headers
+ * @param {BodyId} bodyId
+ */
+function fetch(invocation, method, url, headers, bodyId) {
+  const context = begin(invocation);
+  const request = incomingRequest(invocation, method, url, headers, bodyId);
+  const ctx = new ExecutionContext(INTERNAL, context);
+  let result;
+  try {
+    if (isClass) {
+      const instance = construct(entrypoint, [ctx, env]);
+      result = apply(handlerOf(instance), instance, [request]);
+    } else {
+      result = apply(handlerOf(entrypoint), entrypoint, [request, env, ctx]);
+    }
+    if (isResponse(result)) {
+      respond(context, result);
+      return;
+    }
+  } catch (error) {
+    fail(context, error);
+    return;
+  }
+  settled(context, result);
+}
+
+/** @param {any} target */
+function handlerOf(target) {
+  const handler = isObject(target) ? target.fetch : undefined;
+  if (typeof handler !== "function") throw new TypeError("Handler does not export a fetch() function.");
+  return handler;
+}
+
+/** @param {Context} context @param {any} result what the handler gave: a promise, or wrong */
+async function settled(context, result) {
+  let response;
+  try {
+    response = await result;
+    if (!isResponse(response)) {
+      throw new TypeError("Incorrect type for Promise: the Promise did not resolve to 'Response'.");
+    }
+  } catch (error) {
+    fail(context, error);
+    return;
+  }
+  // The promise may have been settled by code of another invocation, whose microtasks go on afterwards.
+  const running = currentContext;
+  enter(context);
+  try {
+    respond(context, response);
+  } catch (error) {
+    fail(context, error);
+  }
+  enter(running);
+}
+
+/** @param {Context} context @param {unknown} error */
+function fail(context, error) {
+  host.fail(context.id, error);
+  settle(context);
+}
+
+/** @param {Context} context @param {import("./response.js").Response} response */
+function respond(context, response) {
+  const state = responseState(response);
+  if (state.type === "error") throw new TypeError("The handler answered with Response.error(), which cannot be sent.");
+  const { body } = state;
+  if (body === null) {
+    host.respond(context.id, state.status, state.statusText, state.list, undefined);
+    settle(context);
+    return;
+  }
+  const error = body.unusable;
+  if (error !== undefined) throw error;
+  if (body.source !== undefined) {
+    const { source } = body;
+    body.markUsed();
+    host.respond(context.id, state.status, state.statusText, state.list, source);
+    settle(context);
+    return;
+  }
+  const native = body.takeNative();
+  if (native !== 0) {
+    host.respond(context.id, state.status, state.statusText, state.list, native);
+    settle(context);
+    return;
+  }
+  if (body.aborted !== undefined) throw body.aborted.reason;
+  const stream = stateOf(body.stream);
+  let { list } = state;
+  if (stream.fixedLength !== undefined && listGet(list, "content-length") === null) {
+    list = arraySlice(list);
+    listAppend(list, "content-length", `${stream.fixedLength}`);
+  }
+  const sink = host.respond(context.id, state.status, state.statusText, list, true);
+  pump(stream, sink, () => settle(context));
+}
+
+/** @param {Invocation} invocation */
+function disconnected(invocation) {
+  const context = contextOf(invocation);
+  if (context === undefined || context.signal === undefined) return;
+  enter(context);
+  abortSignal(context.signal, undefined);
+}
+
+/** @type {Entries} */
+const entries = { start, fetch, complete, disconnected };
+export default entries;
+export { start, fetch, complete, disconnected };

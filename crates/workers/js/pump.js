@@ -1,0 +1,76 @@
+/** Writes a stream to a sink of the host, with back-pressure both ways. */
+import host from "./host.js";
+import { checkOwner, current, onComplete } from "./invocation.js";
+import { String, TypeError, isUint8Array, markHandled } from "./primordials.js";
+import { acquireReader, cancelStream, readFrom } from "./readable_core.js";
+import { isBufferSource, viewOf } from "./webidl.js";
+
+/**
+ * @param {import("./readable_core.js").ReadableState} state a stream that nobody reads
+ * @param {SinkId} sink
+ * @param {(failure: {reason: any} | undefined) => void} ended called once, when all was written or something failed
+ */
+export function pump(state, sink, ended) {
+  const owner = current;
+  const reader = acquireReader(state, false);
+  /** Whether a chunk came while it was asked for: then the loop goes on instead of a deeper call. */
+  let looping = false;
+  let ready = false;
+  const request = {
+    chunk(/** @type {any} */ chunk) {
+      let operation;
+      try {
+        checkOwner(owner);
+        operation = host.sinkWrite(sink, toBytes(chunk));
+      } catch (error) {
+        fail(error);
+        return;
+      }
+      if (operation === 0) next();
+      else onComplete(operation, next, fail);
+    },
+    close() {
+      host.sinkClose(sink);
+      ended(undefined);
+    },
+    error(/** @type {any} */ reason) {
+      host.sinkAbort(sink, describe(reason));
+      ended({ reason });
+    },
+  };
+  next();
+
+  function next() {
+    ready = true;
+    if (looping) return;
+    looping = true;
+    while (ready) {
+      ready = false;
+      readFrom(reader, request);
+    }
+    looping = false;
+  }
+
+  /** The chunk is no bytes, or the reader of the sink is gone. @param {any} reason */
+  function fail(reason) {
+    markHandled(cancelStream(state, reason));
+    host.sinkAbort(sink, describe(reason));
+    ended({ reason });
+  }
+}
+
+/** @param {any} chunk @returns {Uint8Array} */
+function toBytes(chunk) {
+  if (isUint8Array(chunk)) return chunk;
+  if (isBufferSource(chunk)) return viewOf(chunk, "A chunk of the body");
+  throw new TypeError("This TransformStream or ReadableStream is being used as a byte stream, but a chunk of it is not bytes.");
+}
+
+/** @param {any} reason */
+export function describe(reason) {
+  try {
+    return String(reason);
+  } catch {
+    return "an error that cannot be turned into text";
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * Loads the built-ins into a context that has nothing but ECMAScript, over a host in plain JavaScript (`mock_host.js`), and
+ * drives them as the runtime does.
+ */
+import { readFileSync } from "node:fs";
+import { createContext, runInContext, SourceTextModule } from "node:vm";
+import { setFlagsFromString } from "node:v8";
+import { makeHost } from "./mock_host.js";
+
+const folder = new URL("../", import.meta.url);
+const sources = new Map();
+function source(name) {
+  if (!sources.has(name)) sources.set(name, readFileSync(new URL(name, folder), "utf8"));
+  return sources.get(name);
+}
+
+// What the product's engine has and Node 20 has not: behind a flag, or trivially added.
+if (ArrayBuffer.prototype.transfer === undefined) setFlagsFromString("--harmony-rab-gsab-transfer");
+const PREPARE = `
+  delete globalThis.console;
+  Promise.withResolvers ??= function withResolvers() {
+    let resolve, reject;
+    const promise = new this((yes, no) => { resolve = yes; reject = no; });
+    return { promise, resolve, reject };
+  };
+`;
+
+/**
+ * An isolate with these modules of a Worker.
+ * @param {{modules?: Record<string, string>, bindings?: any[], before?: string}} [options]
+ */
+export async function isolate({ modules = {}, bindings = [], before = "" } = {}) {
+  const context = createContext(Object.create(null));
+  runInContext(PREPARE + before, context);
+  const host = makeHost(context);
+  context.__host = host.functions;
+  const loaded = new Map();
+  function load(name) {
+    if (!loaded.has(name)) {
+      const text = name.startsWith("worker:") ? modules[name.slice(7)] : source(name);
+      if (text === undefined) throw new Error(`no module ${name}`);
+      loaded.set(name, new SourceTextModule(text, { context, identifier: name }));
+    }
+    return loaded.get(name);
+  }
+  function resolve(specifier, referrer) {
+    if (specifier === "cloudflare:workers") return "cloudflare_workers.js";
+    const plain = specifier.replace(/^\.\//, "");
+    return referrer.startsWith("worker:") ? `worker:${plain}` : plain;
+  }
+  const link = (specifier, referrer) => load(resolve(specifier, referrer.identifier));
+  host.importModule = async (specifier) => {
+    const module = load(`worker:${specifier}`);
+    if (module.status === "unlinked") await module.link(link);
+    if (module.status === "linked") await module.evaluate();
+    return module.namespace;
+  };
+  const main = load("main.js");
+  await main.link(link);
+  await main.evaluate();
+  const entries = main.namespace.default;
+  host.entries = entries;
+  const handlers = modules["main"] === undefined ? [] : await entries.start("main", JSON.stringify(bindings));
+  return { context, host, entries, handlers, run: (text) => runInContext(text, context) };
+}
+
+let invocations = 0;
+
+/** Sends a request in, and collects what comes of it. */
+export async function dispatch(isolate, { method = "GET", url = "http://worker.test/", headers = [], body } = {}) {
+  const { host, entries } = isolate;
+  invocations += 1;
+  const invocation = invocations;
+  const result = host.begin(invocation);
+  const bodyId = body === undefined ? 0 : host.newBody(body);
+  entries.fetch(invocation, method, url, host.own(headers), bodyId);
+  await result.ended;
+  return result;
+}
+
+/**
+ * Runs an async function's body inside an invocation; what it returns must be JSON.
+ * @param {string} body
+ */
+export async function inWorker(body, options = {}) {
+  const worker = await isolate({
+    ...options,
+    modules: {
+      main: `${options.top ?? ""}
+        export default { async fetch(request, env, ctx) {
+          const result = await (async () => { ${body} })();
+          return new Response(JSON.stringify(result === undefined ? null : result));
+        } };`,
+      ...options.modules,
+    },
+  });
+  const result = await dispatch(worker, options.request);
+  if (result.failure !== undefined) throw result.failure;
+  return JSON.parse(result.text);
+}

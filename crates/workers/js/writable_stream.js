@@ -1,0 +1,194 @@
+/** WritableStream, its writer and its controller (https://streams.spec.whatwg.org/#ws-class). */
+import { RangeError, TypeError, apply, promiseReject, promiseResolve } from "./primordials.js";
+import { highWaterMark, toStrategy } from "./queuing_strategies.js";
+import { INTERNAL, defineInterface, illegalConstructor, isObject, requireArguments, toFunction } from "./webidl.js";
+import {
+  WRITABLE,
+  WritableController,
+  WritableState,
+  abortWritable,
+  acquireWriter,
+  closeOrCloseInFlight,
+  closeWritable,
+  desiredSizeOf,
+  releaseWriter,
+  writeTo,
+} from "./writable_core.js";
+
+/** @typedef {import("./writable_core.js").WriterState} WriterState */
+
+/** @type {(stream: WritableStream) => WritableState} */
+export let writableStateOf;
+/** @type {(value: any) => value is WritableStream} */
+export let isWritableStream;
+
+export class WritableStream {
+  /** @type {WritableState} */
+  #state;
+
+  /** @param {any} [underlyingSink] @param {any} [strategy] */
+  constructor(underlyingSink = undefined, strategy = undefined) {
+    if (underlyingSink === INTERNAL) {
+      this.#state = strategy;
+      return;
+    }
+    if (underlyingSink !== undefined && !isObject(underlyingSink)) {
+      throw new TypeError("WritableStream constructor: the underlying sink is not an object.");
+    }
+    const queuing = toStrategy(strategy);
+    const state = (this.#state = new WritableState());
+    const given = underlyingSink ?? {};
+    const abort = optionalFunction(given.abort, "abort");
+    const close = optionalFunction(given.close, "close");
+    const start = optionalFunction(given.start, "start");
+    if (given.type !== undefined) throw new RangeError("The underlying sink's type must be undefined.");
+    const write = optionalFunction(given.write, "write");
+    const mark = highWaterMark(queuing, 1);
+    const sink = sinkOfScript(underlyingSink, { abort, close, start, write });
+    new WritableController(state, sink, mark, queuing.size);
+  }
+
+  get locked() {
+    return this.#state.writer !== undefined;
+  }
+
+  /** @param {any} [reason] */
+  abort(reason = undefined) {
+    if (!(#state in this)) return wrongThis();
+    if (this.#state.writer !== undefined) return promiseReject(new TypeError("Cannot abort a stream that is locked to a writer."));
+    return abortWritable(this.#state, reason);
+  }
+
+  close() {
+    if (!(#state in this)) return wrongThis();
+    const state = this.#state;
+    if (state.writer !== undefined) return promiseReject(new TypeError("Cannot close a stream that is locked to a writer."));
+    if (closeOrCloseInFlight(state)) return promiseReject(new TypeError("This WritableStream is being closed already."));
+    return closeWritable(state);
+  }
+
+  getWriter() {
+    return new WritableStreamDefaultWriter(this);
+  }
+
+  static {
+    writableStateOf = (stream) => stream.#state;
+    isWritableStream = /** @type {any} */ ((/** @type {any} */ value) => isObject(value) && #state in value);
+  }
+}
+defineInterface(WritableStream);
+
+function wrongThis() {
+  return promiseReject(new TypeError("Illegal invocation: function called with incorrect `this` reference."));
+}
+
+/** @param {any} value @param {string} name */
+function optionalFunction(value, name) {
+  return value === undefined ? undefined : toFunction(value, `The underlying sink's ${name}`);
+}
+
+/**
+ * @param {any} underlying
+ * @param {{abort: any, close: any, start: any, write: any}} methods
+ * @returns {import("./writable_core.js").Sink}
+ */
+function sinkOfScript(underlying, { abort, close, start, write }) {
+  /** @param {any} method @param {any[]} values */
+  const promised = (method, values) => {
+    if (method === undefined) return promiseResolve(undefined);
+    try {
+      return promiseResolve(apply(method, underlying, values));
+    } catch (error) {
+      return promiseReject(error);
+    }
+  };
+  return {
+    start: start === undefined ? undefined : (controller) => apply(start, underlying, [facadeOf(controller)]),
+    write: (chunk, controller) => promised(write, [chunk, facadeOf(controller)]),
+    close: () => promised(close, []),
+    abort: (reason) => promised(abort, [reason]),
+  };
+}
+
+/** @param {WritableController} controller @returns {WritableStreamDefaultController} */
+function facadeOf(controller) {
+  return (controller.facade ??= new WritableStreamDefaultController(INTERNAL, controller));
+}
+
+/** @param {WritableState} state */
+export function newWritableStream(state) {
+  return new WritableStream(INTERNAL, state);
+}
+
+export class WritableStreamDefaultController {
+  /** @type {WritableController} */
+  #state;
+
+  /** @param {any} key @param {any} state */
+  constructor(key = undefined, state = undefined) {
+    if (key !== INTERNAL) illegalConstructor();
+    this.#state = state;
+  }
+
+  get signal() {
+    return this.#state.signal;
+  }
+
+  /** @param {any} [error] */
+  error(error = undefined) {
+    if (this.#state.stream.state === WRITABLE) this.#state.error(error);
+  }
+}
+defineInterface(WritableStreamDefaultController);
+
+export class WritableStreamDefaultWriter {
+  /** @type {WriterState} */
+  #state;
+
+  /** @param {any} stream */
+  constructor(stream) {
+    requireArguments(arguments.length, 1, "WritableStreamDefaultWriter constructor");
+    if (!isWritableStream(stream)) throw new TypeError("WritableStreamDefaultWriter constructor: not a WritableStream.");
+    this.#state = acquireWriter(writableStateOf(stream));
+  }
+
+  get closed() {
+    return #state in this ? this.#state.closed : wrongThis();
+  }
+
+  get desiredSize() {
+    if (this.#state.stream === undefined) throw new TypeError("This WritableStream writer has been released.");
+    return desiredSizeOf(this.#state);
+  }
+
+  get ready() {
+    return #state in this ? this.#state.ready : wrongThis();
+  }
+
+  /** @param {any} [reason] */
+  abort(reason = undefined) {
+    if (!(#state in this)) return wrongThis();
+    const { stream } = this.#state;
+    if (stream === undefined) return promiseReject(new TypeError("This WritableStream writer has been released."));
+    return abortWritable(stream, reason);
+  }
+
+  close() {
+    if (!(#state in this)) return wrongThis();
+    const { stream } = this.#state;
+    if (stream === undefined) return promiseReject(new TypeError("This WritableStream writer has been released."));
+    if (closeOrCloseInFlight(stream)) return promiseReject(new TypeError("This WritableStream is being closed already."));
+    return closeWritable(stream);
+  }
+
+  releaseLock() {
+    releaseWriter(this.#state);
+  }
+
+  /** @param {any} [chunk] */
+  write(chunk = undefined) {
+    if (!(#state in this)) return wrongThis();
+    return writeTo(this.#state, chunk);
+  }
+}
+defineInterface(WritableStreamDefaultWriter);
