@@ -1,7 +1,7 @@
 /** AbortController and AbortSignal (https://dom.spec.whatwg.org/#aborting-ongoing-activities). */
 import { DOMException } from "./dom_exception.js";
 import { EventTarget, Handler, fire, setSignals } from "./events.js";
-import host from "./host.js";
+import host from "./host_object.js";
 import { onComplete, requireInvocation } from "./invocation.js";
 import { TypeError, arrayIndexOf, arraySplice } from "./primordials.js";
 import {
@@ -109,6 +109,7 @@ export class AbortSignal extends EventTarget {
     this.#reason = reason === undefined ? new DOMException("The operation was aborted", "AbortError") : reason;
     // All followers are aborted before any code runs, so that no listener sees one of them not aborted.
     const dependents = this.#dependents ?? [];
+    /** @type {AbortSignal[]} */
     const aborted = [];
     for (let i = 0; i < dependents.length; i++) {
       const dependent = /** @type {AbortSignal} */ (dependents[i]);
@@ -119,7 +120,7 @@ export class AbortSignal extends EventTarget {
     }
     this.#dependents = undefined;
     this.#run();
-    for (let i = 0; i < aborted.length; i++) aborted[i]?.#run();
+    for (let i = 0; i < aborted.length; i++) /** @type {AbortSignal} */ (aborted[i]).#run();
   }
 
   #run() {
@@ -130,9 +131,10 @@ export class AbortSignal extends EventTarget {
     if (sources !== undefined) {
       this.#sources = undefined;
       for (let i = 0; i < sources.length; i++) {
-        const others = sources[i]?.#dependents;
-        const at = others === undefined ? -1 : arrayIndexOf(others, this);
-        if (others !== undefined && at >= 0) arraySplice(others, at, 1);
+        const others = /** @type {AbortSignal} */ (sources[i]).#dependents;
+        if (others === undefined) continue;
+        const at = arrayIndexOf(others, this);
+        if (at >= 0) arraySplice(others, at, 1);
       }
     }
     fire(this, "abort");

@@ -1,6 +1,6 @@
 /** Blob and File (https://w3c.github.io/FileAPI/). The bytes of a blob are one array, shared by its slices. */
 import { concat, copy, utf8Decode, utf8Encode } from "./bytes.js";
-import host from "./host.js";
+import host from "./host_object.js";
 import {
   TypeError,
   Uint8Array,

@@ -3,11 +3,11 @@
  * as possible: text and bytes are kept as they were given, a native one is read only when someone asks, and one that
  * nobody looked at goes out as it came in.
  */
-import { Blob, blobBytes, blobType, isBlob, newBlob } from "./blob.js";
+import { blobBytes, blobType, isBlob, newBlob } from "./blob.js";
 import { concat, utf8Decode, utf8Encode } from "./bytes.js";
 import { isFormData, parseFormData, serializeFormData } from "./form_data.js";
 import { trimmed } from "./headers.js";
-import host from "./host.js";
+import host from "./host_object.js";
 import { checkOwner, current, promiseOf } from "./invocation.js";
 import { newNativeStream, takeNative } from "./native_stream.js";
 import {
@@ -362,7 +362,7 @@ export function bodyArrayBuffer(body) {
   });
 }
 
-/** @param {Body | null} body @param {string | null} type its Content-Type @returns {Promise<Blob>} */
+/** @param {Body | null} body @param {string | null} type its Content-Type @returns {Promise<import("./blob.js").Blob>} */
 export function bodyBlob(body, type) {
   return promiseThen(bodyBytes(body), (bytes) => newBlob(bytes, type === null ? "" : toLowerCase(trimmed(type))));
 }

@@ -1,5 +1,5 @@
 /** Bytes and text. */
-import host from "./host.js";
+import host from "./host_object.js";
 import { Uint8Array, typedArrayByteLength, typedArraySet, typedArraySlice } from "./primordials.js";
 
 /** UTF-8 of a text; lone surrogates become U+FFFD. @param {string} text */

@@ -3,8 +3,9 @@
  * anything else as a string that shows it.
  */
 import { errorText, inspect, isError } from "./inspect.js";
-import host from "./host.js";
+import host from "./host_object.js";
 import {
+  Array,
   Error,
   Map,
   Number,

@@ -1,6 +1,6 @@
 /** TextEncoder and TextDecoder (https://encoding.spec.whatwg.org/#api). The decoders are the host's. */
 import { utf8Encode } from "./bytes.js";
-import host from "./host.js";
+import host from "./host_object.js";
 import { RangeError, TypeError, Uint8Array, charCodeAt, isUint8Array, toLowerCase, typedArrayLength } from "./primordials.js";
 import { trimmed } from "./headers.js";
 import { defineInterface, requireArguments, toDictionary, toDOMString, viewOf } from "./webidl.js";

@@ -1,6 +1,6 @@
 /** Event, CustomEvent, EventTarget (https://dom.spec.whatwg.org/#events). There is no tree: a path has one target. */
 import { DOMException } from "./dom_exception.js";
-import host from "./host.js";
+import host from "./host_object.js";
 import { reportException } from "./invocation.js";
 import { TypeError, apply, arraySlice, arraySplice, defineProperty } from "./primordials.js";
 import { defineInterface, isObject, requireArguments, toDOMString, toDictionary } from "./webidl.js";
@@ -219,7 +219,7 @@ export class EventTarget {
   addEventListener(type, callback, options = undefined) {
     requireArguments(arguments.length, 2, "EventTarget.addEventListener");
     type = toDOMString(type);
-    let capture = false;
+    let capture;
     let once = false;
     let passive = false;
     let signal;

@@ -1,5 +1,5 @@
 /** `ctx`: what a handler is told of its invocation (https://developers.cloudflare.com/workers/runtime-apis/context/). */
-import host from "./host.js";
+import host from "./host_object.js";
 import { Error, promiseResolve, promiseThen } from "./primordials.js";
 import { current, currentContext, settle } from "./invocation.js";
 import { INTERNAL, defineInterface, illegalConstructor, requireArguments } from "./webidl.js";

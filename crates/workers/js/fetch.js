@@ -1,7 +1,7 @@
 /** fetch(): one hop is the host's, following redirects is here (https://fetch.spec.whatwg.org/#http-redirect-fetch). */
 import { abortReason, isAborted, onAbort, removeOnAbort } from "./abort.js";
 import { listAppend, listDelete, listGet } from "./headers.js";
-import host from "./host.js";
+import host from "./host_object.js";
 import { cancelOperation, current, onComplete, requireInvocation } from "./invocation.js";
 import { TypeError, arraySlice, newPromise, promiseReject, stringIndexOf, stringSlice } from "./primordials.js";
 import { pump } from "./pump.js";

@@ -1,7 +1,7 @@
 /** FormData (https://xhr.spec.whatwg.org/#interface-formdata), its parsing and serializing (https://fetch.spec.whatwg.org/#body-mixin). */
 import { blobBytes, blobType, fileName, isBlob, isFile, newFile } from "./blob.js";
 import { concat, utf8Decode, utf8Encode } from "./bytes.js";
-import host from "./host.js";
+import host from "./host_object.js";
 import { BOTH, KEYS, VALUES, newPairIterator } from "./pair_iterator.js";
 import {
   SymbolIterator,
@@ -9,6 +9,7 @@ import {
   Uint8Array,
   apply,
   charCodeAt,
+  create,
   defineProperty,
   regexpExec,
   replaceEvery,
@@ -238,7 +239,7 @@ const PARAMETER = /^[ \t\r\n]*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)=(?:"((?:[^"\\]|\\[\
  */
 export function parseMediaType(text) {
   /** @type {Record<string, string>} */
-  const parameters = Object.create(null);
+  const parameters = create(null);
   let at = stringIndexOf(text, ";");
   const essence = toLowerCase(trim(at < 0 ? text : stringSlice(text, 0, at)));
   while (at >= 0) {

@@ -10,7 +10,7 @@ import { ExecutionContext } from "./execution_context.js";
 import { fetch } from "./fetch.js";
 import { FormData } from "./form_data.js";
 import { Headers } from "./headers.js";
-import host from "./host.js";
+import host from "./host_object.js";
 import { FixedLengthStream, IdentityTransformStream } from "./identity_stream.js";
 import { reportException, requireInvocation } from "./invocation.js";
 import {
@@ -18,6 +18,7 @@ import {
   apply,
   arrayIndexOf,
   defineProperty,
+  isView,
   objectKeys,
   promiseResolve,
   promiseThen,
@@ -70,7 +71,7 @@ class Crypto {
     requireArguments(arguments.length, 1, "Crypto.getRandomValues");
     const name = typedArrayName(array);
     if (name === undefined || arrayIndexOf(INTEGER_ARRAYS, name) < 0) {
-      if (!ArrayBuffer.isView(array)) throw new TypeError("Crypto.getRandomValues: the argument is not an ArrayBufferView.");
+      if (!isView(array)) throw new TypeError("Crypto.getRandomValues: the argument is not an ArrayBufferView.");
       throw new DOMException("Crypto.getRandomValues: the argument is not an integer typed array.", "TypeMismatchError");
     }
     const length = typedArrayByteLength(array);

@@ -20,7 +20,6 @@ import { BOTH, KEYS, VALUES, newPairIterator } from "./pair_iterator.js";
 import { defineInterface, forEachOfSequence, isObject, requireArguments, toByteString, toFunction } from "./webidl.js";
 
 const NOT_A_TOKEN = /[^!#$%&'*+\-.^_`|~0-9A-Za-z]/;
-// eslint-disable-next-line no-control-regex
 const NOT_A_VALUE = /[\0\r\n]|[^\0-\xff]/;
 
 /** @param {string} text @param {string} what */

@@ -3,7 +3,7 @@
  * Every entry from the runtime belongs to exactly one invocation; the microtasks after it do too.
  */
 import { DOMException } from "./dom_exception.js";
-import host from "./host.js";
+import host from "./host_object.js";
 import {
   Error,
   Map,

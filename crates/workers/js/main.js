@@ -2,7 +2,7 @@
  * The built-ins of a Worker: imported once in every isolate, before the Worker's own modules. Installs the globals and
  * exports the ways in (`Entries` in `host.d.ts`).
  */
-import host from "./host.js";
+import host from "./host_object.js";
 import { abortSignal } from "./abort.js";
 import { env, makeEnv } from "./bindings.js";
 import { ExecutionContext } from "./execution_context.js";

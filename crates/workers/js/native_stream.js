@@ -2,7 +2,7 @@
  * Streams whose bytes come from outside of JavaScript: the body of a visitor's request or of a fetched response. Nothing
  * is pulled unless someone reads, and an untouched one can be given away whole, as a BodyId.
  */
-import host from "./host.js";
+import host from "./host_object.js";
 import { cancelOperation, checkOwner, current, onComplete } from "./invocation.js";
 import { newPromise, promiseReject, promiseResolve, typedArrayLength } from "./primordials.js";
 import { ByteController } from "./readable_byte.js";

@@ -25,19 +25,20 @@ function makePairIterator(name) {
     /** @type {any} */
     #target;
     /** @type {(target: any) => any[]} */
-    #entries;
+    #pairsOf;
     #kind;
     #at = 0;
 
     /** @param {any} target @param {(target: any) => any[]} entries @param {number} kind */
     constructor(target, entries, kind) {
       this.#target = target;
-      this.#entries = entries;
+      this.#pairsOf = entries;
       this.#kind = kind;
     }
 
     next() {
-      const entries = this.#entries(this.#target);
+      const pairsOf = this.#pairsOf;
+      const entries = pairsOf(this.#target);
       const at = this.#at;
       if (at >= entries.length) return { value: undefined, done: true };
       this.#at = at + 2;

@@ -74,6 +74,9 @@ export const {
   setPrototypeOf,
 } = Object;
 export const objectToString = uncurry(Object.prototype.toString);
+/** @type {(self: any, value: any) => boolean} */
+export const isPrototypeOf = uncurry(Object.prototype.isPrototypeOf);
+/** @type {(self: any, key: PropertyKey) => boolean} */
 export const propertyIsEnumerable = uncurry(Object.prototype.propertyIsEnumerable);
 
 // === Array ===

@@ -1,5 +1,5 @@
 /** Writes a stream to a sink of the host, with back-pressure both ways. */
-import host from "./host.js";
+import host from "./host_object.js";
 import { checkOwner, current, onComplete } from "./invocation.js";
 import { String, TypeError, isUint8Array, markHandled } from "./primordials.js";
 import { acquireReader, cancelStream, readFrom } from "./readable_core.js";

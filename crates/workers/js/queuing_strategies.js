@@ -1,7 +1,6 @@
 /** Queuing strategies (https://streams.spec.whatwg.org/#qs). */
-import { RangeError, apply, defineProperty } from "./primordials.js";
+import { RangeError, TypeError, apply, defineProperty } from "./primordials.js";
 import { defineInterface, isObject, requireArguments, toDictionary, toFunction, toUnrestrictedDouble } from "./webidl.js";
-import { TypeError } from "./primordials.js";
 
 // The size functions are one each for the whole realm, named "size", and no constructors.
 const byteLengthSize = { size: (/** @type {any} */ chunk) => chunk.byteLength }.size;
@@ -58,8 +57,11 @@ export class CountQueuingStrategy {
 defineInterface(CountQueuingStrategy);
 
 /**
- * What a strategy argument says. `size` is undefined when every chunk counts 1.
- * @typedef {{highWaterMark: number | undefined, size: ((chunk: any) => number) | undefined}} Strategy
+ * What a strategy argument says.
+ * @typedef {object} Strategy
+ * @property {number | undefined} highWaterMark
+ * @property {((chunk: any) => number) | undefined} size undefined when every chunk counts 1
+ * @property {boolean} hasSize whether a size was given
  */
 
 /** @param {any} value @returns {Strategy} */
@@ -68,16 +70,10 @@ export function toStrategy(value) {
   const mark = dictionary.highWaterMark;
   const highWaterMark = mark === undefined ? undefined : toUnrestrictedDouble(mark);
   const size = dictionary.size;
-  if (size === undefined) return { highWaterMark, size: undefined };
+  if (size === undefined) return { highWaterMark, size: undefined, hasSize: false };
   toFunction(size, "The queuing strategy's size");
-  if (size === countSize) return { highWaterMark, size: undefined, [GIVEN]: true };
-  return { highWaterMark, size: (chunk) => toUnrestrictedDouble(apply(size, undefined, [chunk])), [GIVEN]: true };
-}
-
-const GIVEN = Symbol("size given");
-/** Whether the strategy came with a `size`. @param {Strategy} strategy */
-export function hasSize(strategy) {
-  return GIVEN in strategy;
+  if (size === countSize) return { highWaterMark, size: undefined, hasSize: true };
+  return { highWaterMark, size: (chunk) => toUnrestrictedDouble(apply(size, undefined, [chunk])), hasSize: true };
 }
 
 /** ExtractHighWaterMark. @param {Strategy} strategy @param {number} otherwise */

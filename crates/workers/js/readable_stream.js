@@ -22,7 +22,7 @@ import {
   typedArrayLength,
   typedArrayName,
 } from "./primordials.js";
-import { hasSize, highWaterMark, toStrategy } from "./queuing_strategies.js";
+import { highWaterMark, toStrategy } from "./queuing_strategies.js";
 import { ByteController } from "./readable_byte.js";
 import { ERRORED, ReadableState, acquireReader, cancelStream, readFrom, releaseReader } from "./readable_core.js";
 import { DefaultController, sourceOfScript } from "./readable_default.js";
@@ -75,7 +75,7 @@ export class ReadableStream {
       new DefaultController(state, source, highWaterMark(queuing, 1), queuing.size);
       return;
     }
-    if (hasSize(queuing)) throw new RangeError("The strategy of a byte stream cannot have a size function.");
+    if (queuing.hasSize) throw new RangeError("The strategy of a byte stream cannot have a size function.");
     const mark = highWaterMark(queuing, 0);
     if (autoAllocateChunkSize === 0) throw new TypeError("autoAllocateChunkSize must be greater than 0.");
     new ByteController(state, sourceOfScript(underlyingSource, methods), mark, autoAllocateChunkSize);

@@ -11,7 +11,7 @@ import {
   nativeBody,
 } from "./body.js";
 import { fillList, isHeaders, listAppend, listGet, listHas, listOf, newHeaders } from "./headers.js";
-import host from "./host.js";
+import host from "./host_object.js";
 import { RangeError, TypeError, arraySlice, jsonStringify, promiseReject, regexpExec } from "./primordials.js";
 import {
   INTERNAL,
@@ -53,7 +53,6 @@ export let isResponse;
 /** @type {(response: Response) => ResponseState} */
 export let responseState;
 
-// eslint-disable-next-line no-control-regex
 const NOT_A_REASON = /[^\t\x20-\x7e\x80-\xff]/;
 
 /** @param {number} status */

@@ -1,6 +1,6 @@
 /** Timers (https://html.spec.whatwg.org/#timers) and `scheduler.wait`. */
 import { abortReason, isAborted, isAbortSignal, onAbort, removeOnAbort } from "./abort.js";
-import host from "./host.js";
+import host from "./host_object.js";
 import { cancelOperation, onComplete, promiseOf, reportException, requireInvocation } from "./invocation.js";
 import { Map, TypeError, apply, mapDelete, mapGet, mapSet, newPromise, promiseReject } from "./primordials.js";
 import { INTERNAL, defineInterface, illegalConstructor, requireArguments, toDictionary, toLong } from "./webidl.js";

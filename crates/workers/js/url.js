@@ -1,5 +1,5 @@
 /** URL (https://url.spec.whatwg.org/#url-class). Parsing is the host's. */
-import host from "./host.js";
+import host from "./host_object.js";
 import { TypeError, stringSlice } from "./primordials.js";
 import { newSearchParams, resetSearchParams } from "./url_search_params.js";
 import { defineInterface, isObject, requireArguments, toUSVString } from "./webidl.js";

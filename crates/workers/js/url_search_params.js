@@ -1,6 +1,6 @@
 /** URLSearchParams and application/x-www-form-urlencoded (https://url.spec.whatwg.org/#urlsearchparams). */
 import { utf8Encode } from "./bytes.js";
-import host from "./host.js";
+import host from "./host_object.js";
 import { BOTH, KEYS, VALUES, newPairIterator } from "./pair_iterator.js";
 import {
   SymbolIterator,

@@ -1,5 +1,7 @@
 /** The class that a Worker's entrypoint may extend instead of being an object of handlers. */
 
+import { isPrototypeOf } from "./primordials.js";
+
 /** @type {(value: any) => boolean} */
 export let isEntrypointClass;
 
@@ -11,9 +13,7 @@ export class WorkerEntrypoint {
   }
 
   static {
-    const { isPrototypeOf } = Object.prototype;
     const Self = this;
-    const { apply } = Reflect;
-    isEntrypointClass = (value) => typeof value === "function" && apply(isPrototypeOf, Self, [value]);
+    isEntrypointClass = (value) => typeof value === "function" && isPrototypeOf(Self, value);
   }
 }
