@@ -1,0 +1,145 @@
+//! Operators in: the HTTP API, in the form of Cloudflare's v4 API, so that stock `wrangler` and others who speak it
+//! work with Culvert. Under `/client/v4`; `GET /healthz` says 200 once it is served.
+//!
+//! It must not know how Workers run, how tunnels are served, or where telemetry is kept: it asks a [`Platform`].
+//! It writes to the `store` and has the serving path follow before it answers.
+
+mod account;
+mod api;
+mod auth;
+pub mod codes;
+mod connectivity;
+mod envelope;
+mod platform;
+mod request;
+mod serve;
+mod telemetry;
+mod throttle;
+mod tokens;
+mod tunnels;
+mod worker;
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use store::Store;
+
+pub use auth::Peer;
+pub use platform::{
+    BoxFuture, Platform, Rejected, TelemetryError, TelemetryPage, TelemetryQuery, TunnelConnection, Validated,
+    WorkerCandidate,
+};
+pub use serve::serve;
+
+use api::Api;
+use envelope::ApiError;
+use throttle::{Throttle, Verdict};
+
+/// Where the API lives.
+pub const PREFIX: &str = "/client/v4";
+
+/// What the API works with. Cheap to clone.
+#[derive(Clone)]
+pub struct ControlState(Arc<Inner>);
+
+struct Inner {
+    store: Arc<Store>,
+    platform: Arc<dyn Platform>,
+    throttle: Mutex<Throttle>,
+}
+
+impl ControlState {
+    /// An API over this store and this platform.
+    pub fn new(store: Arc<Store>, platform: Arc<dyn Platform>) -> Self {
+        ControlState(Arc::new(Inner { store, platform, throttle: Mutex::new(Throttle::default()) }))
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    pub(crate) fn platform(&self) -> &dyn Platform {
+        &*self.0.platform
+    }
+
+    pub(crate) fn login_failed(&self, address: IpAddr, now: Instant) -> Verdict {
+        self.0.throttle.lock().unwrap_or_else(PoisonError::into_inner).handle_failure(address, now)
+    }
+}
+
+/// The API as a router, to be served by [`serve`] or beside other routes.
+pub fn router(state: ControlState) -> Router {
+    let api = Api::new(state.clone());
+    let api = account::add(api);
+    let api = worker::add(api);
+    let api = connectivity::add(api);
+    let api = tunnels::add(api);
+    let api = telemetry::add(api);
+    let api = tokens::add(api);
+    Router::new()
+        .nest(PREFIX, api.router)
+        .route("/healthz", get(healthz))
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_found)
+        .layer(from_fn(whole))
+        // Every handler that reads a body bounds it itself, and says so in the envelope.
+        .layer(DefaultBodyLimit::disable())
+        .with_state(state)
+}
+
+async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+async fn not_found(request: Request) -> ApiError {
+    ApiError::new(
+        codes::NO_ROUTE,
+        format!("There is nothing at {}. The API's paths begin with {PREFIX}.", request.uri().path()),
+    )
+}
+
+async fn method_not_allowed(request: Request) -> ApiError {
+    ApiError::new(
+        codes::METHOD_NOT_ALLOWED,
+        format!("{} is not possible at {}.", request.method(), request.uri().path()),
+    )
+}
+
+/// Runs a request to its end even when the client goes away, so that a change that was committed also reaches the
+/// serving path; and turns a panic into an answer.
+async fn whole(request: Request, next: Next) -> Response {
+    let ray = uuid::Uuid::new_v4().simple().to_string();
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let mut response = match tokio::spawn(next.run(request)).await {
+        Ok(response) => response,
+        Err(error) => {
+            ApiError::internal("answering the request", &format_args!("{method} {path}: {error}")).into_response()
+        }
+    };
+    let status = response.status();
+    // What slips past the handlers (a framework's own refusal) gets the envelope all the same.
+    let is_plain = (status.is_client_error() || status.is_server_error())
+        && response.headers().get(CONTENT_TYPE).is_none_or(|value| value != "application/json");
+    if is_plain {
+        response = ApiError::new(
+            if status.is_server_error() { codes::INTERNAL } else { codes::BAD_REQUEST },
+            format!("The request cannot be answered: {status}."),
+        )
+        .into_response();
+    }
+    let headers = response.headers_mut();
+    if let Ok(ray) = HeaderValue::from_str(&ray) {
+        headers.insert(HeaderName::from_static("cf-ray"), ray);
+    }
+    headers.insert(http::header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    tracing::debug!(%method, path, status = status.as_u16(), ray, "API request");
+    response
+}

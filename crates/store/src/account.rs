@@ -64,9 +64,7 @@ pub(crate) async fn ensure(writer: &SqlitePool) -> Result<Account, StoreError> {
     .bind(to_micros(now()))
     .execute(writer)
     .await?;
-    let row = sqlx::query("SELECT id, slug, name, created_on FROM accounts LIMIT 1")
-        .fetch_one(writer)
-        .await?;
+    let row = sqlx::query("SELECT id, slug, name, created_on FROM accounts LIMIT 1").fetch_one(writer).await?;
     Ok(Account {
         id: AccountId(row.try_get("id")?),
         slug: row.try_get("slug")?,

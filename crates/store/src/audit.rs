@@ -27,11 +27,7 @@ pub struct Actor {
 impl Actor {
     /// The program itself, when it sets up a store or runs a command on its own machine.
     pub fn program() -> Self {
-        Actor {
-            token_id: None,
-            name: "culvert".to_owned(),
-            address: None,
-        }
+        Actor { token_id: None, name: "culvert".to_owned(), address: None }
     }
 }
 
@@ -69,13 +65,7 @@ pub(crate) struct Change {
 
 impl Change {
     pub(crate) fn new(action: &'static str, thing: Thing, id: impl ToString) -> Self {
-        Change {
-            action,
-            thing,
-            id: id.to_string(),
-            before: None,
-            after: None,
-        }
+        Change { action, thing, id: id.to_string(), before: None, after: None }
     }
 
     pub(crate) fn before(mut self, value: impl Serialize) -> Self {
@@ -128,9 +118,7 @@ pub struct AuditQuery {
 impl Store {
     /// Reads the audit log, newest first.
     pub async fn audit(&self, query: &AuditQuery) -> Result<Vec<AuditEntry>, StoreError> {
-        let before = query
-            .before
-            .map_or(i64::MAX, |number| i64::try_from(number).unwrap_or(i64::MAX));
+        let before = query.before.map_or(i64::MAX, |number| i64::try_from(number).unwrap_or(i64::MAX));
         let rows = sqlx::query(
             "SELECT number, id, at, actor, action, resource, resource_id, before, after FROM audit
              WHERE account_id = $1 AND number < $2 AND ($3 IS NULL OR resource = $3)

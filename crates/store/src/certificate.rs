@@ -54,11 +54,7 @@ fn read(row: &SqliteRow) -> Result<Certificate, StoreError> {
     Ok(Certificate {
         id: uuid(row, "certificates", "id")?,
         name: row.try_get("name")?,
-        kind: if row.try_get::<i64, _>("ca")? == 1 {
-            CertificateKind::Authority
-        } else {
-            CertificateKind::Client
-        },
+        kind: if row.try_get::<i64, _>("ca")? == 1 { CertificateKind::Authority } else { CertificateKind::Client },
         pem: row.try_get("pem")?,
         created_on: time(row, "created_on")?,
     })
@@ -99,22 +95,12 @@ impl Store {
         by: &Actor,
     ) -> Result<Certificate, StoreError> {
         if kind == CertificateKind::Client && key.is_none() {
-            return Err(StoreError::invalid(
-                "private_key",
-                "a client certificate needs its private key",
-            ));
+            return Err(StoreError::invalid("private_key", "a client certificate needs its private key"));
         }
         let mut write = Write::begin(self).await?;
-        let certificate = Certificate {
-            id: Uuid::new_v4(),
-            name: name.to_owned(),
-            kind,
-            pem: pem.to_owned(),
-            created_on: write.at,
-        };
-        let sealed = key
-            .map(|key| self.sealer.seal(&place(certificate.id), key.expose()))
-            .transpose()?;
+        let certificate =
+            Certificate { id: Uuid::new_v4(), name: name.to_owned(), kind, pem: pem.to_owned(), created_on: write.at };
+        let sealed = key.map(|key| self.sealer.seal(&place(certificate.id), key.expose())).transpose()?;
         sqlx::query(
             "INSERT INTO certificates (id, account_id, name, ca, pem, sealed_key, created_on)
              VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -161,39 +147,23 @@ impl Store {
             .ok_or_else(|| StoreError::not_found(Thing::Certificate, id))?;
         let certificate = read(&row)?;
         let mut users = Vec::new();
-        let services = sqlx::query("SELECT id, spec FROM services ORDER BY name")
-            .fetch_all(write.connection())
-            .await?;
+        let services = sqlx::query("SELECT id, spec FROM services ORDER BY name").fetch_all(write.connection()).await?;
         for service in services {
-            let spec: VpcServiceSpec = from_json(
-                "services",
-                service.try_get("id")?,
-                service.try_get("spec")?,
-            )?;
-            let uses = spec.tls.as_ref().is_some_and(|tls| {
-                tls.certificate_authority == Some(id) || tls.client_certificate == Some(id)
-            });
+            let spec: VpcServiceSpec = from_json("services", service.try_get("id")?, service.try_get("spec")?)?;
+            let uses = spec
+                .tls
+                .as_ref()
+                .is_some_and(|tls| tls.certificate_authority == Some(id) || tls.client_certificate == Some(id));
             if uses {
                 users.push(format!("VPC Service \"{}\"", spec.name));
             }
         }
         if !users.is_empty() {
-            return Err(StoreError::InUse {
-                thing: Thing::Certificate,
-                name: certificate.name,
-                users,
-            });
+            return Err(StoreError::InUse { thing: Thing::Certificate, name: certificate.name, users });
         }
-        sqlx::query("DELETE FROM certificates WHERE id = $1")
-            .bind(id.to_string())
-            .execute(write.connection())
-            .await?;
+        sqlx::query("DELETE FROM certificates WHERE id = $1").bind(id.to_string()).execute(write.connection()).await?;
         write
-            .record(
-                by,
-                Change::new("delete", Thing::Certificate, id)
-                    .before(json!({ "name": certificate.name })),
-            )
+            .record(by, Change::new("delete", Thing::Certificate, id).before(json!({ "name": certificate.name })))
             .await?;
         write.commit().await?;
         Ok(certificate)

@@ -8,9 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::migrate::Migrator;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
 use sqlx::{Row, Sqlite, SqliteConnection, SqlitePool, Transaction};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -46,15 +44,10 @@ impl Database {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT);
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .connect_with(options.clone())
-            .await?;
+        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
         MIGRATIONS.run(&writer).await?;
-        let reader = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .connect_with(options.pragma("query_only", "ON"))
-            .await?;
+        let reader =
+            SqlitePoolOptions::new().max_connections(READERS).connect_with(options.pragma("query_only", "ON")).await?;
         Ok(Database { writer, reader })
     }
 
@@ -75,11 +68,7 @@ pub(crate) struct Write<'s> {
 impl<'s> Write<'s> {
     pub(crate) async fn begin(store: &'s Store) -> Result<Self, StoreError> {
         let transaction = store.database.writer.begin_with("BEGIN IMMEDIATE").await?;
-        Ok(Write {
-            store,
-            transaction,
-            at: now(),
-        })
+        Ok(Write { store, transaction, at: now() })
     }
 
     pub(crate) fn connection(&mut self) -> &mut SqliteConnection {
@@ -89,18 +78,15 @@ impl<'s> Write<'s> {
     /// Writes the audit row of this change.
     pub(crate) async fn record(&mut self, by: &Actor, change: Change) -> Result<(), StoreError> {
         let at = self.at;
-        change
-            .insert(&mut self.transaction, &self.store.account.id, by, at)
-            .await
+        change.insert(&mut self.transaction, &self.store.account.id, by, at).await
     }
 
     /// Raises the generation, makes the change durable, and tells whoever waits on it.
     pub(crate) async fn commit(mut self) -> Result<(), StoreError> {
-        let generation: i64 =
-            sqlx::query("UPDATE meta SET generation = generation + 1 RETURNING generation")
-                .fetch_one(&mut *self.transaction)
-                .await?
-                .try_get(0)?;
+        let generation: i64 = sqlx::query("UPDATE meta SET generation = generation + 1 RETURNING generation")
+            .fetch_one(&mut *self.transaction)
+            .await?
+            .try_get(0)?;
         self.transaction.commit().await?;
         self.store.announce(generation.unsigned_abs());
         Ok(())
@@ -118,8 +104,7 @@ pub(crate) fn to_micros(at: OffsetDateTime) -> i64 {
 }
 
 fn from_micros(micros: i64) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000)
-        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
 /// Reads a column of microseconds.
@@ -128,33 +113,18 @@ pub(crate) fn time(row: &SqliteRow, column: &str) -> Result<OffsetDateTime, Stor
 }
 
 /// Reads a column of microseconds that may be null.
-pub(crate) fn optional_time(
-    row: &SqliteRow,
-    column: &str,
-) -> Result<Option<OffsetDateTime>, StoreError> {
+pub(crate) fn optional_time(row: &SqliteRow, column: &str) -> Result<Option<OffsetDateTime>, StoreError> {
     Ok(row.try_get::<Option<i64>, _>(column)?.map(from_micros))
 }
 
 /// Reads a column that holds a UUID.
-pub(crate) fn uuid(
-    row: &SqliteRow,
-    table: &'static str,
-    column: &str,
-) -> Result<Uuid, StoreError> {
+pub(crate) fn uuid(row: &SqliteRow, table: &'static str, column: &str) -> Result<Uuid, StoreError> {
     let text: String = row.try_get(column)?;
-    Uuid::from_str(&text).map_err(|error| StoreError::Corrupt {
-        table,
-        row: text,
-        reason: error.to_string(),
-    })
+    Uuid::from_str(&text).map_err(|error| StoreError::Corrupt { table, row: text, reason: error.to_string() })
 }
 
 /// Reads a JSON column.
-pub(crate) fn from_json<T: DeserializeOwned>(
-    table: &'static str,
-    id: &str,
-    text: &str,
-) -> Result<T, StoreError> {
+pub(crate) fn from_json<T: DeserializeOwned>(table: &'static str, id: &str, text: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|error| StoreError::Corrupt {
         table,
         row: id.to_owned(),
@@ -163,16 +133,11 @@ pub(crate) fn from_json<T: DeserializeOwned>(
 }
 
 /// Writes a JSON column.
-pub(crate) fn to_json<T: Serialize>(
-    field: &'static str,
-    value: &T,
-) -> Result<String, StoreError> {
+pub(crate) fn to_json<T: Serialize>(field: &'static str, value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| StoreError::invalid(field, error.to_string()))
 }
 
 /// True when `error` says that a unique index stood in the way.
 pub(crate) fn is_unique_violation(error: &sqlx::Error) -> bool {
-    error
-        .as_database_error()
-        .is_some_and(|error| error.is_unique_violation())
+    error.as_database_error().is_some_and(|error| error.is_unique_violation())
 }

@@ -101,30 +101,18 @@ pub fn check_shares(shares: &[Share]) -> Result<(), StoreError> {
     if shares.is_empty() || shares.len() > MAX_SHARES {
         return Err(StoreError::invalid(
             "versions",
-            format!(
-                "a deployment has 1 to {MAX_SHARES} versions, this one has {}",
-                shares.len()
-            ),
+            format!("a deployment has 1 to {MAX_SHARES} versions, this one has {}", shares.len()),
         ));
     }
     let distinct: BTreeSet<Uuid> = shares.iter().map(|share| share.version_id).collect();
     if distinct.len() != shares.len() {
-        return Err(StoreError::invalid(
-            "versions",
-            "the same version is listed more than once",
-        ));
+        return Err(StoreError::invalid("versions", "the same version is listed more than once"));
     }
-    let sum: u32 = shares
-        .iter()
-        .map(|share| u32::from(share.percentage.basis_points()))
-        .sum();
+    let sum: u32 = shares.iter().map(|share| u32::from(share.percentage.basis_points())).sum();
     if sum != 10_000 {
         return Err(StoreError::invalid(
             "versions",
-            format!(
-                "the percentages must add up to 100, these add up to {}",
-                f64::from(sum) / 100.0
-            ),
+            format!("the percentages must add up to 100, these add up to {}", f64::from(sum) / 100.0),
         ));
     }
     Ok(())
@@ -146,39 +134,28 @@ pub(crate) async fn insert(
             .await?
             .ok_or_else(|| StoreError::not_found(Thing::Version, share.version_id))?;
     }
-    let number: u32 = sqlx::query(
-        "SELECT COALESCE(MAX(number), 0) + 1 AS number FROM deployments WHERE worker_id = $1",
-    )
-    .bind(worker_id.to_string())
-    .fetch_one(&mut *connection)
-    .await?
-    .try_get("number")?;
-    let deployment = Deployment {
-        id: Uuid::new_v4(),
-        number,
-        created_on: at,
-        detail,
-        shares,
-    };
-    sqlx::query(
-        "INSERT INTO deployments (id, worker_id, number, detail, created_on) VALUES ($1, $2, $3, $4, $5)",
-    )
-    .bind(deployment.id.to_string())
-    .bind(worker_id.to_string())
-    .bind(number)
-    .bind(to_json("deployment", &deployment.detail)?)
-    .bind(to_micros(at))
-    .execute(&mut *connection)
-    .await?;
-    for share in &deployment.shares {
-        sqlx::query(
-            "INSERT INTO deployment_versions (deployment_id, version_id, basis_points) VALUES ($1, $2, $3)",
-        )
+    let number: u32 =
+        sqlx::query("SELECT COALESCE(MAX(number), 0) + 1 AS number FROM deployments WHERE worker_id = $1")
+            .bind(worker_id.to_string())
+            .fetch_one(&mut *connection)
+            .await?
+            .try_get("number")?;
+    let deployment = Deployment { id: Uuid::new_v4(), number, created_on: at, detail, shares };
+    sqlx::query("INSERT INTO deployments (id, worker_id, number, detail, created_on) VALUES ($1, $2, $3, $4, $5)")
         .bind(deployment.id.to_string())
-        .bind(share.version_id.to_string())
-        .bind(share.percentage.basis_points())
+        .bind(worker_id.to_string())
+        .bind(number)
+        .bind(to_json("deployment", &deployment.detail)?)
+        .bind(to_micros(at))
         .execute(&mut *connection)
         .await?;
+    for share in &deployment.shares {
+        sqlx::query("INSERT INTO deployment_versions (deployment_id, version_id, basis_points) VALUES ($1, $2, $3)")
+            .bind(deployment.id.to_string())
+            .bind(share.version_id.to_string())
+            .bind(share.percentage.basis_points())
+            .execute(&mut *connection)
+            .await?;
     }
     Ok(deployment)
 }
@@ -205,10 +182,7 @@ pub(crate) fn read(row: &SqliteRow, shares: Vec<Share>) -> Result<Deployment, St
     })
 }
 
-pub(crate) async fn read_shares(
-    connection: &mut SqliteConnection,
-    deployment: &str,
-) -> Result<Vec<Share>, StoreError> {
+pub(crate) async fn read_shares(connection: &mut SqliteConnection, deployment: &str) -> Result<Vec<Share>, StoreError> {
     sqlx::query(
         "SELECT version_id, basis_points FROM deployment_versions WHERE deployment_id = $1
          ORDER BY basis_points DESC, version_id",
@@ -231,12 +205,10 @@ pub(crate) async fn current(
     connection: &mut SqliteConnection,
     worker_id: &str,
 ) -> Result<Option<Deployment>, StoreError> {
-    let row = sqlx::query(
-        "SELECT * FROM deployments WHERE worker_id = $1 ORDER BY number DESC LIMIT 1",
-    )
-    .bind(worker_id)
-    .fetch_optional(&mut *connection)
-    .await?;
+    let row = sqlx::query("SELECT * FROM deployments WHERE worker_id = $1 ORDER BY number DESC LIMIT 1")
+        .bind(worker_id)
+        .fetch_optional(&mut *connection)
+        .await?;
     match row {
         None => Ok(None),
         Some(row) => {
@@ -262,8 +234,7 @@ pub(crate) async fn deployed_users(
     .await?;
     let mut users = Vec::new();
     for row in rows {
-        let detail: VersionDetail =
-            from_json("versions", row.try_get("id")?, row.try_get("detail")?)?;
+        let detail: VersionDetail = from_json("versions", row.try_get("id")?, row.try_get("detail")?)?;
         if detail.bindings.iter().any(|binding| fits(&binding.kind)) {
             users.push(format!("Worker \"{}\"", row.try_get::<String, _>("name")?));
         }
@@ -288,8 +259,7 @@ impl Store {
         let before = current(write.connection(), &worker_id.to_string()).await?;
         let at = write.at;
         let deployment = insert(write.connection(), worker_id, shares, detail, at).await?;
-        let mut change =
-            Change::new("deploy", Thing::Worker, worker).after(audit_view(&deployment));
+        let mut change = Change::new("deploy", Thing::Worker, worker).after(audit_view(&deployment));
         if let Some(before) = before {
             change = change.before(audit_view(&before));
         }
@@ -299,20 +269,14 @@ impl Store {
     }
 
     /// The deployments of a Worker, the newest first. The first one is in force.
-    pub async fn deployments(
-        &self,
-        worker: &str,
-        limit: u32,
-    ) -> Result<Vec<Deployment>, StoreError> {
+    pub async fn deployments(&self, worker: &str, limit: u32) -> Result<Vec<Deployment>, StoreError> {
         let worker_id = self.worker_id(worker).await?;
         let mut connection = self.database.reader.acquire().await?;
-        let rows = sqlx::query(
-            "SELECT * FROM deployments WHERE worker_id = $1 ORDER BY number DESC LIMIT $2",
-        )
-        .bind(worker_id.to_string())
-        .bind(limit)
-        .fetch_all(&mut *connection)
-        .await?;
+        let rows = sqlx::query("SELECT * FROM deployments WHERE worker_id = $1 ORDER BY number DESC LIMIT $2")
+            .bind(worker_id.to_string())
+            .bind(limit)
+            .fetch_all(&mut *connection)
+            .await?;
         let mut deployments = Vec::with_capacity(rows.len());
         for row in rows {
             let shares = read_shares(&mut connection, row.try_get("id")?).await?;
@@ -328,10 +292,7 @@ mod tests {
     use super::*;
 
     fn share(percent: f64) -> Share {
-        Share {
-            version_id: Uuid::new_v4(),
-            percentage: Percentage::from_percent(percent).unwrap(),
-        }
+        Share { version_id: Uuid::new_v4(), percentage: Percentage::from_percent(percent).unwrap() }
     }
 
     #[test]
@@ -367,9 +328,7 @@ mod tests {
             shares: vec![share(12.5), share(0.0), share(87.5)],
         };
         let count = |at: usize| {
-            (0..10_000)
-                .filter(|point| deployment.pick(*point) == Some(deployment.shares[at].version_id))
-                .count()
+            (0..10_000).filter(|point| deployment.pick(*point) == Some(deployment.shares[at].version_id)).count()
         };
         assert_eq!((count(0), count(1), count(2)), (1_250, 0, 8_750));
         assert_eq!(deployment.pick(10_000), None);

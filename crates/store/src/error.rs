@@ -137,7 +137,9 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// The key does not open what is sealed in this database.
-    #[error("the key is not the one that the secrets in this database were sealed with; give the key file that belongs to it")]
+    #[error(
+        "the key is not the one that the secrets in this database were sealed with; give the key file that belongs to it"
+    )]
     KeyWrong,
     /// A migration failed, or the database was written by a newer version of the program.
     #[error("the database cannot be brought to this version: {0}")]
@@ -171,17 +173,11 @@ pub enum StoreError {
 
 impl StoreError {
     pub(crate) fn not_found(thing: Thing, name: impl Into<String>) -> Self {
-        StoreError::NotFound {
-            thing,
-            name: name.into(),
-        }
+        StoreError::NotFound { thing, name: name.into() }
     }
 
     pub(crate) fn invalid(field: &'static str, reason: impl Into<String>) -> Self {
-        StoreError::Invalid {
-            field,
-            reason: reason.into(),
-        }
+        StoreError::Invalid { field, reason: reason.into() }
     }
 
     /// True when the fault lies with the machine or the database and not with what was asked for.

@@ -32,20 +32,12 @@ pub(crate) enum IfMissing {
     Refuse,
 }
 
-pub(crate) fn load(
-    source: &KeySource,
-    data_dir: &Path,
-    if_missing: IfMissing,
-) -> Result<[u8; 32], StoreError> {
+pub(crate) fn load(source: &KeySource, data_dir: &Path, if_missing: IfMissing) -> Result<[u8; 32], StoreError> {
     match source {
         KeySource::Given(text) => {
-            parse(text.expose()).ok_or_else(|| StoreError::KeyMalformed {
-                path: PathBuf::from("the given key"),
-            })
+            parse(text.expose()).ok_or_else(|| StoreError::KeyMalformed { path: PathBuf::from("the given key") })
         }
-        KeySource::File(path) => read(path)?.ok_or_else(|| StoreError::KeyMissing {
-            path: path.clone(),
-        }),
+        KeySource::File(path) => read(path)?.ok_or_else(|| StoreError::KeyMissing { path: path.clone() }),
         KeySource::DataDirectory => {
             let path = data_dir.join(KEY_FILE);
             if let Some(key) = read(&path)? {
@@ -65,16 +57,9 @@ pub(crate) fn load(
 
 fn read(path: &Path) -> Result<Option<[u8; 32]>, StoreError> {
     match fs::read(path) {
-        Ok(text) => parse(&text)
-            .map(Some)
-            .ok_or_else(|| StoreError::KeyMalformed {
-                path: path.to_owned(),
-            }),
+        Ok(text) => parse(&text).map(Some).ok_or_else(|| StoreError::KeyMalformed { path: path.to_owned() }),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(StoreError::DataDirectory {
-            path: path.to_owned(),
-            source,
-        }),
+        Err(source) => Err(StoreError::DataDirectory { path: path.to_owned(), source }),
     }
 }
 
@@ -112,19 +97,12 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 /// Makes `path` with mode 0600 and this content, whole or not at all, on the disk when this returns. A file that is
 /// there already stays as it is.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<(), StoreError> {
-    let failed = |source| StoreError::DataDirectory {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| StoreError::DataDirectory { path: path.to_owned(), source };
     let mut tag = [0; 8];
     fill_random(&mut tag)?;
     let temporary = path.with_extension(format!("{}.tmp", hex(&tag)));
     let made = (|| {
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&temporary)?;
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
         file.write_all(content)?;
         file.sync_all()?;
         // A link, unlike a rename, never replaces what is there.
@@ -137,9 +115,7 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<(), StoreErro
     made.map_err(failed)?;
     removed.map_err(failed)?;
     if let Some(parent) = path.parent() {
-        fs::File::open(parent)
-            .and_then(|directory| directory.sync_all())
-            .map_err(failed)?;
+        fs::File::open(parent).and_then(|directory| directory.sync_all()).map_err(failed)?;
     }
     Ok(())
 }
@@ -158,10 +134,7 @@ mod tests {
         let again = load(&KeySource::DataDirectory, dir.path(), IfMissing::Refuse).unwrap();
         assert_eq!(first, again);
         assert_ne!(first, [0; 32]);
-        let mode = fs::metadata(dir.path().join(KEY_FILE))
-            .unwrap()
-            .permissions()
-            .mode();
+        let mode = fs::metadata(dir.path().join(KEY_FILE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
@@ -184,9 +157,6 @@ mod tests {
             assert!(matches!(error, Err(StoreError::KeyMalformed { .. })), "{text}");
         }
         let given = KeySource::Given(Secret::new("0A".repeat(32)));
-        assert_eq!(
-            load(&given, dir.path(), IfMissing::Refuse).unwrap(),
-            [10; 32]
-        );
+        assert_eq!(load(&given, dir.path(), IfMissing::Refuse).unwrap(), [10; 32]);
     }
 }

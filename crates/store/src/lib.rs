@@ -11,6 +11,7 @@
 mod account;
 mod audit;
 mod certificate;
+mod cron;
 mod database;
 mod deployment;
 mod error;
@@ -36,28 +37,23 @@ use tokio::sync::{Mutex, watch};
 pub use account::{Account, AccountId, LOCAL_ACCOUNT};
 pub use audit::{Actor, AuditEntry, AuditQuery};
 pub use certificate::{Certificate, CertificateKind, KeyedCertificate};
+pub use cron::{Cron, CronError};
 pub use database::DATABASE_FILE;
-pub use deployment::{
-    Deployment, DeploymentDetail, MAX_SHARES, Percentage, Share, check_shares,
-};
+pub use deployment::{Deployment, DeploymentDetail, MAX_SHARES, Percentage, Share, check_shares};
 pub use error::{StoreError, Thing};
 pub use key::{KEY_FILE, KeySource};
 pub use permission::Permission;
 pub use publish::{Base, Code, IfAbsent, NewVersion, Publish, Published};
 pub use seal::Secret;
 pub use service::{
-    AppProtocol, CertVerificationMode, Force, MAX_SERVICES, Protocol, ServiceHost, TlsSettings,
-    VpcService, VpcServiceSpec,
+    AppProtocol, CertVerificationMode, Force, MAX_SERVICES, Protocol, ServiceHost, TlsSettings, VpcService,
+    VpcServiceSpec,
 };
 pub use snapshot::{ServedTunnel, ServedVersion, ServedWorker, Snapshot};
 pub use token::{ADMIN_TOKEN_FILE, ApiToken, NewToken, TokenCheck};
 pub use tunnel::{ConfigSource, TUNNEL_SECRET_BYTES, Tunnel, TunnelQuery};
-pub use version::{
-    Binding, BindingKind, Limits, Module, ModuleKind, NetworkRef, Version, VersionDetail,
-};
-pub use worker::{
-    Domain, MAX_WORKERS, Route, Schedule, SettingsPatch, Triggers, Worker, WorkerSettings,
-};
+pub use version::{Binding, BindingKind, Limits, Module, ModuleKind, NetworkRef, Version, VersionDetail};
+pub use worker::{Domain, MAX_WORKERS, Route, Schedule, SettingsPatch, Triggers, Worker, WorkerSettings};
 
 use database::Database;
 use key::IfMissing;
@@ -78,28 +74,15 @@ impl Store {
     /// and running the migrations that the database lacks. A key that does not belong to the database is refused.
     pub async fn open(data_dir: &Path, key: &KeySource) -> Result<Self, StoreError> {
         let failed = |path: PathBuf| move |source| StoreError::DataDirectory { path, source };
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(data_dir)
-            .map_err(failed(data_dir.to_owned()))?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(failed(data_dir.to_owned()))?;
         let database = Database::open(&data_dir.join(DATABASE_FILE)).await?;
-        let if_missing = if material::has_key_check(&database.reader).await? {
-            IfMissing::Refuse
-        } else {
-            IfMissing::Make
-        };
+        let if_missing =
+            if material::has_key_check(&database.reader).await? { IfMissing::Refuse } else { IfMissing::Make };
         let sealer = Sealer::new(&key::load(key, data_dir, if_missing)?)?;
         material::check_key(&database.writer, &sealer).await?;
         let account = account::ensure(&database.writer).await?;
         let (generation, _) = watch::channel(0);
-        let store = Store {
-            database,
-            sealer,
-            account,
-            generation,
-            last_snapshot: Mutex::new(None),
-        };
+        let store = Store { database, sealer, account, generation, last_snapshot: Mutex::new(None) };
         let snapshot = store.snapshot().await?;
         store.announce(snapshot.generation);
         Ok(store)
@@ -118,13 +101,9 @@ impl Store {
     /// Copies the database, as it is at this moment and while others use it, to a file that must not exist yet.
     /// The sealing key is not part of it.
     pub async fn backup(&self, to: &Path) -> Result<(), StoreError> {
-        let path = to.to_str().ok_or_else(|| {
-            StoreError::invalid("path", "the path of a backup must be valid UTF-8")
-        })?;
-        sqlx::query("VACUUM INTO $1")
-            .bind(path)
-            .execute(&self.database.writer)
-            .await?;
+        let path =
+            to.to_str().ok_or_else(|| StoreError::invalid("path", "the path of a backup must be valid UTF-8"))?;
+        sqlx::query("VACUUM INTO $1").bind(path).execute(&self.database.writer).await?;
         Ok(())
     }
 

@@ -16,36 +16,23 @@ fn place(name: &str) -> String {
 
 /// True when something in this database was sealed before.
 pub(crate) async fn has_key_check(reader: &SqlitePool) -> Result<bool, StoreError> {
-    Ok(sqlx::query("SELECT 1 FROM materials WHERE name = $1")
-        .bind(KEY_CHECK)
-        .fetch_optional(reader)
-        .await?
-        .is_some())
+    Ok(sqlx::query("SELECT 1 FROM materials WHERE name = $1").bind(KEY_CHECK).fetch_optional(reader).await?.is_some())
 }
 
 /// Notes the key in a new store, and checks it in an old one.
 pub(crate) async fn check_key(writer: &SqlitePool, sealer: &Sealer) -> Result<(), StoreError> {
     let sealed = put_once(writer, KEY_CHECK, &sealer.seal(&place(KEY_CHECK), b"culvert")?).await?;
-    sealer
-        .open(&place(KEY_CHECK), &sealed)
-        .map(drop)
-        .map_err(|_| StoreError::KeyWrong)
+    sealer.open(&place(KEY_CHECK), &sealed).map(drop).map_err(|_| StoreError::KeyWrong)
 }
 
 async fn put_once(writer: &SqlitePool, name: &str, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
-    sqlx::query(
-        "INSERT INTO materials (name, sealed, created_on) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING",
-    )
-    .bind(name)
-    .bind(sealed)
-    .bind(to_micros(now()))
-    .execute(writer)
-    .await?;
-    Ok(sqlx::query("SELECT sealed FROM materials WHERE name = $1")
+    sqlx::query("INSERT INTO materials (name, sealed, created_on) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING")
         .bind(name)
-        .fetch_one(writer)
-        .await?
-        .try_get(0)?)
+        .bind(sealed)
+        .bind(to_micros(now()))
+        .execute(writer)
+        .await?;
+    Ok(sqlx::query("SELECT sealed FROM materials WHERE name = $1").bind(name).fetch_one(writer).await?.try_get(0)?)
 }
 
 impl Store {
@@ -55,17 +42,12 @@ impl Store {
             .bind(name)
             .fetch_optional(&self.database.reader)
             .await?;
-        row.map(|row| self.sealer.open(&place(name), row.try_get("sealed")?))
-            .transpose()
+        row.map(|row| self.sealer.open(&place(name), row.try_get("sealed")?)).transpose()
     }
 
     /// Keeps material under `name` unless there is some already, and returns what is kept. Two programs that make
     /// the same material at the same time thus end up with one.
-    pub async fn material_or_insert(
-        &self,
-        name: &str,
-        material: &Secret,
-    ) -> Result<Secret, StoreError> {
+    pub async fn material_or_insert(&self, name: &str, material: &Secret) -> Result<Secret, StoreError> {
         let sealed = self.sealer.seal(&place(name), material.expose())?;
         let kept = put_once(&self.database.writer, name, &sealed).await?;
         self.sealer.open(&place(name), &kept)

@@ -86,22 +86,19 @@ impl Permission {
 
     /// Finds a permission by its key or its label.
     pub fn parse(text: &str) -> Option<Self> {
-        Permission::ALL.into_iter().find(|permission| {
-            permission.key() == text || permission.label().eq_ignore_ascii_case(text)
-        })
+        Permission::ALL
+            .into_iter()
+            .find(|permission| permission.key() == text || permission.label().eq_ignore_ascii_case(text))
     }
 
     /// True when holding `self` allows what `needed` allows: the right to change includes the right to see.
     pub fn covers(self, needed: Permission) -> bool {
         self == needed
             || match self {
-                Permission::ConnectivityDirectoryAdmin => matches!(
-                    needed,
-                    Permission::ConnectivityDirectoryBind | Permission::ConnectivityDirectoryRead
-                ),
-                Permission::ConnectivityDirectoryBind => {
-                    needed == Permission::ConnectivityDirectoryRead
+                Permission::ConnectivityDirectoryAdmin => {
+                    matches!(needed, Permission::ConnectivityDirectoryBind | Permission::ConnectivityDirectoryRead)
                 }
+                Permission::ConnectivityDirectoryBind => needed == Permission::ConnectivityDirectoryRead,
                 Permission::TunnelEdit => needed == Permission::TunnelRead,
                 Permission::WorkersScriptsEdit => needed == Permission::WorkersScriptsRead,
                 Permission::AccountSettingsRead
@@ -123,10 +120,7 @@ mod tests {
         for permission in Permission::ALL {
             assert_eq!(Permission::parse(permission.key()), Some(permission));
             assert_eq!(Permission::parse(permission.label()), Some(permission));
-            assert_eq!(
-                serde_json::to_value(permission).ok(),
-                Some(permission.key().into())
-            );
+            assert_eq!(serde_json::to_value(permission).ok(), Some(permission.key().into()));
         }
         assert_eq!(Permission::parse("root"), None);
     }
@@ -135,12 +129,8 @@ mod tests {
     fn edit_covers_read_and_not_the_other_way_round() {
         assert!(Permission::WorkersScriptsEdit.covers(Permission::WorkersScriptsRead));
         assert!(!Permission::WorkersScriptsRead.covers(Permission::WorkersScriptsEdit));
-        assert!(
-            Permission::ConnectivityDirectoryAdmin.covers(Permission::ConnectivityDirectoryBind)
-        );
-        assert!(
-            !Permission::ConnectivityDirectoryBind.covers(Permission::ConnectivityDirectoryAdmin)
-        );
+        assert!(Permission::ConnectivityDirectoryAdmin.covers(Permission::ConnectivityDirectoryBind));
+        assert!(!Permission::ConnectivityDirectoryBind.covers(Permission::ConnectivityDirectoryAdmin));
         assert!(!Permission::ConnectivityDirectoryAdmin.covers(Permission::TunnelRead));
     }
 }

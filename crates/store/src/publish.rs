@@ -85,10 +85,7 @@ pub struct Published {
     pub created: bool,
 }
 
-async fn keep_bundle(
-    connection: &mut SqliteConnection,
-    modules: &[Module],
-) -> Result<String, StoreError> {
+async fn keep_bundle(connection: &mut SqliteConnection, modules: &[Module]) -> Result<String, StoreError> {
     let etag = etag(modules);
     let size: usize = modules.iter().map(|module| module.body.len()).sum();
     let made = sqlx::query("INSERT INTO bundles (etag, size) VALUES ($1, $2) ON CONFLICT DO NOTHING")
@@ -100,16 +97,14 @@ async fn keep_bundle(
         return Ok(etag);
     }
     for (position, module) in modules.iter().enumerate() {
-        sqlx::query(
-            "INSERT INTO modules (etag, position, name, kind, body) VALUES ($1, $2, $3, $4, $5)",
-        )
-        .bind(&etag)
-        .bind(i64::try_from(position).unwrap_or(i64::MAX))
-        .bind(&module.name)
-        .bind(module.kind.content_type())
-        .bind(module.body.as_ref())
-        .execute(&mut *connection)
-        .await?;
+        sqlx::query("INSERT INTO modules (etag, position, name, kind, body) VALUES ($1, $2, $3, $4, $5)")
+            .bind(&etag)
+            .bind(i64::try_from(position).unwrap_or(i64::MAX))
+            .bind(&module.name)
+            .bind(module.kind.content_type())
+            .bind(module.body.as_ref())
+            .execute(&mut *connection)
+            .await?;
     }
     Ok(etag)
 }
@@ -120,18 +115,12 @@ fn check_secrets(version: &NewVersion) -> Result<(), StoreError> {
         if binding.kind == BindingKind::SecretText {
             named += 1;
             if !version.secrets.contains_key(&binding.name) {
-                return Err(StoreError::invalid(
-                    "bindings",
-                    format!("secret \"{}\" has no text", binding.name),
-                ));
+                return Err(StoreError::invalid("bindings", format!("secret \"{}\" has no text", binding.name)));
             }
         }
     }
     if named != version.secrets.len() {
-        return Err(StoreError::invalid(
-            "bindings",
-            "a secret's text was given that no binding names",
-        ));
+        return Err(StoreError::invalid("bindings", "a secret's text was given that no binding names"));
     }
     Ok(())
 }
@@ -161,10 +150,7 @@ impl Store {
                     .await?
                     .try_get(0)?;
                 if count.unsigned_abs() >= MAX_WORKERS {
-                    return Err(StoreError::QuotaExceeded {
-                        thing: Thing::Worker,
-                        limit: MAX_WORKERS,
-                    });
+                    return Err(StoreError::QuotaExceeded { thing: Thing::Worker, limit: MAX_WORKERS });
                 }
                 let worker = Worker {
                     id: Uuid::new_v4(),
@@ -181,35 +167,22 @@ impl Store {
         owner.modified_on = at;
         worker::update(write.connection(), &owner).await?;
 
-        let latest: Option<u32> =
-            sqlx::query("SELECT MAX(number) AS number FROM versions WHERE worker_id = $1")
-                .bind(owner.id.to_string())
-                .fetch_one(write.connection())
-                .await?
-                .try_get("number")?;
+        let latest: Option<u32> = sqlx::query("SELECT MAX(number) AS number FROM versions WHERE worker_id = $1")
+            .bind(owner.id.to_string())
+            .fetch_one(write.connection())
+            .await?
+            .try_get("number")?;
         if let Base::Latest(expected) = publish.base
             && expected != latest
         {
-            return Err(StoreError::ConcurrentChange {
-                worker: name.clone(),
-            });
+            return Err(StoreError::ConcurrentChange { worker: name.clone() });
         }
-        let NewVersion {
-            code,
-            detail,
-            secrets,
-        } = publish.version;
+        let NewVersion { code, detail, secrets } = publish.version;
         let etag = match code {
             Code::Modules(modules) => keep_bundle(write.connection(), &modules).await?,
             Code::SameAs(etag) => etag,
         };
-        let version = Version {
-            id: Uuid::new_v4(),
-            number: latest.unwrap_or(0) + 1,
-            etag,
-            created_on: at,
-            detail,
-        };
+        let version = Version { id: Uuid::new_v4(), number: latest.unwrap_or(0) + 1, etag, created_on: at, detail };
         sqlx::query(
             "INSERT INTO versions (id, worker_id, number, etag, detail, created_on) VALUES ($1, $2, $3, $4, $5, $6)",
         )
@@ -222,9 +195,7 @@ impl Store {
         .execute(write.connection())
         .await?;
         for (secret_name, secret) in &secrets {
-            let sealed = self
-                .sealer
-                .seal(&secret_place(version.id, secret_name), secret.expose())?;
+            let sealed = self.sealer.seal(&secret_place(version.id, secret_name), secret.expose())?;
             sqlx::query("INSERT INTO version_secrets (version_id, name, sealed) VALUES ($1, $2, $3)")
                 .bind(version.id.to_string())
                 .bind(secret_name)
@@ -247,16 +218,10 @@ impl Store {
         let deployment = match publish.deploy {
             None => None,
             Some(detail) => {
-                let before =
-                    deployment::current(write.connection(), &owner.id.to_string()).await?;
-                let shares = vec![Share {
-                    version_id: version.id,
-                    percentage: Percentage::ALL,
-                }];
-                let deployment =
-                    deployment::insert(write.connection(), owner.id, shares, detail, at).await?;
-                let mut change = Change::new("deploy", Thing::Worker, name)
-                    .after(deployment::audit_view(&deployment));
+                let before = deployment::current(write.connection(), &owner.id.to_string()).await?;
+                let shares = vec![Share { version_id: version.id, percentage: Percentage::ALL }];
+                let deployment = deployment::insert(write.connection(), owner.id, shares, detail, at).await?;
+                let mut change = Change::new("deploy", Thing::Worker, name).after(deployment::audit_view(&deployment));
                 if let Some(before) = before {
                     change = change.before(deployment::audit_view(&before));
                 }
@@ -265,11 +230,6 @@ impl Store {
             }
         };
         write.commit().await?;
-        Ok(Published {
-            worker: owner,
-            version,
-            deployment,
-            created,
-        })
+        Ok(Published { worker: owner, version, deployment, created })
     }
 }

@@ -51,8 +51,8 @@ impl fmt::Debug for Sealer {
 
 impl Sealer {
     pub(crate) fn new(key: &[u8; 32]) -> Result<Self, StoreError> {
-        let key = RandomizedNonceKey::new(&AES_256_GCM, key)
-            .map_err(|_| StoreError::Cryptography("preparing the key"))?;
+        let key =
+            RandomizedNonceKey::new(&AES_256_GCM, key).map_err(|_| StoreError::Cryptography("preparing the key"))?;
         Ok(Sealer { key })
     }
 
@@ -72,9 +72,7 @@ impl Sealer {
 
     /// Opens what [`Sealer::seal`] made for the same `place`.
     pub(crate) fn open(&self, place: &str, sealed: &[u8]) -> Result<Secret, StoreError> {
-        let unsealable = || StoreError::Unsealable {
-            row: place.to_owned(),
-        };
+        let unsealable = || StoreError::Unsealable { row: place.to_owned() };
         let (form, rest) = sealed.split_first().ok_or_else(unsealable)?;
         if *form != FORM || rest.len() < NONCE_LEN {
             return Err(unsealable());
@@ -82,10 +80,7 @@ impl Sealer {
         let (nonce, body) = rest.split_at(NONCE_LEN);
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| unsealable())?;
         let mut body = body.to_vec();
-        let plain = self
-            .key
-            .open_in_place(nonce, Aad::from(place.as_bytes()), &mut body)
-            .map_err(|_| unsealable())?;
+        let plain = self.key.open_in_place(nonce, Aad::from(place.as_bytes()), &mut body).map_err(|_| unsealable())?;
         Ok(Secret::new(plain.to_vec()))
     }
 }
@@ -100,17 +95,9 @@ mod tests {
         let sealer = Sealer::new(&[7; 32]).unwrap();
         let sealed = sealer.seal("tunnels/a", b"hunter2").unwrap();
         assert!(!sealed.windows(7).any(|w| w == b"hunter2"));
-        assert_eq!(
-            sealer.open("tunnels/a", &sealed).unwrap().expose(),
-            b"hunter2"
-        );
+        assert_eq!(sealer.open("tunnels/a", &sealed).unwrap().expose(), b"hunter2");
         assert!(sealer.open("tunnels/b", &sealed).is_err());
-        assert!(
-            Sealer::new(&[8; 32])
-                .unwrap()
-                .open("tunnels/a", &sealed)
-                .is_err()
-        );
+        assert!(Sealer::new(&[8; 32]).unwrap().open("tunnels/a", &sealed).is_err());
     }
 
     #[test]
@@ -128,10 +115,7 @@ mod tests {
     #[test]
     fn the_same_secret_seals_differently_each_time() {
         let sealer = Sealer::new(&[7; 32]).unwrap();
-        assert_ne!(
-            sealer.seal("x", b"abc").unwrap(),
-            sealer.seal("x", b"abc").unwrap()
-        );
+        assert_ne!(sealer.seal("x", b"abc").unwrap(), sealer.seal("x", b"abc").unwrap());
     }
 
     #[test]

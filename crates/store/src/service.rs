@@ -108,14 +108,8 @@ impl Protocol {
     /// ports turns the other scheme off. A TCP service has neither.
     pub fn http_ports(&self) -> (Option<u16>, Option<u16>) {
         match self {
-            Protocol::Http {
-                http_port: None,
-                https_port: None,
-            } => (Some(80), Some(443)),
-            Protocol::Http {
-                http_port,
-                https_port,
-            } => (*http_port, *https_port),
+            Protocol::Http { http_port: None, https_port: None } => (Some(80), Some(443)),
+            Protocol::Http { http_port, https_port } => (*http_port, *https_port),
             Protocol::Tcp { .. } => (None, None),
         }
     }
@@ -149,9 +143,7 @@ impl ServiceHost {
     /// The tunnel that leads there.
     pub fn tunnel_id(&self) -> Uuid {
         match self {
-            ServiceHost::Address { tunnel_id, .. } | ServiceHost::Hostname { tunnel_id, .. } => {
-                *tunnel_id
-            }
+            ServiceHost::Address { tunnel_id, .. } | ServiceHost::Hostname { tunnel_id, .. } => *tunnel_id,
         }
     }
 }
@@ -198,12 +190,10 @@ async fn check_references(write: &mut Write<'_>, spec: &VpcServiceSpec) -> Resul
     crate::tunnel::require_live(write.connection(), spec.host.tunnel_id()).await?;
     if let Some(tls) = &spec.tls {
         if let Some(id) = tls.certificate_authority {
-            crate::certificate::require(write.connection(), id, crate::CertificateKind::Authority)
-                .await?;
+            crate::certificate::require(write.connection(), id, crate::CertificateKind::Authority).await?;
         }
         if let Some(id) = tls.client_certificate {
-            crate::certificate::require(write.connection(), id, crate::CertificateKind::Client)
-                .await?;
+            crate::certificate::require(write.connection(), id, crate::CertificateKind::Client).await?;
         }
     }
     Ok(())
@@ -211,10 +201,7 @@ async fn check_references(write: &mut Write<'_>, spec: &VpcServiceSpec) -> Resul
 
 fn name_taken(error: sqlx::Error, name: &str) -> StoreError {
     if is_unique_violation(&error) {
-        StoreError::AlreadyExists {
-            thing: Thing::Service,
-            name: name.to_owned(),
-        }
+        StoreError::AlreadyExists { thing: Thing::Service, name: name.to_owned() }
     } else {
         StoreError::Database(error)
     }
@@ -222,11 +209,7 @@ fn name_taken(error: sqlx::Error, name: &str) -> StoreError {
 
 impl Store {
     /// Makes a VPC Service. Its tunnel and certificates must exist.
-    pub async fn create_service(
-        &self,
-        spec: VpcServiceSpec,
-        by: &Actor,
-    ) -> Result<VpcService, StoreError> {
+    pub async fn create_service(&self, spec: VpcServiceSpec, by: &Actor) -> Result<VpcService, StoreError> {
         let mut write = Write::begin(self).await?;
         check_references(&mut write, &spec).await?;
         let count: i64 = sqlx::query("SELECT COUNT(*) FROM services WHERE account_id = $1")
@@ -235,17 +218,9 @@ impl Store {
             .await?
             .try_get(0)?;
         if count.unsigned_abs() >= MAX_SERVICES {
-            return Err(StoreError::QuotaExceeded {
-                thing: Thing::Service,
-                limit: MAX_SERVICES,
-            });
+            return Err(StoreError::QuotaExceeded { thing: Thing::Service, limit: MAX_SERVICES });
         }
-        let service = VpcService {
-            id: Uuid::new_v4(),
-            spec,
-            created_on: write.at,
-            modified_on: write.at,
-        };
+        let service = VpcService { id: Uuid::new_v4(), spec, created_on: write.at, modified_on: write.at };
         sqlx::query(
             "INSERT INTO services (id, account_id, name, kind, tunnel_id, spec, created_on, modified_on)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
@@ -260,12 +235,7 @@ impl Store {
         .execute(write.connection())
         .await
         .map_err(|error| name_taken(error, &service.spec.name))?;
-        write
-            .record(
-                by,
-                Change::new("create", Thing::Service, service.id).after(&service.spec),
-            )
-            .await?;
+        write.record(by, Change::new("create", Thing::Service, service.id).after(&service.spec)).await?;
         write.commit().await?;
         Ok(service)
     }
@@ -293,12 +263,7 @@ impl Store {
     }
 
     /// Replaces a VPC Service as a whole.
-    pub async fn replace_service(
-        &self,
-        id: Uuid,
-        spec: VpcServiceSpec,
-        by: &Actor,
-    ) -> Result<VpcService, StoreError> {
+    pub async fn replace_service(&self, id: Uuid, spec: VpcServiceSpec, by: &Actor) -> Result<VpcService, StoreError> {
         let mut write = Write::begin(self).await?;
         let row = sqlx::query("SELECT * FROM services WHERE id = $1 AND account_id = $2")
             .bind(id.to_string())
@@ -308,12 +273,7 @@ impl Store {
             .ok_or_else(|| StoreError::not_found(Thing::Service, id))?;
         let before = read(&row)?;
         check_references(&mut write, &spec).await?;
-        let after = VpcService {
-            id,
-            spec,
-            created_on: before.created_on,
-            modified_on: write.at,
-        };
+        let after = VpcService { id, spec, created_on: before.created_on, modified_on: write.at };
         sqlx::query(
             "UPDATE services SET name = $1, kind = $2, tunnel_id = $3, spec = $4, modified_on = $5 WHERE id = $6",
         )
@@ -326,26 +286,14 @@ impl Store {
         .execute(write.connection())
         .await
         .map_err(|error| name_taken(error, &after.spec.name))?;
-        write
-            .record(
-                by,
-                Change::new("update", Thing::Service, id)
-                    .before(&before.spec)
-                    .after(&after.spec),
-            )
-            .await?;
+        write.record(by, Change::new("update", Thing::Service, id).before(&before.spec).after(&after.spec)).await?;
         write.commit().await?;
         Ok(after)
     }
 
     /// Deletes a VPC Service. Refused while deployed Workers bind it, unless forced; their calls then fail with
     /// `destination_not_found`.
-    pub async fn delete_service(
-        &self,
-        id: Uuid,
-        force: Force,
-        by: &Actor,
-    ) -> Result<VpcService, StoreError> {
+    pub async fn delete_service(&self, id: Uuid, force: Force, by: &Actor) -> Result<VpcService, StoreError> {
         let mut write = Write::begin(self).await?;
         let row = sqlx::query("SELECT * FROM services WHERE id = $1 AND account_id = $2")
             .bind(id.to_string())
@@ -355,28 +303,15 @@ impl Store {
             .ok_or_else(|| StoreError::not_found(Thing::Service, id))?;
         let service = read(&row)?;
         if force == Force::No {
-            let users = crate::deployment::deployed_users(write.connection(), |binding| {
-                binding.service_id() == Some(id)
-            })
-            .await?;
+            let users =
+                crate::deployment::deployed_users(write.connection(), |binding| binding.service_id() == Some(id))
+                    .await?;
             if !users.is_empty() {
-                return Err(StoreError::InUse {
-                    thing: Thing::Service,
-                    name: service.spec.name,
-                    users,
-                });
+                return Err(StoreError::InUse { thing: Thing::Service, name: service.spec.name, users });
             }
         }
-        sqlx::query("DELETE FROM services WHERE id = $1")
-            .bind(id.to_string())
-            .execute(write.connection())
-            .await?;
-        write
-            .record(
-                by,
-                Change::new("delete", Thing::Service, id).before(&service.spec),
-            )
-            .await?;
+        sqlx::query("DELETE FROM services WHERE id = $1").bind(id.to_string()).execute(write.connection()).await?;
+        write.record(by, Change::new("delete", Thing::Service, id).before(&service.spec)).await?;
         write.commit().await?;
         Ok(service)
     }

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
+use crate::Store;
 use crate::account::Account;
 use crate::certificate::{self, KeyedCertificate};
 use crate::database::uuid;
@@ -30,7 +31,6 @@ use crate::service::{self, VpcService};
 use crate::tunnel::{self, Tunnel};
 use crate::version::{self, Version};
 use crate::worker::{self, Triggers, Worker};
-use crate::Store;
 
 /// A deployed version with the secrets that its bindings name.
 #[derive(Debug)]
@@ -89,10 +89,8 @@ pub struct Snapshot {
 }
 
 async fn generation(connection: &mut SqliteConnection) -> Result<u64, StoreError> {
-    let generation: i64 = sqlx::query("SELECT generation FROM meta WHERE id = 1")
-        .fetch_one(connection)
-        .await?
-        .try_get(0)?;
+    let generation: i64 =
+        sqlx::query("SELECT generation FROM meta WHERE id = 1").fetch_one(connection).await?.try_get(0)?;
     Ok(generation.unsigned_abs())
 }
 
@@ -131,22 +129,13 @@ async fn load(
                         .await?;
                     Arc::new(ServedVersion {
                         version: version::read(&row)?,
-                        secrets: version::read_secrets(connection, sealer, share.version_id)
-                            .await?,
+                        secrets: version::read_secrets(connection, sealer, share.version_id).await?,
                     })
                 }
             };
             versions.insert(share.version_id, served);
         }
-        workers.insert(
-            worker.name.clone(),
-            Arc::new(ServedWorker {
-                worker,
-                deployment,
-                versions,
-                triggers,
-            }),
-        );
+        workers.insert(worker.name.clone(), Arc::new(ServedWorker { worker, deployment, versions, triggers }));
     }
     let mut services = HashMap::new();
     for row in sqlx::query("SELECT * FROM services WHERE account_id = $1")
@@ -166,10 +155,7 @@ async fn load(
         let id = uuid(&row, "tunnels", "id")?;
         tunnels.insert(
             id,
-            Arc::new(ServedTunnel {
-                tunnel: tunnel::read(&row)?,
-                secret: tunnel::open_secret(sealer, &row, id)?,
-            }),
+            Arc::new(ServedTunnel { tunnel: tunnel::read(&row)?, secret: tunnel::open_secret(sealer, &row, id)? }),
         );
     }
     let mut certificates = HashMap::new();
@@ -181,14 +167,7 @@ async fn load(
         let keyed = certificate::read_keyed(sealer, &row)?;
         certificates.insert(keyed.certificate.id, Arc::new(keyed));
     }
-    Ok(Snapshot {
-        generation,
-        account: account.clone(),
-        workers,
-        services,
-        tunnels,
-        certificates,
-    })
+    Ok(Snapshot { generation, account: account.clone(), workers, services, tunnels, certificates })
 }
 
 impl Store {
@@ -203,15 +182,7 @@ impl Store {
         {
             return Ok(Arc::clone(snapshot));
         }
-        let snapshot = Arc::new(
-            load(
-                &mut transaction,
-                &self.sealer,
-                &self.account,
-                last.as_deref(),
-            )
-            .await?,
-        );
+        let snapshot = Arc::new(load(&mut transaction, &self.sealer, &self.account, last.as_deref()).await?);
         *last = Some(Arc::clone(&snapshot));
         Ok(snapshot)
     }

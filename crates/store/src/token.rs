@@ -49,9 +49,7 @@ pub struct ApiToken {
 impl ApiToken {
     /// True when one of its permissions covers `needed`.
     pub fn allows(&self, needed: Permission) -> bool {
-        self.permissions
-            .iter()
-            .any(|permission| permission.covers(needed))
+        self.permissions.iter().any(|permission| permission.covers(needed))
     }
 }
 
@@ -134,29 +132,16 @@ async fn insert(
 
 impl Store {
     /// Makes a token. The secret half is returned here and never again.
-    pub async fn create_token(
-        &self,
-        new: NewToken,
-        by: &Actor,
-    ) -> Result<(ApiToken, Secret), StoreError> {
+    pub async fn create_token(&self, new: NewToken, by: &Actor) -> Result<(ApiToken, Secret), StoreError> {
         let name = new.name.trim();
         if name.is_empty() || name.chars().count() > MAX_NAME {
-            return Err(StoreError::invalid(
-                "name",
-                format!("a token's name has 1 to {MAX_NAME} characters"),
-            ));
+            return Err(StoreError::invalid("name", format!("a token's name has 1 to {MAX_NAME} characters")));
         }
         if new.permissions.is_empty() {
-            return Err(StoreError::invalid(
-                "permissions",
-                "a token needs at least one permission",
-            ));
+            return Err(StoreError::invalid("permissions", "a token needs at least one permission"));
         }
         if new.expires_on.is_some_and(|at| at <= now()) {
-            return Err(StoreError::invalid(
-                "expires_on",
-                "the expiry must lie in the future",
-            ));
+            return Err(StoreError::invalid("expires_on", "the expiry must lie in the future"));
         }
         let mut permissions = new.permissions;
         permissions.sort_unstable();
@@ -172,19 +157,8 @@ impl Store {
             last_used_on: None,
             revoked_on: None,
         };
-        insert(
-            write.connection(),
-            self.account.id.as_str(),
-            &token,
-            &hash(&text),
-        )
-        .await?;
-        write
-            .record(
-                by,
-                Change::new("create", Thing::Token, token.id).after(audit_view(&token)),
-            )
-            .await?;
+        insert(write.connection(), self.account.id.as_str(), &token, &hash(&text)).await?;
+        write.record(by, Change::new("create", Thing::Token, token.id).after(audit_view(&token))).await?;
         write.commit().await?;
         Ok((token, Secret::new(text)))
     }
@@ -206,10 +180,7 @@ impl Store {
         if let Some(at) = token.expires_on.filter(|at| *at <= present) {
             return Ok(TokenCheck::Expired(at));
         }
-        if token
-            .last_used_on
-            .is_none_or(|at| present - at >= LAST_USE_GRAIN)
-        {
+        if token.last_used_on.is_none_or(|at| present - at >= LAST_USE_GRAIN) {
             // Not a change of configuration: no generation, no audit row.
             sqlx::query("UPDATE tokens SET last_used_on = $1 WHERE id = $2")
                 .bind(to_micros(present))
@@ -250,12 +221,7 @@ impl Store {
             .bind(id.to_string())
             .execute(write.connection())
             .await?;
-        write
-            .record(
-                by,
-                Change::new("revoke", Thing::Token, id).before(audit_view(&token)),
-            )
-            .await?;
+        write.record(by, Change::new("revoke", Thing::Token, id).before(audit_view(&token))).await?;
         write.commit().await
     }
 
@@ -263,9 +229,7 @@ impl Store {
     /// Does nothing in a store that had one, even if it was revoked since. The file is durable before the store
     /// knows the token, and a start that was cut between the two is taken up by the next one.
     pub async fn ensure_admin_token(&self, data_dir: &Path) -> Result<(), StoreError> {
-        let any = sqlx::query("SELECT 1 FROM tokens LIMIT 1")
-            .fetch_optional(&self.database.reader)
-            .await?;
+        let any = sqlx::query("SELECT 1 FROM tokens LIMIT 1").fetch_optional(&self.database.reader).await?;
         if any.is_some() {
             return Ok(());
         }
@@ -286,9 +250,7 @@ impl Store {
             });
         }
         let mut write = Write::begin(self).await?;
-        let taken = sqlx::query("SELECT 1 FROM tokens LIMIT 1")
-            .fetch_optional(write.connection())
-            .await?;
+        let taken = sqlx::query("SELECT 1 FROM tokens LIMIT 1").fetch_optional(write.connection()).await?;
         if taken.is_some() {
             return Ok(());
         }
@@ -301,18 +263,9 @@ impl Store {
             last_used_on: None,
             revoked_on: None,
         };
-        insert(
-            write.connection(),
-            self.account.id.as_str(),
-            &token,
-            &hash(&text),
-        )
-        .await?;
+        insert(write.connection(), self.account.id.as_str(), &token, &hash(&text)).await?;
         write
-            .record(
-                &Actor::program(),
-                Change::new("create", Thing::Token, token.id).after(audit_view(&token)),
-            )
+            .record(&Actor::program(), Change::new("create", Thing::Token, token.id).after(audit_view(&token)))
             .await?;
         write.commit().await
     }

@@ -97,10 +97,7 @@ pub(crate) fn open_secret(sealer: &Sealer, row: &SqliteRow, id: Uuid) -> Result<
 }
 
 /// Errs unless there is such a tunnel and it is not deleted.
-pub(crate) async fn require_live(
-    connection: &mut SqliteConnection,
-    id: Uuid,
-) -> Result<(), StoreError> {
+pub(crate) async fn require_live(connection: &mut SqliteConnection, id: Uuid) -> Result<(), StoreError> {
     sqlx::query("SELECT 1 FROM tunnels WHERE id = $1 AND deleted_on IS NULL")
         .bind(id.to_string())
         .fetch_optional(connection)
@@ -124,10 +121,7 @@ impl Store {
     ) -> Result<Tunnel, StoreError> {
         let name = name.trim();
         if name.is_empty() || name.chars().count() > MAX_NAME {
-            return Err(StoreError::invalid(
-                "name",
-                format!("a tunnel's name has 1 to {MAX_NAME} characters"),
-            ));
+            return Err(StoreError::invalid("name", format!("a tunnel's name has 1 to {MAX_NAME} characters")));
         }
         let secret = match secret {
             Some(secret) => secret,
@@ -141,17 +135,14 @@ impl Store {
         if !(TUNNEL_SECRET_BYTES..=MAX_SECRET_BYTES).contains(&length) {
             return Err(StoreError::invalid(
                 "tunnel_secret",
-                format!("a tunnel's secret has {TUNNEL_SECRET_BYTES} to {MAX_SECRET_BYTES} bytes, this one has {length}"),
+                format!(
+                    "a tunnel's secret has {TUNNEL_SECRET_BYTES} to {MAX_SECRET_BYTES} bytes, this one has {length}"
+                ),
             ));
         }
         let mut write = Write::begin(self).await?;
-        let tunnel = Tunnel {
-            id: Uuid::new_v4(),
-            name: name.to_owned(),
-            config_src,
-            created_on: write.at,
-            deleted_on: None,
-        };
+        let tunnel =
+            Tunnel { id: Uuid::new_v4(), name: name.to_owned(), config_src, created_on: write.at, deleted_on: None };
         let sealed = self.sealer.seal(&place(tunnel.id), secret.expose())?;
         sqlx::query(
             "INSERT INTO tunnels (id, account_id, name, sealed_secret, config_src, created_on)
@@ -167,20 +158,12 @@ impl Store {
         .await
         .map_err(|error| {
             if is_unique_violation(&error) {
-                StoreError::AlreadyExists {
-                    thing: Thing::Tunnel,
-                    name: tunnel.name.clone(),
-                }
+                StoreError::AlreadyExists { thing: Thing::Tunnel, name: tunnel.name.clone() }
             } else {
                 StoreError::Database(error)
             }
         })?;
-        write
-            .record(
-                by,
-                Change::new("create", Thing::Tunnel, tunnel.id).after(audit_view(&tunnel)),
-            )
-            .await?;
+        write.record(by, Change::new("create", Thing::Tunnel, tunnel.id).after(audit_view(&tunnel))).await?;
         write.commit().await?;
         Ok(tunnel)
     }
@@ -214,14 +197,13 @@ impl Store {
 
     /// The secret of a tunnel that is not deleted.
     pub async fn tunnel_secret(&self, id: Uuid) -> Result<Secret, StoreError> {
-        let row = sqlx::query(
-            "SELECT sealed_secret FROM tunnels WHERE id = $1 AND account_id = $2 AND deleted_on IS NULL",
-        )
-        .bind(id.to_string())
-        .bind(self.account.id.as_str())
-        .fetch_optional(&self.database.reader)
-        .await?
-        .ok_or_else(|| StoreError::not_found(Thing::Tunnel, id))?;
+        let row =
+            sqlx::query("SELECT sealed_secret FROM tunnels WHERE id = $1 AND account_id = $2 AND deleted_on IS NULL")
+                .bind(id.to_string())
+                .bind(self.account.id.as_str())
+                .fetch_optional(&self.database.reader)
+                .await?
+                .ok_or_else(|| StoreError::not_found(Thing::Tunnel, id))?;
         open_secret(&self.sealer, &row, id)
     }
 
@@ -238,7 +220,9 @@ impl Store {
             if !(TUNNEL_SECRET_BYTES..=MAX_SECRET_BYTES).contains(&length) {
                 return Err(StoreError::invalid(
                     "tunnel_secret",
-                    format!("a tunnel's secret has {TUNNEL_SECRET_BYTES} to {MAX_SECRET_BYTES} bytes, this one has {length}"),
+                    format!(
+                        "a tunnel's secret has {TUNNEL_SECRET_BYTES} to {MAX_SECRET_BYTES} bytes, this one has {length}"
+                    ),
                 ));
             }
         }
@@ -253,10 +237,7 @@ impl Store {
         if let Some(name) = name {
             let name = name.trim();
             if name.is_empty() || name.chars().count() > MAX_NAME {
-                return Err(StoreError::invalid(
-                    "name",
-                    format!("a tunnel's name has 1 to {MAX_NAME} characters"),
-                ));
+                return Err(StoreError::invalid("name", format!("a tunnel's name has 1 to {MAX_NAME} characters")));
             }
             after.name = name.to_owned();
         }
@@ -272,10 +253,7 @@ impl Store {
             .await
             .map_err(|error| {
                 if is_unique_violation(&error) {
-                    StoreError::AlreadyExists {
-                        thing: Thing::Tunnel,
-                        name: after.name.clone(),
-                    }
+                    StoreError::AlreadyExists { thing: Thing::Tunnel, name: after.name.clone() }
                 } else {
                     StoreError::Database(error)
                 }
@@ -284,26 +262,14 @@ impl Store {
         if let Some(view) = view.as_object_mut() {
             view.insert("secret_changed".to_owned(), secret.is_some().into());
         }
-        write
-            .record(
-                by,
-                Change::new("update", Thing::Tunnel, id)
-                    .before(audit_view(&before))
-                    .after(view),
-            )
-            .await?;
+        write.record(by, Change::new("update", Thing::Tunnel, id).before(audit_view(&before)).after(view)).await?;
         write.commit().await?;
         Ok(after)
     }
 
     /// Deletes a tunnel: it keeps its row and can no longer be registered or used. Refused while VPC Services use
     /// it, unless forced; those then fail with `destination_not_found`.
-    pub async fn delete_tunnel(
-        &self,
-        id: Uuid,
-        force: Force,
-        by: &Actor,
-    ) -> Result<Tunnel, StoreError> {
+    pub async fn delete_tunnel(&self, id: Uuid, force: Force, by: &Actor) -> Result<Tunnel, StoreError> {
         let mut write = Write::begin(self).await?;
         require_live(write.connection(), id).await?;
         let row = sqlx::query("SELECT * FROM tunnels WHERE id = $1")
@@ -318,23 +284,14 @@ impl Store {
                 .fetch_all(write.connection())
                 .await?;
             for service in services {
-                users.push(format!(
-                    "VPC Service \"{}\"",
-                    service.try_get::<String, _>("name")?
-                ));
+                users.push(format!("VPC Service \"{}\"", service.try_get::<String, _>("name")?));
             }
             users.extend(
-                crate::deployment::deployed_users(write.connection(), |binding| {
-                    binding.tunnel_id() == Some(id)
-                })
-                .await?,
+                crate::deployment::deployed_users(write.connection(), |binding| binding.tunnel_id() == Some(id))
+                    .await?,
             );
             if !users.is_empty() {
-                return Err(StoreError::InUse {
-                    thing: Thing::Tunnel,
-                    name: tunnel.name,
-                    users,
-                });
+                return Err(StoreError::InUse { thing: Thing::Tunnel, name: tunnel.name, users });
             }
         }
         tunnel.deleted_on = Some(write.at);
@@ -344,12 +301,7 @@ impl Store {
             .bind(id.to_string())
             .execute(write.connection())
             .await?;
-        write
-            .record(
-                by,
-                Change::new("delete", Thing::Tunnel, id).before(audit_view(&tunnel)),
-            )
-            .await?;
+        write.record(by, Change::new("delete", Thing::Tunnel, id).before(audit_view(&tunnel))).await?;
         write.commit().await?;
         Ok(tunnel)
     }

@@ -51,9 +51,7 @@ impl ModuleKind {
         match text.to_ascii_lowercase().as_str() {
             "application/javascript" | "text/javascript" => Some(ModuleKind::CommonJs),
             "application/octet-stream" => Some(ModuleKind::Data),
-            "application/javascript+module" | "text/javascript+module" => {
-                Some(ModuleKind::EsModule)
-            }
+            "application/javascript+module" | "text/javascript+module" => Some(ModuleKind::EsModule),
             "application/json" => Some(ModuleKind::Json),
             "text/plain" => Some(ModuleKind::Text),
             "application/wasm" => Some(ModuleKind::Wasm),
@@ -156,9 +154,7 @@ impl BindingKind {
     /// The tunnel that it opens as a whole, if it is such a binding.
     pub fn tunnel_id(&self) -> Option<Uuid> {
         match self {
-            BindingKind::VpcNetwork {
-                network: NetworkRef::Tunnel { tunnel_id },
-            } => Some(*tunnel_id),
+            BindingKind::VpcNetwork { network: NetworkRef::Tunnel { tunnel_id } } => Some(*tunnel_id),
             _ => None,
         }
     }
@@ -239,10 +235,7 @@ pub struct Version {
 impl Version {
     /// The binding of this name.
     pub fn binding(&self, name: &str) -> Option<&Binding> {
-        self.detail
-            .bindings
-            .iter()
-            .find(|binding| binding.name == name)
+        self.detail.bindings.iter().find(|binding| binding.name == name)
     }
 }
 
@@ -252,11 +245,7 @@ pub(crate) fn etag(modules: &[Module]) -> String {
     let mut context = Context::new(&SHA256);
     for module in modules {
         // Lengths keep neighbouring fields apart.
-        for part in [
-            module.name.as_bytes(),
-            module.kind.content_type().as_bytes(),
-            &module.body,
-        ] {
+        for part in [module.name.as_bytes(), module.kind.content_type().as_bytes(), &module.body] {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part);
         }
@@ -353,12 +342,10 @@ impl Store {
                 let kind: String = row.try_get("kind")?;
                 Ok(Module {
                     name: row.try_get("name")?,
-                    kind: ModuleKind::of_content_type(&kind).ok_or_else(|| {
-                        StoreError::Corrupt {
-                            table: "modules",
-                            row: version.to_string(),
-                            reason: format!("kind is \"{kind}\""),
-                        }
+                    kind: ModuleKind::of_content_type(&kind).ok_or_else(|| StoreError::Corrupt {
+                        table: "modules",
+                        row: version.to_string(),
+                        reason: format!("kind is \"{kind}\""),
                     })?,
                     body: Bytes::from(row.try_get::<Vec<u8>, _>("body")?),
                 })
@@ -367,10 +354,7 @@ impl Store {
     }
 
     /// The secrets of a version, for the serving path and for the next version that inherits them.
-    pub async fn version_secrets(
-        &self,
-        version: Uuid,
-    ) -> Result<BTreeMap<String, Secret>, StoreError> {
+    pub async fn version_secrets(&self, version: Uuid) -> Result<BTreeMap<String, Secret>, StoreError> {
         let mut connection = self.database.reader.acquire().await?;
         read_secrets(&mut connection, &self.sealer, version).await
     }

@@ -66,14 +66,7 @@ pub struct SettingsPatch {
 impl SettingsPatch {
     /// Applies the changes.
     pub fn apply(self, settings: &mut WorkerSettings) {
-        let SettingsPatch {
-            subdomain_enabled,
-            previews_enabled,
-            logpush,
-            observability,
-            tags,
-            tail_consumers,
-        } = self;
+        let SettingsPatch { subdomain_enabled, previews_enabled, logpush, observability, tags, tail_consumers } = self;
         if let Some(value) = subdomain_enabled {
             settings.subdomain_enabled = value;
         }
@@ -196,10 +189,7 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-pub(crate) async fn update(
-    connection: &mut SqliteConnection,
-    worker: &Worker,
-) -> Result<(), StoreError> {
+pub(crate) async fn update(connection: &mut SqliteConnection, worker: &Worker) -> Result<(), StoreError> {
     sqlx::query("UPDATE workers SET settings = $1, modified_on = $2 WHERE id = $3")
         .bind(to_json("settings", &worker.settings)?)
         .bind(to_micros(worker.modified_on))
@@ -209,10 +199,7 @@ pub(crate) async fn update(
     Ok(())
 }
 
-pub(crate) async fn read_triggers(
-    connection: &mut SqliteConnection,
-    worker_id: &str,
-) -> Result<Triggers, StoreError> {
+pub(crate) async fn read_triggers(connection: &mut SqliteConnection, worker_id: &str) -> Result<Triggers, StoreError> {
     let routes = sqlx::query("SELECT * FROM routes WHERE worker_id = $1 ORDER BY pattern")
         .bind(worker_id)
         .fetch_all(&mut *connection)
@@ -238,21 +225,11 @@ pub(crate) async fn read_triggers(
             .collect::<Result<_, StoreError>>()?,
         domains: domains
             .iter()
-            .map(|row| {
-                Ok(Domain {
-                    id: uuid(row, "domains", "id")?,
-                    hostname: row.try_get("hostname")?,
-                })
-            })
+            .map(|row| Ok(Domain { id: uuid(row, "domains", "id")?, hostname: row.try_get("hostname")? }))
             .collect::<Result<_, StoreError>>()?,
         schedules: schedules
             .iter()
-            .map(|row| {
-                Ok(Schedule {
-                    cron: row.try_get("cron")?,
-                    created_on: time(row, "created_on")?,
-                })
-            })
+            .map(|row| Ok(Schedule { cron: row.try_get("cron")?, created_on: time(row, "created_on")? }))
             .collect::<Result<_, StoreError>>()?,
     })
 }
@@ -278,11 +255,7 @@ impl Store {
         self.worker_id_in(&mut connection, name).await
     }
 
-    pub(crate) async fn worker_id_in(
-        &self,
-        connection: &mut SqliteConnection,
-        name: &str,
-    ) -> Result<Uuid, StoreError> {
+    pub(crate) async fn worker_id_in(&self, connection: &mut SqliteConnection, name: &str) -> Result<Uuid, StoreError> {
         find(connection, self.account.id.as_str(), name)
             .await?
             .map(|worker| worker.id)
@@ -326,14 +299,7 @@ impl Store {
         }
         worker.modified_on = write.at;
         update(write.connection(), &worker).await?;
-        write
-            .record(
-                by,
-                Change::new("update", Thing::Worker, name)
-                    .before(&before)
-                    .after(&worker.settings),
-            )
-            .await?;
+        write.record(by, Change::new("update", Thing::Worker, name).before(&before).after(&worker.settings)).await?;
         write.commit().await?;
         Ok(worker)
     }
@@ -341,55 +307,34 @@ impl Store {
     /// The Workers whose deployed versions call this one, each as `Worker "name"`.
     pub async fn worker_users(&self, name: &str) -> Result<Vec<String>, StoreError> {
         let mut connection = self.database.reader.acquire().await?;
-        let users = crate::deployment::deployed_users(&mut connection, |binding| {
-            binding.worker() == Some(name)
-        })
-        .await?;
+        let users =
+            crate::deployment::deployed_users(&mut connection, |binding| binding.worker() == Some(name)).await?;
         let itself = format!("Worker \"{name}\"");
         Ok(users.into_iter().filter(|user| *user != itself).collect())
     }
 
     /// Deletes a Worker with everything that belongs to it. Refused while other Workers call it, unless forced.
-    pub async fn delete_worker(
-        &self,
-        name: &str,
-        force: Force,
-        by: &Actor,
-    ) -> Result<(), StoreError> {
+    pub async fn delete_worker(&self, name: &str, force: Force, by: &Actor) -> Result<(), StoreError> {
         let mut write = Write::begin(self).await?;
         let worker = find(write.connection(), self.account.id.as_str(), name)
             .await?
             .ok_or_else(|| StoreError::not_found(Thing::Worker, name))?;
         if force == Force::No {
             let itself = format!("Worker \"{name}\"");
-            let mut users = crate::deployment::deployed_users(write.connection(), |binding| {
-                binding.worker() == Some(name)
-            })
-            .await?;
+            let mut users =
+                crate::deployment::deployed_users(write.connection(), |binding| binding.worker() == Some(name)).await?;
             users.retain(|user| *user != itself);
             if !users.is_empty() {
-                return Err(StoreError::InUse {
-                    thing: Thing::Worker,
-                    name: name.to_owned(),
-                    users,
-                });
+                return Err(StoreError::InUse { thing: Thing::Worker, name: name.to_owned(), users });
             }
         }
         let id = worker.id.to_string();
         // Deployments first: they refer to the versions that go with the Worker.
-        sqlx::query("DELETE FROM deployments WHERE worker_id = $1")
-            .bind(&id)
+        sqlx::query("DELETE FROM deployments WHERE worker_id = $1").bind(&id).execute(write.connection()).await?;
+        sqlx::query("DELETE FROM workers WHERE id = $1").bind(&id).execute(write.connection()).await?;
+        sqlx::query("DELETE FROM bundles WHERE NOT EXISTS (SELECT 1 FROM versions v WHERE v.etag = bundles.etag)")
             .execute(write.connection())
             .await?;
-        sqlx::query("DELETE FROM workers WHERE id = $1")
-            .bind(&id)
-            .execute(write.connection())
-            .await?;
-        sqlx::query(
-            "DELETE FROM bundles WHERE NOT EXISTS (SELECT 1 FROM versions v WHERE v.etag = bundles.etag)",
-        )
-        .execute(write.connection())
-        .await?;
         write
             .record(
                 by,
@@ -418,22 +363,18 @@ impl Store {
         let worker_id = self.worker_id_in(write.connection(), name).await?;
         let id = worker_id.to_string();
         let before = read_triggers(write.connection(), &id).await?;
-        sqlx::query("DELETE FROM routes WHERE worker_id = $1")
-            .bind(&id)
-            .execute(write.connection())
-            .await?;
+        sqlx::query("DELETE FROM routes WHERE worker_id = $1").bind(&id).execute(write.connection()).await?;
         for (pattern, zone_name) in &routes {
             let kept = before.routes.iter().find(|route| route.pattern == *pattern);
             let route_id = kept.map_or_else(Uuid::new_v4, |route| route.id);
-            let inserted = sqlx::query(
-                "INSERT INTO routes (id, worker_id, pattern, zone_name) VALUES ($1, $2, $3, $4)",
-            )
-            .bind(route_id.to_string())
-            .bind(&id)
-            .bind(pattern)
-            .bind(zone_name.as_deref())
-            .execute(write.connection())
-            .await;
+            let inserted =
+                sqlx::query("INSERT INTO routes (id, worker_id, pattern, zone_name) VALUES ($1, $2, $3, $4)")
+                    .bind(route_id.to_string())
+                    .bind(&id)
+                    .bind(pattern)
+                    .bind(zone_name.as_deref())
+                    .execute(write.connection())
+                    .await;
             if let Err(error) = inserted {
                 if !is_unique_violation(&error) {
                     return Err(error.into());
@@ -457,11 +398,7 @@ impl Store {
         let after = read_triggers(write.connection(), &id).await?;
         if before.routes != after.routes {
             let patterns = |routes: &[Route]| -> Value {
-                routes
-                    .iter()
-                    .map(|route| route.pattern.clone())
-                    .collect::<Vec<_>>()
-                    .into()
+                routes.iter().map(|route| route.pattern.clone()).collect::<Vec<_>>().into()
             };
             write
                 .record(
@@ -488,10 +425,7 @@ impl Store {
         let worker_id = self.worker_id_in(write.connection(), name).await?;
         let id = worker_id.to_string();
         let before = read_triggers(write.connection(), &id).await?;
-        sqlx::query("DELETE FROM domains WHERE worker_id = $1")
-            .bind(&id)
-            .execute(write.connection())
-            .await?;
+        sqlx::query("DELETE FROM domains WHERE worker_id = $1").bind(&id).execute(write.connection()).await?;
         for hostname in &hostnames {
             let held = holder(
                 write.connection(),
@@ -501,10 +435,7 @@ impl Store {
             .await?;
             match held {
                 Some((other, _)) if other == worker_id => {
-                    return Err(StoreError::invalid(
-                        "origins",
-                        format!("\"{hostname}\" is given twice"),
-                    ));
+                    return Err(StoreError::invalid("origins", format!("\"{hostname}\" is given twice")));
                 }
                 Some((_, other_name)) if take_over == Force::No => {
                     return Err(StoreError::InUse {
@@ -521,10 +452,7 @@ impl Store {
                 }
                 None => {}
             }
-            let kept = before
-                .domains
-                .iter()
-                .find(|domain| domain.hostname == *hostname);
+            let kept = before.domains.iter().find(|domain| domain.hostname == *hostname);
             sqlx::query("INSERT INTO domains (id, worker_id, hostname) VALUES ($1, $2, $3)")
                 .bind(kept.map_or_else(Uuid::new_v4, |domain| domain.id).to_string())
                 .bind(&id)
@@ -535,11 +463,7 @@ impl Store {
         let after = read_triggers(write.connection(), &id).await?;
         if before.domains != after.domains {
             let names = |domains: &[Domain]| -> Value {
-                domains
-                    .iter()
-                    .map(|domain| domain.hostname.clone())
-                    .collect::<Vec<_>>()
-                    .into()
+                domains.iter().map(|domain| domain.hostname.clone()).collect::<Vec<_>>().into()
             };
             write
                 .record(
@@ -555,28 +479,14 @@ impl Store {
     }
 
     /// Replaces the cron triggers of a Worker.
-    pub async fn set_schedules(
-        &self,
-        name: &str,
-        crons: Vec<String>,
-        by: &Actor,
-    ) -> Result<Vec<Schedule>, StoreError> {
+    pub async fn set_schedules(&self, name: &str, crons: Vec<String>, by: &Actor) -> Result<Vec<Schedule>, StoreError> {
         let mut write = Write::begin(self).await?;
-        let id = self
-            .worker_id_in(write.connection(), name)
-            .await?
-            .to_string();
+        let id = self.worker_id_in(write.connection(), name).await?.to_string();
         let before = read_triggers(write.connection(), &id).await?;
-        sqlx::query("DELETE FROM schedules WHERE worker_id = $1")
-            .bind(&id)
-            .execute(write.connection())
-            .await?;
+        sqlx::query("DELETE FROM schedules WHERE worker_id = $1").bind(&id).execute(write.connection()).await?;
         let at = write.at;
         for cron in &crons {
-            let kept = before
-                .schedules
-                .iter()
-                .find(|schedule| schedule.cron == *cron);
+            let kept = before.schedules.iter().find(|schedule| schedule.cron == *cron);
             sqlx::query(
                 "INSERT INTO schedules (worker_id, cron, created_on) VALUES ($1, $2, $3)
                  ON CONFLICT (worker_id, cron) DO NOTHING",
@@ -590,11 +500,7 @@ impl Store {
         let after = read_triggers(write.connection(), &id).await?;
         if before.schedules != after.schedules {
             let crons = |schedules: &[Schedule]| -> Value {
-                schedules
-                    .iter()
-                    .map(|schedule| schedule.cron.clone())
-                    .collect::<Vec<_>>()
-                    .into()
+                schedules.iter().map(|schedule| schedule.cron.clone()).collect::<Vec<_>>().into()
             };
             write
                 .record(

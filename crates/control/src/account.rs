@@ -1,0 +1,84 @@
+//! Who one is and which account there is: what clients ask first.
+
+use axum::extract::State;
+use serde_json::{Value, json};
+use store::Permission;
+
+use crate::ControlState;
+use crate::api::{Api, get};
+use crate::auth::{Access, Caller};
+use crate::envelope::{ApiError, Page, Reply};
+use crate::request::{QueryParams, rfc3339};
+use crate::worker::email;
+
+const READ: Access = Access::Needs(Permission::AccountSettingsRead);
+
+fn account_view(state: &ControlState) -> Value {
+    let account = state.store().account();
+    json!({
+        "id": account.slug,
+        "tag": account.id.as_str(),
+        "name": account.name,
+        "type": "standard",
+        "settings": {},
+        "created_on": rfc3339(account.created_on),
+    })
+}
+
+/// `GET /user/tokens/verify`.
+async fn verify(caller: Caller) -> Result<Reply, ApiError> {
+    Reply::new(json!({
+        "id": caller.token.id.simple().to_string(),
+        "status": "active",
+        "expires_on": caller.token.expires_on.map(rfc3339),
+        "permissions": caller.token.permissions,
+    }))
+}
+
+/// `GET /user`.
+async fn user(caller: Caller) -> Result<Reply, ApiError> {
+    Reply::new(json!({
+        "id": caller.token.id.simple().to_string(),
+        "email": email(&caller.token.name),
+        "username": caller.token.name,
+        "suspended": false,
+    }))
+}
+
+/// `GET /accounts`.
+async fn accounts(State(state): State<ControlState>, query: QueryParams) -> Result<Reply, ApiError> {
+    Reply::page(vec![account_view(&state)], query.page(20, 1_000)?)
+}
+
+/// `GET /accounts/{account}`.
+async fn account(State(state): State<ControlState>) -> Result<Reply, ApiError> {
+    Reply::new(account_view(&state))
+}
+
+/// `GET /memberships`.
+async fn memberships(State(state): State<ControlState>, caller: Caller, query: QueryParams) -> Result<Reply, ApiError> {
+    let page: Page = query.page(20, 1_000)?;
+    let roles: Vec<&str> = if Permission::ALL.iter().all(|permission| caller.token.allows(*permission)) {
+        vec!["Super Administrator - All Privileges"]
+    } else {
+        caller.token.permissions.iter().map(|permission| permission.label()).collect()
+    };
+    Reply::page(
+        vec![json!({
+            "id": caller.token.id.simple().to_string(),
+            "status": "accepted",
+            "account": account_view(&state),
+            "roles": roles,
+        })],
+        page,
+    )
+}
+
+/// The operations.
+pub(crate) fn add(api: Api) -> Api {
+    api.add(get("/user/tokens/verify", Access::AnyToken, "Check the API token"), verify)
+        .add(get("/user", Access::AnyToken, "Read who the API token belongs to"), user)
+        .add(get("/accounts", Access::AnyToken, "List accounts"), accounts)
+        .add(get("/accounts/{account}", READ, "Read the account"), account)
+        .add(get("/memberships", Access::AnyToken, "List memberships"), memberships)
+}

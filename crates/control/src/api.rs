@@ -1,0 +1,87 @@
+//! The list of operations: each route with its method, the permission it needs, and one line on what it does. The
+//! router and the OpenAPI document are both made from it, so that neither can know a route that the other does not.
+
+use axum::Router;
+use axum::handler::Handler;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodFilter, on};
+
+use crate::ControlState;
+use crate::auth::{Access, guard};
+
+/// One operation of the API.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Operation {
+    pub(crate) method: &'static str,
+    /// Below the prefix, with parameters in braces.
+    pub(crate) path: &'static str,
+    pub(crate) access: Access,
+    pub(crate) summary: &'static str,
+    /// The form of the request's body.
+    pub(crate) body: Body,
+}
+
+/// The form of a request's body, for the OpenAPI document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Body {
+    /// There is none.
+    None,
+    /// JSON, by the name of its schema.
+    Json(&'static str),
+    /// A multipart form, by the name of its schema.
+    Multipart(&'static str),
+}
+
+/// Operations on their way into a router.
+pub(crate) struct Api {
+    state: ControlState,
+    pub(crate) router: Router<ControlState>,
+    pub(crate) operations: Vec<Operation>,
+}
+
+impl Api {
+    pub(crate) fn new(state: ControlState) -> Self {
+        Api { state, router: Router::new(), operations: Vec::new() }
+    }
+
+    /// Adds an operation.
+    pub(crate) fn add<H, T>(mut self, operation: Operation, handler: H) -> Self
+    where
+        H: Handler<T, ControlState>,
+        T: 'static,
+    {
+        let filter = match operation.method {
+            "GET" => MethodFilter::GET,
+            "POST" => MethodFilter::POST,
+            "PUT" => MethodFilter::PUT,
+            "PATCH" => MethodFilter::PATCH,
+            _ => MethodFilter::DELETE,
+        };
+        let guarded =
+            on(filter, handler).route_layer(from_fn_with_state((self.state.clone(), operation.access), guard));
+        self.router = self.router.route(operation.path, guarded);
+        self.operations.push(operation);
+        self
+    }
+}
+
+/// Short forms for the lists in the modules.
+pub(crate) fn get(path: &'static str, access: Access, summary: &'static str) -> Operation {
+    Operation { method: "GET", path, access, summary, body: Body::None }
+}
+
+pub(crate) fn post(path: &'static str, access: Access, body: Body, summary: &'static str) -> Operation {
+    Operation { method: "POST", path, access, summary, body }
+}
+
+pub(crate) fn put(path: &'static str, access: Access, body: Body, summary: &'static str) -> Operation {
+    Operation { method: "PUT", path, access, summary, body }
+}
+
+pub(crate) fn patch(path: &'static str, access: Access, body: Body, summary: &'static str) -> Operation {
+    Operation { method: "PATCH", path, access, summary, body }
+}
+
+pub(crate) fn delete(path: &'static str, access: Access, summary: &'static str) -> Operation {
+    Operation { method: "DELETE", path, access, summary, body: Body::None }
+}

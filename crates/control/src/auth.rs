@@ -1,0 +1,178 @@
+//! Who calls: bearer tokens, permissions, the account in the path. Every route but the public ones passes here.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Instant;
+
+use axum::extract::{FromRequestParts, RawPathParams, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE};
+use http::request::Parts;
+use store::{Actor, ApiToken, Permission, TokenCheck};
+
+use crate::ControlState;
+use crate::codes;
+use crate::envelope::ApiError;
+use crate::request::rfc3339;
+use crate::throttle::Verdict;
+
+/// The address of the other end of the connection; `serve` puts it on every request.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+/// What a route asks of its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Nothing.
+    Public,
+    /// A token, whatever its permissions.
+    AnyToken,
+    /// A token with this permission.
+    Needs(Permission),
+}
+
+/// The caller of a route that is not public.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub(crate) token: ApiToken,
+    pub(crate) address: IpAddr,
+    /// The program that calls, as versions and deployments note it: `wrangler`, `terraform`, `dash`, `api`.
+    pub(crate) source: &'static str,
+}
+
+impl Caller {
+    /// The caller as the audit log names it.
+    pub(crate) fn actor(&self) -> Actor {
+        Actor { token_id: Some(self.token.id), name: self.token.name.clone(), address: Some(self.address.to_string()) }
+    }
+
+    /// Errs unless the token has this permission.
+    pub(crate) fn require(&self, needed: Permission, to: &str) -> Result<(), ApiError> {
+        if self.token.allows(needed) {
+            return Ok(());
+        }
+        Err(ApiError::new(
+            codes::MISSING_PERMISSION,
+            format!(
+                "The API token \"{}\" lacks the permission \"{}\" ({}), which is needed to {to}.",
+                self.token.name,
+                needed.label(),
+                needed.key()
+            ),
+        ))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts
+            .extensions
+            .get::<Caller>()
+            .cloned()
+            .ok_or_else(|| ApiError::internal("finding out who calls", &"the route is not guarded"))
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
+    let Some(value) = headers.get(AUTHORIZATION) else {
+        let message = if headers.contains_key("x-auth-key") {
+            "API keys (X-Auth-Key and X-Auth-Email) are not supported. Use an API token: Authorization: Bearer TOKEN."
+        } else {
+            "The request carries no API token. Send Authorization: Bearer TOKEN."
+        };
+        return Err(ApiError::new(codes::MISSING_TOKEN, message));
+    };
+    let malformed =
+        || ApiError::new(codes::MALFORMED_AUTHORIZATION, "The Authorization header must have the form: Bearer TOKEN.");
+    let text = value.to_str().map_err(|_| malformed())?;
+    let (scheme, token) = text.split_once(' ').ok_or_else(malformed)?;
+    let token = token.trim();
+    if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
+        return Err(malformed());
+    }
+    Ok(token)
+}
+
+fn source(headers: &HeaderMap) -> &'static str {
+    let agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default().to_ascii_lowercase();
+    if agent.starts_with("wrangler") {
+        "wrangler"
+    } else if agent.contains("terraform") {
+        "terraform"
+    } else {
+        "api"
+    }
+}
+
+async fn identify(state: &ControlState, headers: &HeaderMap, address: IpAddr) -> Result<Caller, ApiError> {
+    let shown = bearer(headers)?;
+    let refused = match state.store().check_token(shown).await? {
+        TokenCheck::Accepted(token) => {
+            return Ok(Caller { token, address, source: source(headers) });
+        }
+        TokenCheck::Expired(at) => format!("The API token expired at {}. Make a new one.", rfc3339(at)),
+        TokenCheck::Revoked(at) => format!("The API token was revoked at {}.", rfc3339(at)),
+        TokenCheck::Unknown => "The API token is not valid.".to_owned(),
+    };
+    match state.login_failed(address, Instant::now()) {
+        Verdict::Delay(delay) => {
+            tokio::time::sleep(delay).await;
+            Err(ApiError::new(codes::INVALID_TOKEN, refused))
+        }
+        Verdict::Refuse(after) => Err(ApiError::new(
+            codes::TOO_MANY_FAILED_LOGINS,
+            format!(
+                "Too many requests with a wrong API token came from {address}. Wait {} seconds, or send a valid one.",
+                after.as_secs()
+            ),
+        )
+        .with_header(RETRY_AFTER, HeaderValue::from(after.as_secs()))),
+    }
+}
+
+/// The guard in front of a route.
+pub(crate) async fn guard(
+    State((state, access)): State<(ControlState, Access)>,
+    params: RawPathParams,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    if access == Access::Public {
+        return next.run(request).await;
+    }
+    let address = request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
+    let caller = match identify(&state, request.headers(), address).await {
+        Ok(caller) => caller,
+        Err(error) => {
+            let error = if error.code().is_some_and(|code| code.status == 401) {
+                error.with_header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+            } else {
+                error
+            };
+            return error.into_response();
+        }
+    };
+    if let Access::Needs(needed) = access
+        && let Err(error) = caller.require(needed, "call this")
+    {
+        return error.into_response();
+    }
+    let account = params.iter().find_map(|(name, value)| (name == "account").then_some(value));
+    if let Some(account) = account
+        && !state.store().account().is_named(account)
+    {
+        return ApiError::new(
+            codes::BAD_IDENTIFIER,
+            format!(
+                "There is no account \"{account}\" here. Set CLOUDFLARE_ACCOUNT_ID, or the account in the path, to \"{}\".",
+                state.store().account().slug
+            ),
+        )
+        .into_response();
+    }
+    request.extensions_mut().insert(caller);
+    next.run(request).await
+}

@@ -1,0 +1,129 @@
+//! VPC Services over the API: `/accounts/{account}/connectivity/directory/services`.
+
+mod spec;
+
+use axum::extract::State;
+use serde_json::Value;
+use store::{Force, Permission, StoreError, Thing};
+
+use crate::ControlState;
+use crate::api::{Api, Body, delete, get, post, put};
+use crate::auth::{Access, Caller};
+use crate::envelope::{ApiError, Reply};
+use crate::request::{JsonBody, Params, QueryParams, path_uuid};
+
+const READ: Access = Access::Needs(Permission::ConnectivityDirectoryRead);
+const ADMIN: Access = Access::Needs(Permission::ConnectivityDirectoryAdmin);
+
+/// `GET …/services`.
+async fn list(State(state): State<ControlState>, query: QueryParams) -> Result<Reply, ApiError> {
+    let page = query.page(1_000, 1_000)?;
+    let kind = match query.text("type") {
+        None => None,
+        Some(kind @ ("http" | "tcp")) => Some(kind.to_owned()),
+        Some(other) => {
+            return Err(ApiError::field("/type", format!("type must be http or tcp, not \"{other}\".")));
+        }
+    };
+    let views: Vec<Value> = state
+        .store()
+        .services()
+        .await?
+        .iter()
+        .filter(|service| kind.as_deref().is_none_or(|kind| kind == service.spec.protocol.kind()))
+        .map(spec::view)
+        .collect();
+    Reply::page(views, page)
+}
+
+/// What a service points at is named by the field that points there.
+fn reference_error(error: StoreError, body: &Value) -> ApiError {
+    match &error {
+        StoreError::NotFound { thing: Thing::Tunnel, name } => ApiError::field(
+            spec::tunnel_pointer(body),
+            format!("The tunnel {name} does not exist. `wrangler tunnel list` shows those that do."),
+        ),
+        StoreError::NotFound { thing: Thing::Certificate, name } => {
+            let client = body
+                .pointer("/tls_settings/client_certificate")
+                .and_then(Value::as_str)
+                .is_some_and(|text| text.eq_ignore_ascii_case(name));
+            let (pointer, words) = if client {
+                ("/tls_settings/client_certificate", "client certificate")
+            } else {
+                ("/tls_settings/certificate_authority", "certificate authority")
+            };
+            ApiError::field(
+                pointer,
+                format!("The {words} {name} does not exist. `wrangler cert list` shows those that do."),
+            )
+        }
+        _ => error.into(),
+    }
+}
+
+/// `POST …/services`.
+async fn create(
+    State(state): State<ControlState>,
+    caller: Caller,
+    JsonBody(body): JsonBody,
+) -> Result<Reply, ApiError> {
+    let wanted = spec::parse(&body)?;
+    let service =
+        state.store().create_service(wanted, &caller.actor()).await.map_err(|error| reference_error(error, &body))?;
+    state.platform().configuration_changed().await;
+    Reply::new(spec::view(&service))
+}
+
+/// `GET …/services/{service}`.
+async fn read(
+    State(state): State<ControlState>,
+    Params((_, service)): Params<(String, String)>,
+) -> Result<Reply, ApiError> {
+    let service = state.store().service(path_uuid(&service, "VPC Service")?).await?;
+    Reply::new(spec::view(&service))
+}
+
+/// `PUT …/services/{service}`: replaces it as a whole.
+async fn replace(
+    State(state): State<ControlState>,
+    caller: Caller,
+    Params((_, service)): Params<(String, String)>,
+    JsonBody(body): JsonBody,
+) -> Result<Reply, ApiError> {
+    let id = path_uuid(&service, "VPC Service")?;
+    let wanted = spec::parse(&body)?;
+    let service = state
+        .store()
+        .replace_service(id, wanted, &caller.actor())
+        .await
+        .map_err(|error| reference_error(error, &body))?;
+    state.platform().configuration_changed().await;
+    Reply::new(spec::view(&service))
+}
+
+/// `DELETE …/services/{service}`: refused while deployed Workers bind it, unless `force=true`.
+async fn remove(
+    State(state): State<ControlState>,
+    caller: Caller,
+    Params((_, service)): Params<(String, String)>,
+    query: QueryParams,
+) -> Result<Reply, ApiError> {
+    let id = path_uuid(&service, "VPC Service")?;
+    let force = if query.flag("force")?.unwrap_or(false) { Force::Yes } else { Force::No };
+    state.store().delete_service(id, force, &caller.actor()).await?;
+    state.platform().configuration_changed().await;
+    Ok(Reply::null())
+}
+
+/// The operations on VPC Services.
+pub(crate) fn add(api: Api) -> Api {
+    const LIST: &str = "/accounts/{account}/connectivity/directory/services";
+    const ONE: &str = "/accounts/{account}/connectivity/directory/services/{service}";
+    let body = Body::Json("VpcService");
+    api.add(get(LIST, READ, "List VPC Services"), list)
+        .add(post(LIST, ADMIN, body, "Create a VPC Service"), create)
+        .add(get(ONE, READ, "Read a VPC Service"), read)
+        .add(put(ONE, ADMIN, body, "Replace a VPC Service"), replace)
+        .add(delete(ONE, ADMIN, "Delete a VPC Service"), remove)
+}

@@ -1,0 +1,140 @@
+//! What the API asks of the rest of the program. The program implements [`Platform`]; the API knows neither how
+//! Workers run, nor how tunnels are served, nor where telemetry is kept.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::pin::Pin;
+
+use serde_json::Value;
+use store::{Binding, Limits, Module, Secret};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// A future that is `Send` and boxed, so that [`Platform`] can be a trait object.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A version of a Worker that passed every check that needs no runtime.
+#[derive(Clone, Debug)]
+pub struct WorkerCandidate {
+    /// The Worker's name.
+    pub name: String,
+    /// Its modules, in the order of the upload.
+    pub modules: Vec<Module>,
+    /// The name of the module that is evaluated first.
+    pub main_module: String,
+    /// `YYYY-MM-DD`.
+    pub compatibility_date: Option<String>,
+    /// Flags such as `nodejs_compat`.
+    pub compatibility_flags: Vec<String>,
+    /// The properties of `env`.
+    pub bindings: Vec<Binding>,
+    /// The text of each `secret_text` binding.
+    pub secrets: BTreeMap<String, Secret>,
+    /// The limits it asks for.
+    pub limits: Limits,
+}
+
+/// A candidate started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Validated {
+    /// How long its top-level code ran, in milliseconds.
+    pub startup_time_ms: u64,
+    /// The handlers of its default export, e.g. `fetch`.
+    pub handlers: Vec<String>,
+}
+
+/// A candidate did not start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// Cloudflare's number for it: 10021 for most, 10068 without handlers.
+    pub code: u32,
+    /// What is wrong, with file, line and column where there is one.
+    pub message: String,
+}
+
+/// One live connection of a tunnel's connector.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TunnelConnection {
+    /// Identifier of the connection.
+    pub id: Uuid,
+    /// Identifier of the connector, shared by its connections.
+    pub client_id: Uuid,
+    /// The connector's version, e.g. `2025.7.0`.
+    pub client_version: String,
+    /// The connector's platform, e.g. `linux_amd64`.
+    pub arch: String,
+    /// Where it is connected to; the API's `colo_name`.
+    pub location: String,
+    /// The address that it came from.
+    pub origin_ip: IpAddr,
+    /// Since when.
+    pub opened_at: OffsetDateTime,
+    /// What the connector can do.
+    pub features: Vec<String>,
+    /// True while it is lost and expected back.
+    pub is_pending_reconnect: bool,
+}
+
+/// Which telemetry is asked for. Absent filters fit everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TelemetryQuery {
+    /// The Worker's name.
+    pub worker: Option<String>,
+    /// Invocations that ended so, e.g. `exceededCpu`.
+    pub outcome: Option<String>,
+    /// Connection events of this VPC Service.
+    pub service: Option<Uuid>,
+    /// Connection events with this error code, e.g. `connection_refused`; `ok` fits the successful ones.
+    pub code: Option<String>,
+    /// Records of the request with this ray id.
+    pub ray_id: Option<String>,
+    /// At most so many, 1 to 1,000.
+    pub limit: u32,
+    /// Where the page before ended, as the platform gave it.
+    pub cursor: Option<String>,
+}
+
+/// Telemetry records, newest first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TelemetryPage {
+    /// The records, as they are shown.
+    pub rows: Vec<Value>,
+    /// Where this page ends; absent at the end of the list.
+    pub next_cursor: Option<String>,
+}
+
+/// Why telemetry cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TelemetryError {
+    /// The cursor is not one that an answer gave.
+    #[error("the cursor is not one that an earlier answer gave")]
+    BadCursor,
+    /// The records cannot be read right now.
+    #[error("telemetry cannot be read: {0}")]
+    Unavailable(String),
+}
+
+/// What the API asks of the rest of the program.
+pub trait Platform: Send + Sync + 'static {
+    /// Starts a candidate without serving it: syntax, imports, handlers, start-up time and memory.
+    fn validate_worker<'a>(&'a self, candidate: &'a WorkerCandidate) -> BoxFuture<'a, Result<Validated, Rejected>>;
+
+    /// Called after a change was committed and before it is answered. When it returns, every new request is served
+    /// by the new state.
+    fn configuration_changed(&self) -> BoxFuture<'_, ()>;
+
+    /// The live connections of a tunnel.
+    fn tunnel_connections(&self, tunnel: Uuid) -> Vec<TunnelConnection>;
+
+    /// The tunnel was deleted, or has another secret: its connections are cut.
+    fn tunnel_revoked(&self, tunnel: Uuid);
+
+    /// Records of invocations.
+    fn invocations(&self, query: TelemetryQuery) -> BoxFuture<'_, Result<TelemetryPage, TelemetryError>>;
+
+    /// Records of connection attempts.
+    fn connection_events(&self, query: TelemetryQuery) -> BoxFuture<'_, Result<TelemetryPage, TelemetryError>>;
+
+    /// The address at which a Worker is served under its name, e.g. `http://api.localhost:8787`.
+    fn worker_url(&self, name: &str) -> String;
+}

@@ -1,0 +1,197 @@
+//! Reading requests: bodies within bounds of size and time, JSON with errors that say where, path and query
+//! parameters. What axum's own extractors would refuse in plain text is refused in the envelope here.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use bytes::{Bytes, BytesMut};
+use http::request::Parts;
+use http_body_util::BodyExt;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::codes;
+use crate::envelope::{ApiError, Page};
+
+/// The most that a JSON body may have.
+pub(crate) const JSON_LIMIT: usize = 1024 * 1024;
+
+/// How long a body may pause.
+const BODY_IDLE: Duration = Duration::from_secs(30);
+
+/// Reads a body as a whole, at most `limit` bytes.
+pub(crate) async fn read_body(mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    let mut bytes = BytesMut::new();
+    loop {
+        let frame = match tokio::time::timeout(BODY_IDLE, body.frame()).await {
+            Err(_) => {
+                return Err(ApiError::new(
+                    codes::BODY_INCOMPLETE,
+                    format!("The request's body paused for more than {} seconds.", BODY_IDLE.as_secs()),
+                ));
+            }
+            Ok(None) => return Ok(bytes.freeze()),
+            Ok(Some(Err(error))) => {
+                return Err(ApiError::new(
+                    codes::BODY_INCOMPLETE,
+                    format!("The request's body did not arrive to its end: {error}."),
+                ));
+            }
+            Ok(Some(Ok(frame))) => frame,
+        };
+        if let Ok(data) = frame.into_data() {
+            if bytes.len() + data.len() > limit {
+                return Err(ApiError::new(
+                    codes::BODY_TOO_LARGE,
+                    format!("The request's body is larger than {limit} bytes, the most that this call takes."),
+                ));
+            }
+            bytes.extend_from_slice(&data);
+        }
+    }
+}
+
+/// A JSON body, whatever its content type says.
+pub(crate) struct JsonBody(pub(crate) Value);
+
+impl<S: Send + Sync> FromRequest<S> for JsonBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let bytes = read_body(request.into_body(), JSON_LIMIT).await?;
+        parse_json(&bytes).map(JsonBody)
+    }
+}
+
+/// Reads JSON; an error says at which line and column.
+pub(crate) fn parse_json(bytes: &[u8]) -> Result<Value, ApiError> {
+    if bytes.trim_ascii().is_empty() {
+        return Err(ApiError::new(codes::MALFORMED_JSON, "The request has no body; a JSON value is expected."));
+    }
+    serde_json::from_slice(bytes)
+        .map_err(|error| ApiError::new(codes::MALFORMED_JSON, format!("The request's body is not JSON: {error}.")))
+}
+
+/// Path parameters.
+pub(crate) struct Params<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Params<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        Path::<T>::from_request_parts(parts, state).await.map(|Path(params)| Params(params)).map_err(|error| {
+            ApiError::new(codes::BAD_IDENTIFIER, format!("The path cannot be understood: {}.", error.body_text()))
+        })
+    }
+}
+
+/// Reads a path parameter that is a UUID.
+pub(crate) fn path_uuid(text: &str, what: &str) -> Result<Uuid, ApiError> {
+    Uuid::parse_str(text).map_err(|_| {
+        ApiError::new(
+            codes::BAD_IDENTIFIER,
+            format!("\"{text}\" is not the identifier of a {what}: a UUID is expected."),
+        )
+    })
+}
+
+/// Query parameters; of one that is given twice the last counts.
+pub(crate) struct QueryParams(BTreeMap<String, String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for QueryParams {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        // As pairs: a map would refuse the same name twice.
+        let Query(pairs) = Query::<Vec<(String, String)>>::from_request_parts(parts, state).await.map_err(|error| {
+            ApiError::new(codes::BAD_REQUEST, format!("The query cannot be understood: {}.", error.body_text()))
+        })?;
+        Ok(QueryParams(pairs.into_iter().collect()))
+    }
+}
+
+impl QueryParams {
+    /// A parameter that is there and not empty.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())
+    }
+
+    /// A number within a range.
+    pub(crate) fn number(&self, name: &str, default: u32, range: RangeInclusive<u32>) -> Result<u32, ApiError> {
+        match self.text(name) {
+            None => Ok(default),
+            Some(text) => text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
+                ApiError::field(
+                    format!("/{name}"),
+                    format!("{name} must be a whole number from {} to {}, not \"{text}\".", range.start(), range.end()),
+                )
+            }),
+        }
+    }
+
+    /// `true` or `false`.
+    pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, ApiError> {
+        match self.text(name) {
+            None => Ok(None),
+            Some("true" | "1") => Ok(Some(true)),
+            Some("false" | "0") => Ok(Some(false)),
+            Some(text) => {
+                Err(ApiError::field(format!("/{name}"), format!("{name} must be true or false, not \"{text}\".")))
+            }
+        }
+    }
+
+    /// `page` and `per_page`.
+    pub(crate) fn page(&self, default: u32, most: u32) -> Result<Page, ApiError> {
+        Ok(Page {
+            page: self.number("page", 1, 1..=u32::MAX)? as usize,
+            per_page: self.number("per_page", default, 1..=most)? as usize,
+        })
+    }
+}
+
+/// RFC 3339 in UTC with microseconds: the form of every time in the API.
+pub(crate) fn rfc3339(at: time::OffsetDateTime) -> String {
+    let at = at.to_offset(time::UtcOffset::UTC);
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z",
+        at.year(),
+        u8::from(at.month()),
+        at.day(),
+        at.hour(),
+        at.minute(),
+        at.second(),
+        at.microsecond()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn times_have_six_digits() {
+        let at = time::OffsetDateTime::from_unix_timestamp_nanos(1_795_233_877_776_001_999).unwrap();
+        assert_eq!(rfc3339(at), "2026-11-21T04:04:37.776001Z");
+    }
+
+    #[tokio::test]
+    async fn a_body_over_its_limit_is_refused_and_one_at_it_is_not() {
+        assert!(read_body(Body::from("12345"), 5).await.is_ok());
+        let error = read_body(Body::from("123456"), 5).await.unwrap_err();
+        assert_eq!(error.code(), Some(codes::BODY_TOO_LARGE));
+    }
+
+    #[test]
+    fn json_errors_say_where() {
+        let error = parse_json(b"{\n \"a\": x}").unwrap_err();
+        assert_eq!(error.code(), Some(codes::MALFORMED_JSON));
+        assert!(format!("{error:?}").contains("line 2 column 7"), "{error:?}");
+        assert!(parse_json(b" ").is_err());
+    }
+}

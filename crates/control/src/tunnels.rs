@@ -1,0 +1,246 @@
+//! Tunnels over the API: `/accounts/{account}/cfd_tunnel`.
+
+use axum::extract::State;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use store::{ConfigSource, Force, Permission, Secret, Tunnel, TunnelQuery};
+
+use crate::ControlState;
+use crate::api::{Api, Body, delete, get, patch, post};
+use crate::auth::{Access, Caller};
+use crate::envelope::{ApiError, Reply};
+use crate::platform::TunnelConnection;
+use crate::request::{JsonBody, Params, QueryParams, path_uuid, rfc3339};
+
+const READ: Access = Access::Needs(Permission::TunnelRead);
+const EDIT: Access = Access::Needs(Permission::TunnelEdit);
+/// Connections that a healthy connector keeps.
+const FULL: usize = 4;
+
+fn connection_view(connection: &TunnelConnection) -> Value {
+    json!({
+        "id": connection.id,
+        "uuid": connection.id,
+        "client_id": connection.client_id,
+        "client_version": connection.client_version,
+        "colo_name": connection.location,
+        "origin_ip": connection.origin_ip,
+        "opened_at": rfc3339(connection.opened_at),
+        "is_pending_reconnect": connection.is_pending_reconnect,
+    })
+}
+
+/// `inactive`: nobody is connected. `degraded`: somebody is, with fewer connections than a connector keeps.
+fn status(connections: &[TunnelConnection]) -> &'static str {
+    let live = connections.iter().filter(|connection| !connection.is_pending_reconnect).count();
+    match live {
+        0 => "inactive",
+        live if live < FULL => "degraded",
+        _ => "healthy",
+    }
+}
+
+fn view(state: &ControlState, tunnel: &Tunnel) -> Value {
+    let connections =
+        if tunnel.deleted_on.is_some() { Vec::new() } else { state.platform().tunnel_connections(tunnel.id) };
+    let since = connections
+        .iter()
+        .filter(|connection| !connection.is_pending_reconnect)
+        .map(|connection| connection.opened_at)
+        .min();
+    json!({
+        "id": tunnel.id,
+        "account_tag": state.store().account().id.as_str(),
+        "name": tunnel.name,
+        "tun_type": "cfd_tunnel",
+        "config_src": tunnel.config_src.as_str(),
+        "remote_config": tunnel.config_src == ConfigSource::Remote,
+        "status": status(&connections),
+        "created_at": rfc3339(tunnel.created_on),
+        "deleted_at": tunnel.deleted_on.map(rfc3339),
+        "conns_active_at": since.map(rfc3339),
+        "conns_inactive_at": null,
+        "connections": connections.iter().map(connection_view).collect::<Vec<_>>(),
+        "metadata": {},
+    })
+}
+
+/// `GET …/cfd_tunnel`. Pages end with an empty one, which clients rely on.
+async fn list(State(state): State<ControlState>, query: QueryParams) -> Result<Reply, ApiError> {
+    let page = query.page(100, 1_000)?;
+    let tunnels = state
+        .store()
+        .tunnels(&TunnelQuery { name: query.text("name").map(str::to_owned), deleted: query.flag("is_deleted")? })
+        .await?;
+    let uuid = query.text("uuid");
+    let wanted_status = query.text("status");
+    let views: Vec<Value> = tunnels
+        .iter()
+        .filter(|tunnel| uuid.is_none_or(|uuid| uuid == tunnel.id.to_string()))
+        .map(|tunnel| view(&state, tunnel))
+        .filter(|view| wanted_status.is_none_or(|status| view["status"] == status))
+        .collect();
+    Reply::page(views, page)
+}
+
+fn read_secret(body: &Value) -> Result<Option<Secret>, ApiError> {
+    match body.get("tunnel_secret") {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => value
+            .as_str()
+            .and_then(|text| STANDARD.decode(text).ok())
+            .map(|bytes| Some(Secret::new(bytes)))
+            .ok_or_else(|| ApiError::field("/tunnel_secret", "tunnel_secret must be 32 bytes or more in base64.")),
+    }
+}
+
+/// `POST …/cfd_tunnel`.
+async fn create(
+    State(state): State<ControlState>,
+    caller: Caller,
+    JsonBody(body): JsonBody,
+) -> Result<Reply, ApiError> {
+    let name =
+        body.get("name").and_then(Value::as_str).ok_or_else(|| ApiError::field("/name", "A tunnel needs a name."))?;
+    let config_src = match body.get("config_src") {
+        None | Some(Value::Null) => ConfigSource::Local,
+        Some(value) => value.as_str().and_then(ConfigSource::parse).ok_or_else(|| {
+            ApiError::field("/config_src", format!("config_src must be \"local\" or \"cloudflare\", not {value}."))
+        })?,
+    };
+    let secret = read_secret(&body)?;
+    let tunnel = state.store().create_tunnel(name, config_src, secret, &caller.actor()).await?;
+    state.platform().configuration_changed().await;
+    let mut shown = view(&state, &tunnel);
+    let token = token_of(&state, &tunnel).await?;
+    if let Some(shown) = shown.as_object_mut() {
+        shown.insert("token".to_owned(), token.into());
+    }
+    Reply::new(shown)
+}
+
+/// `GET …/cfd_tunnel/{tunnel}`.
+async fn read(
+    State(state): State<ControlState>,
+    Params((_, tunnel)): Params<(String, String)>,
+) -> Result<Reply, ApiError> {
+    let tunnel = state.store().tunnel(path_uuid(&tunnel, "tunnel")?).await?;
+    Reply::new(view(&state, &tunnel))
+}
+
+/// `PATCH …/cfd_tunnel/{tunnel}`: another name, another secret. With another secret its connections are cut.
+async fn change(
+    State(state): State<ControlState>,
+    caller: Caller,
+    Params((_, tunnel)): Params<(String, String)>,
+    JsonBody(body): JsonBody,
+) -> Result<Reply, ApiError> {
+    let id = path_uuid(&tunnel, "tunnel")?;
+    let name = match body.get("name") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(name)) => Some(name.as_str()),
+        Some(_) => return Err(ApiError::field("/name", "name must be a string.")),
+    };
+    let secret = read_secret(&body)?;
+    let rotated = secret.is_some();
+    let tunnel = state.store().update_tunnel(id, name, secret, &caller.actor()).await?;
+    state.platform().configuration_changed().await;
+    if rotated {
+        state.platform().tunnel_revoked(id);
+    }
+    Reply::new(view(&state, &tunnel))
+}
+
+/// `DELETE …/cfd_tunnel/{tunnel}`: its connections are cut. Refused while VPC Services or Workers use it, unless
+/// `force=true` (`cascade=true` means the same).
+async fn remove(
+    State(state): State<ControlState>,
+    caller: Caller,
+    Params((_, tunnel)): Params<(String, String)>,
+    query: QueryParams,
+) -> Result<Reply, ApiError> {
+    let id = path_uuid(&tunnel, "tunnel")?;
+    let force = query.flag("force")?.unwrap_or(false) || query.flag("cascade")?.unwrap_or(false);
+    let force = if force { Force::Yes } else { Force::No };
+    let tunnel = state.store().delete_tunnel(id, force, &caller.actor()).await?;
+    state.platform().configuration_changed().await;
+    state.platform().tunnel_revoked(id);
+    Reply::new(view(&state, &tunnel))
+}
+
+/// The token as connectors take it: base64 of `{"a": account tag, "t": tunnel, "s": base64 of the secret}`.
+async fn token_of(state: &ControlState, tunnel: &Tunnel) -> Result<String, ApiError> {
+    let secret = state.store().tunnel_secret(tunnel.id).await?;
+    let token = json!({
+        "a": state.store().account().id.as_str(),
+        "t": tunnel.id,
+        "s": STANDARD.encode(secret.expose()),
+    });
+    Ok(STANDARD.encode(token.to_string()))
+}
+
+/// `GET …/cfd_tunnel/{tunnel}/token`.
+async fn token(
+    State(state): State<ControlState>,
+    Params((_, tunnel)): Params<(String, String)>,
+) -> Result<Reply, ApiError> {
+    let tunnel = state.store().tunnel(path_uuid(&tunnel, "tunnel")?).await?;
+    Reply::new(token_of(&state, &tunnel).await?)
+}
+
+/// `GET …/cfd_tunnel/{tunnel}/connections`: by connector.
+async fn connections(
+    State(state): State<ControlState>,
+    Params((_, tunnel)): Params<(String, String)>,
+) -> Result<Reply, ApiError> {
+    let tunnel = state.store().tunnel(path_uuid(&tunnel, "tunnel")?).await?;
+    let connections = state.platform().tunnel_connections(tunnel.id);
+    let mut clients: Vec<Value> = Vec::new();
+    for connection in &connections {
+        let id = connection.client_id.to_string();
+        if clients.iter().any(|client| client["id"] == id.as_str()) {
+            continue;
+        }
+        let own: Vec<&TunnelConnection> =
+            connections.iter().filter(|other| other.client_id == connection.client_id).collect();
+        let since = own.iter().map(|connection| connection.opened_at).min();
+        clients.push(json!({
+            "id": id,
+            "version": connection.client_version,
+            "arch": connection.arch,
+            "features": connection.features,
+            "run_at": since.map(rfc3339),
+            "conns": own.iter().map(|connection| connection_view(connection)).collect::<Vec<_>>(),
+        }));
+    }
+    Reply::new(clients)
+}
+
+/// `DELETE …/cfd_tunnel/{tunnel}/connections`: cuts the connections; connectors that may, come back.
+async fn cut(
+    State(state): State<ControlState>,
+    Params((_, tunnel)): Params<(String, String)>,
+) -> Result<Reply, ApiError> {
+    let tunnel = state.store().tunnel(path_uuid(&tunnel, "tunnel")?).await?;
+    state.platform().tunnel_revoked(tunnel.id);
+    Ok(Reply::null())
+}
+
+/// The operations on tunnels.
+pub(crate) fn add(api: Api) -> Api {
+    const LIST: &str = "/accounts/{account}/cfd_tunnel";
+    const ONE: &str = "/accounts/{account}/cfd_tunnel/{tunnel}";
+    const CONNECTIONS: &str = "/accounts/{account}/cfd_tunnel/{tunnel}/connections";
+    api.add(get(LIST, READ, "List tunnels"), list)
+        .add(post(LIST, EDIT, Body::Json("NewTunnel"), "Create a tunnel"), create)
+        .add(get(ONE, READ, "Read a tunnel"), read)
+        .add(patch(ONE, EDIT, Body::Json("TunnelPatch"), "Rename a tunnel or rotate its secret"), change)
+        .add(delete(ONE, EDIT, "Delete a tunnel"), remove)
+        .add(
+            get("/accounts/{account}/cfd_tunnel/{tunnel}/token", EDIT, "Read the token for a tunnel's connectors"),
+            token,
+        )
+        .add(get(CONNECTIONS, READ, "List the connectors of a tunnel"), connections)
+        .add(delete(CONNECTIONS, EDIT, "Cut the connections of a tunnel"), cut)
+}

@@ -1,0 +1,427 @@
+//! The bindings of an upload: each is read, checked by itself, completed from the version before where it asks for
+//! that, and checked against what exists.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+use store::{Binding, BindingKind, NetworkRef, Permission, Secret, Snapshot, Version};
+use uuid::Uuid;
+
+use crate::auth::Caller;
+use crate::codes;
+use crate::envelope::ApiError;
+
+/// The most variables and secrets that a Worker may have.
+const MAX_VARIABLES: usize = 128;
+/// The most that one of them may have, in bytes.
+const MAX_VARIABLE: usize = 5 * 1024;
+const MAX_BINDINGS: usize = 1_000;
+const MAX_NAME: usize = 256;
+
+/// The network of every tunnel of the account.
+pub(crate) const WHOLE_NETWORK: &str = "cf1:network";
+
+/// Binding types that exist at Cloudflare and not here, with the words for them.
+const UNAVAILABLE: &[(&str, &str)] = &[
+    ("agent_memory", "an agent memory"),
+    ("ai", "Workers AI"),
+    ("ai_search", "AI Search"),
+    ("ai_search_namespace", "AI Search"),
+    ("analytics_engine", "an Analytics Engine dataset"),
+    ("artifacts", "Artifacts"),
+    ("assets", "static assets"),
+    ("browser", "Browser Rendering"),
+    ("browser_rendering", "Browser Rendering"),
+    ("d1", "a D1 database"),
+    ("data_blob", "a data blob of the service-worker format"),
+    ("dispatch_namespace", "a dispatch namespace"),
+    ("durable_object_namespace", "a Durable Object"),
+    ("flagship", "Flagship"),
+    ("hyperdrive", "Hyperdrive"),
+    ("images", "Images"),
+    ("kv_namespace", "a KV namespace"),
+    ("logfwdr", "a log forwarder"),
+    ("media", "Media Transformations"),
+    ("mtls_certificate", "an mTLS certificate"),
+    ("pipelines", "a pipeline"),
+    ("queue", "a queue"),
+    ("r2_bucket", "an R2 bucket"),
+    ("ratelimit", "a rate limiter"),
+    ("secret_key", "a secret key"),
+    ("secrets_store_secret", "a Secrets Store secret"),
+    ("send_email", "email sending"),
+    ("stream", "Stream"),
+    ("text_blob", "a text blob of the service-worker format"),
+    ("unsafe_hello_world", "Hello World"),
+    ("vectorize", "a Vectorize index"),
+    ("wasm_module", "a WebAssembly module of the service-worker format"),
+    ("websearch", "web search"),
+    ("worker_loader", "a Worker loader"),
+    ("workflow", "a workflow"),
+];
+
+/// What an upload asks for under one name.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Ask {
+    /// This.
+    Given(BindingKind),
+    /// A secret with this text.
+    Secret(Secret),
+    /// What the version before has, under this name.
+    Inherit(String),
+}
+
+/// One binding of an upload.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Requested {
+    pub(crate) name: String,
+    pub(crate) ask: Ask,
+}
+
+/// Bindings complete, with the texts of the secrets.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Resolved {
+    pub(crate) bindings: Vec<Binding>,
+    pub(crate) secrets: BTreeMap<String, Secret>,
+}
+
+/// The version that a new one follows, with its secrets.
+#[derive(Clone, Debug)]
+pub(crate) struct Previous {
+    pub(crate) version: Version,
+    pub(crate) secrets: BTreeMap<String, Secret>,
+}
+
+fn wrong(message: impl Into<String>) -> ApiError {
+    ApiError::new(codes::VALIDATION, message)
+}
+
+fn text(name: &str, members: &Map<String, Value>, field: &str) -> Result<String, ApiError> {
+    members
+        .get(field)
+        .and_then(Value::as_str)
+        .map(str::to_owned)
+        .ok_or_else(|| wrong(format!("Binding \"{name}\" needs a string \"{field}\".")))
+}
+
+fn optional_text(name: &str, members: &Map<String, Value>, field: &str) -> Result<Option<String>, ApiError> {
+    match members.get(field) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(wrong(format!("The \"{field}\" of binding \"{name}\" must be a string."))),
+    }
+}
+
+fn identifier(name: &str, what: &str, text: &str) -> Result<Uuid, ApiError> {
+    Uuid::parse_str(text).map_err(|_| {
+        wrong(format!(
+            "Binding \"{name}\" names the {what} \"{text}\", which is not the identifier of one: a UUID is expected."
+        ))
+    })
+}
+
+fn network(name: &str, members: &Map<String, Value>) -> Result<NetworkRef, ApiError> {
+    let tunnel = optional_text(name, members, "tunnel_id")?;
+    let network = optional_text(name, members, "network_id")?;
+    match (tunnel, network) {
+        (Some(tunnel), None) => Ok(NetworkRef::Tunnel { tunnel_id: identifier(name, "tunnel", &tunnel)? }),
+        (None, Some(network)) if network == WHOLE_NETWORK => Ok(NetworkRef::Network { network_id: network }),
+        (None, Some(network)) => Err(wrong(format!(
+            "Binding \"{name}\" names the network \"{network}\", which does not exist; the only network is \"{WHOLE_NETWORK}\". To reach what is behind one tunnel, give its tunnel_id."
+        ))),
+        (Some(_), Some(_)) => Err(wrong(format!(
+            "Binding \"{name}\" must have either a \"tunnel_id\" or a \"network_id\", but not both."
+        ))),
+        (None, None) => Err(wrong(format!("Binding \"{name}\" must have either a \"tunnel_id\" or a \"network_id\"."))),
+    }
+}
+
+fn variable(name: &str, length: usize) -> Result<(), ApiError> {
+    if length > MAX_VARIABLE {
+        return Err(ApiError::new(
+            codes::VARIABLE_TOO_LARGE,
+            format!("Binding \"{name}\" has {length} bytes; a variable or secret may have {MAX_VARIABLE} (5 KB)."),
+        ));
+    }
+    Ok(())
+}
+
+/// The type and name of a binding that only refers to what is there: it inherits it.
+fn is_bare(members: &Map<String, Value>) -> bool {
+    members.keys().all(|member| member == "type" || member == "name")
+}
+
+fn parse_one(number: usize, value: &Value) -> Result<Requested, ApiError> {
+    let members = value.as_object().ok_or_else(|| wrong(format!("Binding number {number} must be an object.")))?;
+    let name = members
+        .get("name")
+        .and_then(Value::as_str)
+        .filter(|name| !name.is_empty())
+        .ok_or_else(|| ApiError::new(codes::UNNAMED_BINDING, format!("Binding number {number} has no name.")))?;
+    if name.len() > MAX_NAME {
+        return Err(wrong(format!("Binding number {number} has a name of more than {MAX_NAME} bytes.")));
+    }
+    let kind =
+        members.get("type").and_then(Value::as_str).ok_or_else(|| wrong(format!("Binding \"{name}\" has no type.")))?;
+    let ask = match kind {
+        "inherit" => Ask::Inherit(optional_text(name, members, "old_name")?.unwrap_or(name.to_owned())),
+        "plain_text" | "json" | "secret_text" | "vpc_service" | "vpc_network" | "service" if is_bare(members) => {
+            Ask::Inherit(name.to_owned())
+        }
+        "plain_text" => {
+            let text = text(name, members, "text")?;
+            variable(name, text.len())?;
+            Ask::Given(BindingKind::PlainText { text })
+        }
+        "json" => {
+            let json = members
+                .get("json")
+                .cloned()
+                .ok_or_else(|| wrong(format!("Binding \"{name}\" needs a value \"json\".")))?;
+            variable(name, json.to_string().len())?;
+            Ask::Given(BindingKind::Json { json })
+        }
+        "secret_text" => {
+            let text = text(name, members, "text")?;
+            variable(name, text.len())?;
+            Ask::Secret(Secret::new(text))
+        }
+        "vpc_service" => {
+            let id = text(name, members, "service_id")?;
+            Ask::Given(BindingKind::VpcService { service_id: identifier(name, "VPC Service", &id)? })
+        }
+        "vpc_network" => Ask::Given(BindingKind::VpcNetwork { network: network(name, members)? }),
+        "service" => Ask::Given(BindingKind::Service {
+            service: text(name, members, "service")?,
+            entrypoint: optional_text(name, members, "entrypoint")?,
+            props: members.get("props").filter(|props| !props.is_null()).cloned(),
+        }),
+        "version_metadata" => Ask::Given(BindingKind::VersionMetadata),
+        other => {
+            let known = UNAVAILABLE.iter().find(|(kind, _)| *kind == other);
+            return Err(wrong(match known {
+                Some((_, words)) => format!(
+                    "Binding \"{name}\" is {words}, which is not available in Culvert. Remove it from the configuration."
+                ),
+                None => format!(
+                    "Binding \"{name}\" has the type \"{other}\", which is not known. Culvert has plain_text, json, secret_text, service, version_metadata, vpc_service and vpc_network."
+                ),
+            }));
+        }
+    };
+    Ok(Requested { name: name.to_owned(), ask })
+}
+
+/// Reads the list of bindings.
+pub(crate) fn parse(value: &Value) -> Result<Vec<Requested>, ApiError> {
+    let items = value.as_array().ok_or_else(|| wrong("bindings must be a list."))?;
+    if items.len() > MAX_BINDINGS {
+        return Err(wrong(format!("The Worker has {} bindings; {MAX_BINDINGS} are allowed.", items.len())));
+    }
+    let mut names = BTreeSet::new();
+    let requested: Vec<Requested> =
+        items.iter().enumerate().map(|(at, item)| parse_one(at + 1, item)).collect::<Result<_, _>>()?;
+    for binding in &requested {
+        if !names.insert(binding.name.as_str()) {
+            return Err(wrong(format!("Two bindings have the name \"{}\".", binding.name)));
+        }
+    }
+    Ok(requested)
+}
+
+/// Completes the bindings: what is inherited by name, and what is kept by type, comes from the version before.
+pub(crate) fn resolve(
+    requested: Vec<Requested>,
+    keep: &BTreeSet<String>,
+    previous: Option<&Previous>,
+) -> Result<Resolved, ApiError> {
+    let mut resolved = Resolved::default();
+    let mut names = BTreeSet::new();
+    for Requested { name, ask } in requested {
+        names.insert(name.clone());
+        let kind = match ask {
+            Ask::Given(kind) => kind,
+            Ask::Secret(secret) => {
+                resolved.secrets.insert(name.clone(), secret);
+                BindingKind::SecretText
+            }
+            Ask::Inherit(old) => {
+                let found = previous.and_then(|previous| {
+                    previous.version.binding(&old).map(|binding| (binding.kind.clone(), previous.secrets.get(&old)))
+                });
+                let Some((kind, secret)) = found else {
+                    return Err(ApiError::new(
+                        codes::INVALID_INHERIT,
+                        format!(
+                            "Binding \"{name}\" is to be inherited, but the version before has no binding \"{old}\". If it is a secret, set it first: wrangler secret put {old}."
+                        ),
+                    ));
+                };
+                if let Some(secret) = secret {
+                    resolved.secrets.insert(name.clone(), secret.clone());
+                }
+                kind
+            }
+        };
+        resolved.bindings.push(Binding { name, kind });
+    }
+    for binding in previous.into_iter().flat_map(|previous| &previous.version.detail.bindings) {
+        if !names.contains(&binding.name) && keep.contains(binding.kind.type_name()) {
+            if let Some(secret) = previous.and_then(|previous| previous.secrets.get(&binding.name)) {
+                resolved.secrets.insert(binding.name.clone(), secret.clone());
+            }
+            resolved.bindings.push(binding.clone());
+        }
+    }
+    let variables = resolved
+        .bindings
+        .iter()
+        .filter(|binding| {
+            matches!(binding.kind, BindingKind::PlainText { .. } | BindingKind::Json { .. } | BindingKind::SecretText)
+        })
+        .count();
+    if variables > MAX_VARIABLES {
+        return Err(ApiError::new(
+            codes::TOO_MANY_VARIABLES,
+            format!("The Worker has {variables} variables and secrets; {MAX_VARIABLES} are allowed."),
+        ));
+    }
+    Ok(resolved)
+}
+
+/// Errs unless everything that the bindings name exists. A Worker may name itself before it exists.
+pub(crate) fn check_references(worker: &str, bindings: &[Binding], snapshot: &Snapshot) -> Result<(), ApiError> {
+    for Binding { name, kind } in bindings {
+        match kind {
+            BindingKind::VpcService { service_id } => {
+                if !snapshot.services.contains_key(service_id) {
+                    return Err(wrong(format!(
+                        "Binding \"{name}\" names the VPC Service {service_id}, which does not exist. `wrangler vpc service list` shows those that do."
+                    )));
+                }
+            }
+            BindingKind::VpcNetwork { network: NetworkRef::Tunnel { tunnel_id } } => {
+                if !snapshot.tunnels.contains_key(tunnel_id) {
+                    return Err(wrong(format!(
+                        "Binding \"{name}\" names the tunnel {tunnel_id}, which does not exist. `wrangler tunnel list` shows those that do."
+                    )));
+                }
+            }
+            BindingKind::Service { service, .. } => {
+                if service != worker && !snapshot.workers.contains_key(service) {
+                    return Err(wrong(format!(
+                        "Binding \"{name}\" names the Worker \"{service}\", which does not exist. Deploy it first."
+                    )));
+                }
+            }
+            BindingKind::Json { .. }
+            | BindingKind::PlainText { .. }
+            | BindingKind::SecretText
+            | BindingKind::VersionMetadata
+            | BindingKind::VpcNetwork { network: NetworkRef::Network { .. } } => {}
+        }
+    }
+    Ok(())
+}
+
+/// Errs unless the caller may bind what the upload names itself; what is inherited was allowed before.
+pub(crate) fn check_permissions(caller: &Caller, requested: &[Requested]) -> Result<(), ApiError> {
+    for Requested { name, ask } in requested {
+        let needed = match ask {
+            Ask::Given(BindingKind::VpcService { .. })
+            | Ask::Given(BindingKind::VpcNetwork { network: NetworkRef::Network { .. } }) => {
+                Permission::ConnectivityDirectoryBind
+            }
+            Ask::Given(BindingKind::VpcNetwork { network: NetworkRef::Tunnel { .. } }) => {
+                Permission::ConnectivityDirectoryAdmin
+            }
+            _ => continue,
+        };
+        caller.require(needed, &format!("use the binding \"{name}\""))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    fn refuse(bindings: Value) -> (u32, String) {
+        let error = parse(&bindings).unwrap_err();
+        (error.code().unwrap().number, format!("{error:?}"))
+    }
+
+    #[test]
+    fn what_is_not_available_is_named() {
+        for (kind, words) in UNAVAILABLE {
+            let (code, message) = refuse(json!([{ "name": "KV", "type": kind }]));
+            assert_eq!(code, 10021);
+            assert!(message.contains("KV") && message.contains(words), "{message}");
+        }
+        let (code, message) = refuse(json!([{ "name": "X", "type": "my_custom", "foo": 1 }]));
+        assert_eq!(code, 10021);
+        assert!(message.contains("my_custom"), "{message}");
+    }
+
+    #[test]
+    fn names_types_and_values_are_required() {
+        assert_eq!(refuse(json!([{ "type": "plain_text", "text": "x" }])).0, 10052);
+        assert_eq!(refuse(json!([{ "name": "", "type": "plain_text", "text": "x" }])).0, 10052);
+        assert_eq!(refuse(json!([{ "name": "A" }])).0, 10021);
+        assert_eq!(refuse(json!([{ "name": "A", "type": "plain_text", "text": 1 }])).0, 10021);
+        assert_eq!(refuse(json!([5])).0, 10021);
+        assert_eq!(refuse(json!({})).0, 10021);
+        assert_eq!(refuse(json!([{ "name": "A", "type": "vpc_service", "service_id": "x" }])).0, 10021);
+        assert_eq!(
+            refuse(json!([
+                { "name": "A", "type": "plain_text", "text": "1" },
+                { "name": "A", "type": "json", "json": 1 },
+            ]))
+            .0,
+            10021
+        );
+    }
+
+    #[test]
+    fn variables_have_five_kilobytes() {
+        let of = |length: usize| json!([{ "name": "A", "type": "plain_text", "text": "x".repeat(length) }]);
+        assert!(parse(&of(5_120)).is_ok());
+        assert_eq!(refuse(of(5_121)).0, 10054);
+    }
+
+    #[test]
+    fn there_may_be_128_variables() {
+        let of = |count: usize| {
+            let list: Vec<Value> =
+                (0..count).map(|n| json!({ "name": format!("V{n}"), "type": "plain_text", "text": "x" })).collect();
+            resolve(parse(&Value::from(list)).unwrap(), &BTreeSet::new(), None)
+        };
+        assert_eq!(of(128).unwrap().bindings.len(), 128);
+        assert_eq!(of(129).unwrap_err().code(), Some(codes::TOO_MANY_VARIABLES));
+    }
+
+    #[test]
+    fn a_network_is_a_tunnel_or_the_whole() {
+        let id = "22222222-2222-4222-8222-222222222222";
+        assert!(parse(&json!([{ "name": "N", "type": "vpc_network", "tunnel_id": id }])).is_ok());
+        assert!(parse(&json!([{ "name": "N", "type": "vpc_network", "network_id": "cf1:network" }])).is_ok());
+        for network in [
+            json!({ "name": "N", "type": "vpc_network", "tunnel_id": id, "network_id": "cf1:network" }),
+            json!({ "name": "N", "type": "vpc_network", "tunnel_id": "x" }),
+            json!({ "name": "N", "type": "vpc_network", "network_id": "other" }),
+            json!({ "name": "N", "type": "vpc_network", "x": 1 }),
+        ] {
+            assert_eq!(refuse(json!([network])).0, 10021);
+        }
+    }
+
+    #[test]
+    fn nothing_can_be_inherited_from_nothing() {
+        let requested = parse(&json!([{ "name": "A", "type": "inherit" }])).unwrap();
+        let error = resolve(requested, &BTreeSet::new(), None).unwrap_err();
+        assert_eq!(error.code(), Some(codes::INVALID_INHERIT));
+    }
+}

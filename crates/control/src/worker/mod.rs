@@ -1,0 +1,379 @@
+//! Workers over the API: uploads, versions, deployments, secrets, settings and triggers.
+
+mod bindings;
+mod deployments;
+mod metadata;
+mod publish;
+mod read;
+mod secrets;
+mod settings;
+mod triggers;
+mod upload;
+mod versions;
+
+use serde_json::{Value, json};
+use store::{Deployment, Permission, Version};
+
+use crate::api::{Api, Body, delete, get, patch, post, put};
+use crate::auth::Access;
+use crate::codes;
+use crate::envelope::ApiError;
+use crate::request::rfc3339;
+
+const READ: Access = Access::Needs(Permission::WorkersScriptsRead);
+const EDIT: Access = Access::Needs(Permission::WorkersScriptsEdit);
+
+/// The most characters in a Worker's name: it is a label of a host name.
+const MAX_NAME: usize = 63;
+
+/// Errs unless a Worker may be made under this name.
+fn check_name(name: &str) -> Result<(), ApiError> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
+    if name.is_empty()
+        || name.len() > MAX_NAME
+        || !name.bytes().all(allowed)
+        || name.starts_with('-')
+        || name.ends_with('-')
+    {
+        return Err(ApiError::new(
+            codes::BAD_WORKER_NAME,
+            format!(
+                "\"{name}\" cannot be the name of a Worker: it must have 1 to {MAX_NAME} lower-case letters, digits, dashes and underscores, and neither begin nor end with a dash."
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// An e-mail address for those who expect one; Culvert knows tokens by name.
+pub(crate) fn email(author: &str) -> String {
+    let local: String =
+        author.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+    format!("{local}@localhost")
+}
+
+fn version_view(version: &Version) -> Value {
+    let detail = &version.detail;
+    let mut script = json!({
+        "etag": version.etag,
+        "handlers": detail.handlers,
+        "last_deployed_from": detail.source,
+    });
+    if let (Some(placement), Some(script)) = (detail.extra.get("placement"), script.as_object_mut()) {
+        script.insert("placement".to_owned(), placement.clone());
+        if let Some(mode) = placement.get("mode") {
+            script.insert("placement_mode".to_owned(), mode.clone());
+        }
+    }
+    let mut runtime = json!({
+        "compatibility_flags": detail.compatibility_flags,
+        "usage_model": "standard",
+        "limits": detail.limits,
+    });
+    if let (Some(date), Some(runtime)) = (&detail.compatibility_date, runtime.as_object_mut()) {
+        runtime.insert("compatibility_date".to_owned(), date.clone().into());
+    }
+    json!({
+        "id": version.id,
+        "number": version.number,
+        "metadata": {
+            "created_on": rfc3339(version.created_on),
+            "modified_on": rfc3339(version.created_on),
+            "source": detail.source,
+            "author_id": detail.author,
+            "author_email": email(&detail.author),
+            "hasPreview": false,
+        },
+        "annotations": detail.annotations,
+        "main_module": detail.main_module,
+        "startup_time_ms": detail.startup_time_ms,
+        "resources": {
+            "script": script,
+            "script_runtime": runtime,
+            "bindings": detail.bindings,
+        },
+    })
+}
+
+fn deployment_view(deployment: &Deployment) -> Value {
+    json!({
+        "id": deployment.id,
+        "created_on": rfc3339(deployment.created_on),
+        "source": deployment.detail.source,
+        "author_email": email(&deployment.detail.author),
+        "strategy": "percentage",
+        "annotations": deployment.detail.annotations,
+        "versions": deployment.shares.iter().map(|share| json!({
+            "version_id": share.version_id,
+            "percentage": percent(share.percentage.percent()),
+        })).collect::<Vec<_>>(),
+    })
+}
+
+/// A whole number where it is one: clients print it as it comes.
+fn percent(percent: f64) -> Value {
+    if percent.fract() == 0.0 {
+        // In 0 to 100, and whole.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        Value::from(percent as u8)
+    } else {
+        Value::from(percent)
+    }
+}
+
+/// The operations on Workers.
+pub(crate) fn add(api: Api) -> Api {
+    api.add(get("/accounts/{account}/workers/scripts", READ, "List Workers"), read::list)
+        .add(
+            get("/accounts/{account}/workers/scripts/{script}", READ, "Download the modules of a Worker"),
+            read::download,
+        )
+        .add(
+            put(
+                "/accounts/{account}/workers/scripts/{script}",
+                EDIT,
+                Body::Multipart("WorkerUpload"),
+                "Upload a Worker and deploy it",
+            ),
+            publish::put_script,
+        )
+        .add(delete("/accounts/{account}/workers/scripts/{script}", EDIT, "Delete a Worker"), read::remove)
+        .add(
+            get("/accounts/{account}/workers/scripts/{script}/content/v2", READ, "Download the modules of a version"),
+            read::download,
+        )
+        .add(
+            get("/accounts/{account}/workers/scripts/{script}/references", READ, "List what refers to a Worker"),
+            read::references,
+        )
+        .add(
+            get("/accounts/{account}/workers/scripts/{script}/versions", READ, "List the versions of a Worker"),
+            versions::list,
+        )
+        .add(
+            post(
+                "/accounts/{account}/workers/scripts/{script}/versions",
+                EDIT,
+                Body::Multipart("WorkerUpload"),
+                "Upload a version without deploying it",
+            ),
+            publish::post_version,
+        )
+        .add(
+            get("/accounts/{account}/workers/scripts/{script}/versions/{version}", READ, "Read a version"),
+            versions::read,
+        )
+        .add(
+            get(
+                "/accounts/{account}/workers/scripts/{script}/deployments",
+                READ,
+                "List the deployments of a Worker, newest first",
+            ),
+            deployments::list,
+        )
+        .add(
+            post(
+                "/accounts/{account}/workers/scripts/{script}/deployments",
+                EDIT,
+                Body::Json("NewDeployment"),
+                "Deploy versions of a Worker",
+            ),
+            deployments::create,
+        )
+        .add(
+            get(
+                "/accounts/{account}/workers/scripts/{script}/settings",
+                READ,
+                "Read the settings of the latest version",
+            ),
+            settings::read,
+        )
+        .add(
+            patch(
+                "/accounts/{account}/workers/scripts/{script}/settings",
+                EDIT,
+                Body::Multipart("SettingsPatch"),
+                "Change settings and bindings by a new version, and deploy it",
+            ),
+            settings::change,
+        )
+        .add(
+            get(
+                "/accounts/{account}/workers/scripts/{script}/script-settings",
+                READ,
+                "Read the settings that no version has",
+            ),
+            settings::read_script,
+        )
+        .add(
+            patch(
+                "/accounts/{account}/workers/scripts/{script}/script-settings",
+                EDIT,
+                Body::Json("ScriptSettings"),
+                "Change the settings that no version has",
+            ),
+            settings::change_script,
+        )
+        .add(
+            get(
+                "/accounts/{account}/workers/scripts/{script}/subdomain",
+                READ,
+                "Read whether a Worker is served under its name",
+            ),
+            settings::read_subdomain,
+        )
+        .add(
+            post(
+                "/accounts/{account}/workers/scripts/{script}/subdomain",
+                EDIT,
+                Body::Json("Subdomain"),
+                "Set whether a Worker is served under its name",
+            ),
+            settings::change_subdomain,
+        )
+        .add(
+            get("/accounts/{account}/workers/scripts/{script}/secrets", READ, "List the names of a Worker's secrets"),
+            secrets::list,
+        )
+        .add(
+            put(
+                "/accounts/{account}/workers/scripts/{script}/secrets",
+                EDIT,
+                Body::Json("Secret"),
+                "Set a secret and deploy it",
+            ),
+            secrets::put_one,
+        )
+        .add(
+            get("/accounts/{account}/workers/scripts/{script}/secrets/{secret}", READ, "Read the name of a secret"),
+            secrets::read,
+        )
+        .add(
+            delete(
+                "/accounts/{account}/workers/scripts/{script}/secrets/{secret}",
+                EDIT,
+                "Delete a secret and deploy without it",
+            ),
+            secrets::remove,
+        )
+        .add(
+            patch(
+                "/accounts/{account}/workers/scripts/{script}/secrets-bulk",
+                EDIT,
+                Body::Json("SecretsBulk"),
+                "Set and delete many secrets in one deployment",
+            ),
+            secrets::bulk,
+        )
+        .add(
+            get("/accounts/{account}/workers/scripts/{script}/schedules", READ, "List the cron triggers of a Worker"),
+            triggers::schedules,
+        )
+        .add(
+            put(
+                "/accounts/{account}/workers/scripts/{script}/schedules",
+                EDIT,
+                Body::Json("Schedules"),
+                "Replace the cron triggers of a Worker",
+            ),
+            triggers::set_schedules,
+        )
+        .add(
+            put(
+                "/accounts/{account}/workers/scripts/{script}/routes",
+                EDIT,
+                Body::Json("Routes"),
+                "Replace the routes of a Worker",
+            ),
+            triggers::set_routes,
+        )
+        .add(
+            post(
+                "/accounts/{account}/workers/scripts/{script}/domains/changeset",
+                EDIT,
+                Body::Json("DomainChangeset"),
+                "Preview a change of custom domains",
+            ),
+            triggers::domain_changeset,
+        )
+        .add(
+            put(
+                "/accounts/{account}/workers/scripts/{script}/domains/records",
+                EDIT,
+                Body::Json("Domains"),
+                "Replace the custom domains of a Worker",
+            ),
+            triggers::set_domains,
+        )
+        .add(get("/accounts/{account}/workers/domains", READ, "List custom domains"), triggers::domains)
+        .add(
+            get(
+                "/accounts/{account}/workers/services/{script}",
+                READ,
+                "Read a Worker as wrangler asks before a deployment",
+            ),
+            read::service,
+        )
+        .add(
+            delete("/accounts/{account}/workers/services/{script}", EDIT, "Delete a Worker as wrangler does"),
+            read::remove,
+        )
+        .add(
+            get("/accounts/{account}/workers/workers/{script}", READ, "Read where a Worker is served"),
+            settings::read_worker,
+        )
+        .add(
+            patch(
+                "/accounts/{account}/workers/workers/{script}/versions/latest",
+                EDIT,
+                Body::Json("VersionPatch"),
+                "Make a version from the latest one with other secrets",
+            ),
+            secrets::patch_latest,
+        )
+        .add(
+            get("/accounts/{account}/workers/subdomain", READ, "Read the account's subdomain"),
+            settings::account_subdomain,
+        )
+        .add(
+            get(
+                "/accounts/{account}/workers/tails/by-consumer/{script}",
+                READ,
+                "List the Workers that a tail Worker watches: none",
+            ),
+            read::nothing,
+        )
+        .add(
+            get("/accounts/{account}/workers/durable_objects/namespaces", READ, "List Durable Object namespaces: none"),
+            read::nothing,
+        )
+        .add(get("/accounts/{account}/storage/kv/namespaces", READ, "List KV namespaces: none"), read::nothing)
+        .add(get("/zones", READ, "Find the zone of a route: any name is one"), triggers::zones)
+        .add(get("/zones/{zone}/workers/routes", READ, "List the routes in a zone"), triggers::zone_routes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_host_name_labels() {
+        for name in ["a", "my-worker", "my_worker", "9", &"a".repeat(63)] {
+            assert!(check_name(name).is_ok(), "{name}");
+        }
+        for name in ["", "A", "a.b", "-a", "a-", "ä", "a b", &"a".repeat(64)] {
+            assert!(check_name(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn percentages_are_whole_where_they_can_be() {
+        assert_eq!(percent(100.0).to_string(), "100");
+        assert_eq!(percent(33.33).to_string(), "33.33");
+    }
+
+    #[test]
+    fn token_names_make_addresses() {
+        assert_eq!(email("CI token #1"), "ci-token--1@localhost");
+    }
+}
