@@ -115,7 +115,7 @@ export class Blob {
       }
       return promiseResolve(undefined);
     };
-    new ByteController(state, { pull, cancel: () => promiseResolve(undefined) }, 0, undefined);
+    new ByteController(state, { start: undefined, pull, cancel: () => promiseResolve(undefined) }, 0, undefined);
     return newReadableStream(state);
   }
 

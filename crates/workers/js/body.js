@@ -196,7 +196,7 @@ function proxyOf(state) {
     });
     return promise;
   };
-  new ByteController(first, { pull, cancel: (reason) => cancelStream(state, reason) }, 0, undefined);
+  new ByteController(first, { start: undefined, pull, cancel: (reason) => cancelStream(state, reason) }, 0, undefined);
   return first;
 }
 
@@ -210,7 +210,7 @@ function streamOfBytes(source) {
     if (state.controller.byobRequest !== null) state.controller.respond(0);
     return promiseResolve(undefined);
   };
-  new ByteController(state, { pull, cancel: () => promiseResolve(undefined) }, 0, undefined);
+  new ByteController(state, { start: undefined, pull, cancel: () => promiseResolve(undefined) }, 0, undefined);
   return newReadableStream(state);
 }
 

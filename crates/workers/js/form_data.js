@@ -216,7 +216,7 @@ export function parseFormData(bytes, type) {
   if (media?.essence === "application/x-www-form-urlencoded") {
     const data = new FormData();
     const list = pairsOf(data);
-    const pairs = parseUrlEncoded(host.utf8Decode(bytes, false));
+    const pairs = parseUrlEncoded(host.utf8Decode(bytes, true));
     for (let i = 0; i < pairs.length; i++) list[i] = pairs[i];
     return data;
   }

@@ -18,6 +18,7 @@ function byteState(length) {
   let passed = 0;
   const state = new TransformState(
     {
+      start: undefined,
       transform(chunk, controller) {
         try {
           if (!isBufferSource(chunk)) {

@@ -90,7 +90,7 @@ export class NativeSource {
 export function newNativeStream(id, owner) {
   const state = new ReadableState();
   const source = new NativeSource(id, owner, state);
-  new ByteController(state, { pull: () => source.pull(), cancel: () => source.cancel() }, 0, undefined);
+  new ByteController(state, { start: undefined, pull: () => source.pull(), cancel: () => source.cancel() }, 0, undefined);
   return newReadableStream(state);
 }
 

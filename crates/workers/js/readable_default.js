@@ -12,7 +12,7 @@ import { INTERNAL, defineInterface, illegalConstructor } from "./webidl.js";
 /**
  * What fills a stream. Promises are native ones.
  * @typedef {object} Source
- * @property {((controller: any) => any) | undefined} [start] what it gives is resolved
+ * @property {((controller: any) => any) | undefined} start what it gives is resolved
  * @property {(controller: any) => Promise<any>} pull
  * @property {(reason: any) => Promise<any>} cancel
  */

@@ -370,6 +370,8 @@ function readInto(reader, view, options) {
 
 // === async iteration ===
 
+const END = Symbol("end");
+
 /** @type {(reader: ReaderState, preventCancel: boolean) => any} */
 let newIterator;
 
@@ -408,11 +410,11 @@ class ReadableStreamAsyncIterator {
     if (this.#finished) return promiseResolve({ value: undefined, done: true });
     const { promise, resolve, reject } = newPromise();
     readFrom(this.#reader, {
-      chunk: (value) => resolve({ value, done: false }),
+      chunk: resolve,
       close: () => {
         this.#finished = true;
         releaseReader(this.#reader);
-        resolve({ value: undefined, done: true });
+        resolve(END);
       },
       error: (reason) => {
         this.#finished = true;
@@ -420,7 +422,7 @@ class ReadableStreamAsyncIterator {
         reject(reason);
       },
     });
-    return promise;
+    return promiseThen(promise, (value) => (value === END ? { value: undefined, done: true } : { value, done: false }));
   }
 
   /** @param {any} value */
@@ -503,6 +505,6 @@ function streamOfIterable(iterable) {
       return undefined;
     });
   };
-  new DefaultController(state, { pull, cancel }, 0, undefined);
+  new DefaultController(state, { start: undefined, pull, cancel }, 0, undefined);
   return newReadableStream(state);
 }

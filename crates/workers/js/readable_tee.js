@@ -83,8 +83,8 @@ function teeDefault(stream) {
     return promiseResolve(undefined);
   };
 
-  new DefaultController(first, { pull, cancel: (reason) => both.cancel("first", reason) }, 1, undefined);
-  new DefaultController(second, { pull, cancel: (reason) => both.cancel("second", reason) }, 1, undefined);
+  new DefaultController(first, { start: undefined, pull, cancel: (reason) => both.cancel("first", reason) }, 1, undefined);
+  new DefaultController(second, { start: undefined, pull, cancel: (reason) => both.cancel("second", reason) }, 1, undefined);
   markHandled(
     promiseThen(reader.closed, undefined, (reason) => {
       first.controller.error(reason);
@@ -234,8 +234,8 @@ function teeBytes(stream) {
   };
 
   const cancel = (/** @type {"first" | "second"} */ branch, /** @type {any} */ reason) => both.cancel(branch, reason);
-  new ByteController(first, { pull: () => pull("first"), cancel: (reason) => cancel("first", reason) }, 0, undefined);
-  new ByteController(second, { pull: () => pull("second"), cancel: (reason) => cancel("second", reason) }, 0, undefined);
+  new ByteController(first, { start: undefined, pull: () => pull("first"), cancel: (reason) => cancel("first", reason) }, 0, undefined);
+  new ByteController(second, { start: undefined, pull: () => pull("second"), cancel: (reason) => cancel("second", reason) }, 0, undefined);
   forwardError(reader);
   return { first, second };
 }

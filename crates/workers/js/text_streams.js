@@ -28,6 +28,7 @@ export class TextEncoderStream {
 
   constructor() {
     const state = new TransformState({
+      start: undefined,
       transform: (chunk, controller) => promised(() => this.#encode(toDOMString(chunk), controller)),
       flush: (controller) =>
         promised(() => {
@@ -84,6 +85,7 @@ export class TextDecoderStream {
     this.#fatal = decoder.fatal;
     this.#ignoreBOM = decoder.ignoreBOM;
     const state = new TransformState({
+      start: undefined,
       transform: (chunk, controller) =>
         promised(() => {
           const text = apply(decode, this.#decoder, [chunk === undefined ? null : chunk, { __proto__: null, stream: true }]);

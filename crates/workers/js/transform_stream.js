@@ -12,7 +12,7 @@ import { newWritableStream } from "./writable_stream.js";
 /**
  * What changes the chunks. Promises are native ones.
  * @typedef {object} Transformer
- * @property {((controller: TransformState) => any) | undefined} [start] what it gives is resolved
+ * @property {((controller: TransformState) => any) | undefined} start what it gives is resolved
  * @property {(chunk: any, controller: TransformState) => Promise<any>} transform
  * @property {(controller: TransformState) => Promise<any>} flush
  * @property {(reason: any) => Promise<any>} cancel

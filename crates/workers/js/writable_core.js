@@ -13,7 +13,7 @@ export const WRITABLE = "writable";
 /**
  * What takes the chunks. Promises are native ones.
  * @typedef {object} Sink
- * @property {((controller: any) => any) | undefined} [start] what it gives is resolved
+ * @property {((controller: any) => any) | undefined} start what it gives is resolved
  * @property {(chunk: any, controller: any) => Promise<any>} write
  * @property {() => Promise<any>} close
  * @property {(reason: any) => Promise<any>} abort
