@@ -1,0 +1,38 @@
+//! VPC Services: a request goes to a registered service behind a tunnel: routed, resolved, connected, secured, exchanged.
+//!
+//! Every attempt ends in a response or in a [`connection_error::ConnectionError`] that says which phase failed on which
+//! facts, and in one [`telemetry::ConnectionEvent`] with its timings. The edge itself speaks TLS and HTTP with the private
+//! service, over raw flows that a [`Network`] opens; that is how the failures can be told apart.
+//!
+//! What decides is pure and takes time as an argument (`plan`, `breaker`, `rate_limit`, `pool`, `connect::race`,
+//! `http::{stall, retry, failure}`, `dns::{message, cache}`); what drives is dull (`vpc`, `connect`, `dns::resolver`,
+//! `http::exchange`). Nothing here knows JavaScript, or how tunnels work.
+
+mod address;
+mod attempt;
+mod breaker;
+mod connect;
+mod dns;
+mod headers;
+mod http;
+mod network;
+mod plan;
+mod policy;
+mod pool;
+mod rate_limit;
+mod service;
+mod state;
+mod tls;
+mod traffic;
+mod upgrade;
+mod vpc;
+
+pub use address::Restrictions;
+pub use attempt::Caller;
+pub use network::{DnsQueryError, DnsTransport, Io, Network, OpenError, OpenedFlow};
+pub use policy::{BreakerPolicy, Policy};
+pub use service::{
+    AppProtocol, CertificateVerification, ClientCertificate, Host, Scheme, Service, ServiceKind, TlsSettings,
+};
+pub use upgrade::{Upgraded, UpgradedStream};
+pub use vpc::{Options, Vpc};

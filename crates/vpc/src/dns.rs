@@ -1,0 +1,7 @@
+//! Names to addresses, through the tunnel.
+
+mod cache;
+mod message;
+mod resolver;
+
+pub(crate) use resolver::{Resolver, Zone};

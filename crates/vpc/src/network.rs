@@ -1,0 +1,153 @@
+//! The way into a private network, as this crate sees it: flows to literal addresses and single DNS queries.
+//!
+//! The tunnels of the sister crate implement it for real; tests implement it with plain sockets.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use invocation::BoxFuture;
+use tokio::io::{AsyncRead, AsyncWrite};
+use uuid::Uuid;
+
+/// A flow's two byte streams.
+pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// A TCP connection that stands, seen from the edge.
+pub struct OpenedFlow {
+    /// Its bytes. A reset by the service reads as `ConnectionReset`, an orderly close as end of file.
+    pub io: Box<dyn Io>,
+    /// The connector that carries it.
+    pub connector: Option<Uuid>,
+}
+
+/// Opens flows behind tunnels and asks resolvers there.
+pub trait Network: Send + Sync + 'static {
+    /// Opens a TCP connection to a literal address behind the tunnel; done when the private side has accepted it.
+    fn open_tcp(
+        &self,
+        tunnel: Uuid,
+        destination: SocketAddr,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<OpenedFlow, OpenError>>;
+
+    /// Sends one DNS message (RFC 1035 wire format, without a length) to `resolver`, or to the connector's own, and returns
+    /// the answer to it.
+    fn query_dns<'a>(
+        &'a self,
+        tunnel: Uuid,
+        resolver: Option<SocketAddr>,
+        transport: DnsTransport,
+        message: &'a [u8],
+        timeout: Duration,
+    ) -> BoxFuture<'a, Result<Vec<u8>, DnsQueryError>>;
+}
+
+/// How a DNS message travels from the connector to the resolver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DnsTransport {
+    /// In a datagram.
+    Udp,
+    /// Over a connection, for answers that do not fit in a datagram.
+    Tcp,
+}
+
+/// Why a flow could not be opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// The connector went away while it was opening it.
+    #[error("the connector went away: {text}")]
+    ConnectorLost {
+        /// What is known about it.
+        text: String,
+    },
+    /// The tunnel exists and no connector is connected.
+    #[error("the tunnel has no connected connector")]
+    NoConnector,
+    /// There is no such tunnel.
+    #[error("the tunnel does not exist")]
+    NoTunnel,
+    /// The connector's own policy does not allow the destination.
+    #[error("the connector does not allow this destination: {text}")]
+    NotAllowed {
+        /// The connector's words.
+        text: String,
+    },
+    /// Anything else that the connector said.
+    #[error("{text}")]
+    Other {
+        /// The connector's words.
+        text: String,
+    },
+    /// ECONNREFUSED.
+    #[error("connection refused: {text}")]
+    Refused {
+        /// The connector's words.
+        text: String,
+    },
+    /// No answer to the connection attempt.
+    #[error("no answer after {after:?}")]
+    TimedOut {
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// The connector carries no more flows.
+    #[error("the connector has too many flows: {text}")]
+    TooManyFlows {
+        /// The connector's words.
+        text: String,
+    },
+    /// ENETUNREACH or EHOSTUNREACH.
+    #[error("unreachable: {text}")]
+    Unreachable {
+        /// The connector's words.
+        text: String,
+    },
+    /// This connector cannot do it.
+    #[error("{reason}")]
+    Unsupported {
+        /// Why, and how to mend it.
+        reason: String,
+    },
+}
+
+/// Why a DNS message has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DnsQueryError {
+    /// The connector went away.
+    #[error("the connector went away: {text}")]
+    ConnectorLost {
+        /// What is known about it.
+        text: String,
+    },
+    /// The resolver could not be asked: nothing listens, no route.
+    #[error("{text}")]
+    Failed {
+        /// What is known about it.
+        text: String,
+    },
+    /// The tunnel exists and no connector is connected.
+    #[error("the tunnel has no connected connector")]
+    NoConnector,
+    /// There is no such tunnel.
+    #[error("the tunnel does not exist")]
+    NoTunnel,
+    /// No answer.
+    #[error("no answer after {after:?}")]
+    TimedOut {
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// The connector carries no more flows.
+    #[error("the connector has too many flows: {text}")]
+    TooManyFlows {
+        /// The connector's words.
+        text: String,
+    },
+    /// This connector cannot carry DNS: it is too old, or connected by HTTP/2.
+    #[error("{reason}")]
+    Unsupported {
+        /// Why, and how to mend it.
+        reason: String,
+    },
+}

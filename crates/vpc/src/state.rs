@@ -1,0 +1,201 @@
+//! What is remembered about one service between requests: its breaker, its rate, its connections.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+
+use connection_error::{ConnectionError, ErrorCode, Phase};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use crate::breaker::Breaker;
+use crate::http::Connection;
+use crate::pool::Pool;
+use crate::rate_limit::RateLimiter;
+use crate::service::{Scheme, Service};
+use crate::tls::TlsClient;
+
+/// Room for one connection of a service. It is given back when this is dropped.
+pub(crate) struct ConnectionPermit {
+    _permit: OwnedSemaphorePermit,
+}
+
+/// What connections of one service have in common when they are interchangeable; their addresses are compared besides.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct PoolKey {
+    pub scheme: Scheme,
+    /// The name that was verified, for TLS.
+    pub server_name: Option<String>,
+}
+
+/// One service's state. It belongs to one version of the registration: an edit begins anew.
+pub(crate) struct ServiceState {
+    service: Arc<Service>,
+    breaker: Mutex<Breaker>,
+    limiter: Mutex<RateLimiter>,
+    connections: Arc<Semaphore>,
+    idle: Mutex<IdleConnections>,
+    tls: OnceLock<Result<TlsClient, String>>,
+    retired: AtomicBool,
+}
+
+struct IdleConnections {
+    pool: Pool<PoolKey, Connection>,
+    is_reaped: bool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+impl ServiceState {
+    pub(crate) fn new(service: Arc<Service>) -> Self {
+        let limit = service.policy.max_connections.clamp(1, Semaphore::MAX_PERMITS);
+        let pool = Pool::new(service.policy.idle_timeout);
+        Self {
+            service,
+            breaker: Mutex::default(),
+            limiter: Mutex::default(),
+            connections: Arc::new(Semaphore::new(limit)),
+            idle: Mutex::new(IdleConnections { pool, is_reaped: false }),
+            tls: OnceLock::new(),
+            retired: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn service(&self) -> &Arc<Service> {
+        &self.service
+    }
+
+    /// Whether the breaker lets an attempt through.
+    pub(crate) fn admit(&self) -> Result<(), Box<ConnectionError>> {
+        let admitted = lock(&self.breaker).admit(self.service.policy.breaker.as_ref(), Instant::now());
+        admitted.map_err(|open| {
+            Box::new(ConnectionError::new(
+                ErrorCode::DestinationUnavailable,
+                Phase::Route,
+                format!(
+                    "The service `{}` is left alone after {} consecutive failures; the next attempt is let through in {:.1} s. The last failure: {}",
+                    self.service.name,
+                    open.failures,
+                    open.next_trial_in.as_secs_f64(),
+                    open.last_failure
+                ),
+            ))
+        })
+    }
+
+    /// The service answered.
+    pub(crate) fn reached(&self) {
+        lock(&self.breaker).succeeded();
+    }
+
+    /// An attempt failed; the breaker counts it when it speaks against the service as a whole.
+    pub(crate) fn missed(&self, error: &ConnectionError) {
+        let counts = match error.code {
+            ErrorCode::ConnectionRefused
+            | ErrorCode::ConnectionTerminated
+            | ErrorCode::ConnectionTimeout
+            | ErrorCode::DestinationIpUnroutable
+            | ErrorCode::DnsTimeout
+            | ErrorCode::TlsProtocolError => true,
+            // A name that does not exist is not a service that needs rest.
+            ErrorCode::DnsError => error.category == connection_error::Category::BadUpstream,
+            _ => false,
+        };
+        if counts {
+            let what = format!("{}: {}", error.code, error.detail);
+            lock(&self.breaker).failed(self.service.policy.breaker.as_ref(), Instant::now(), what);
+        }
+    }
+
+    /// Room for a new connection: an idle one that cannot serve makes way.
+    pub(crate) fn permit(&self) -> Result<ConnectionPermit, Box<ConnectionError>> {
+        let acquire = || Arc::clone(&self.connections).try_acquire_owned().ok();
+        let permit = acquire().or_else(|| {
+            let evicted = lock(&self.idle).pool.evict(|connection| !connection.is_busy());
+            drop(evicted);
+            acquire()
+        });
+        let Some(permit) = permit else {
+            let limit = self.service.policy.max_connections;
+            return Err(Box::new(ConnectionError::new(
+                ErrorCode::ConnectionLimitReached,
+                Phase::Route,
+                format!("All {limit} connections that the service `{}` is allowed are in use.", self.service.name),
+            )));
+        };
+        Ok(ConnectionPermit { _permit: permit })
+    }
+
+    /// Counts a new connection against the service's rate.
+    pub(crate) fn count_new_connection(&self) -> Result<(), Box<ConnectionError>> {
+        let limit = self.service.policy.max_new_connections_per_second;
+        lock(&self.limiter).take(limit, Instant::now()).map_err(|wait| {
+            Box::new(ConnectionError::new(
+                ErrorCode::RateLimited,
+                Phase::Route,
+                format!(
+                    "The service `{}` allows {} new connections per second; there is room for another one in {:.0} ms.",
+                    self.service.name,
+                    limit.unwrap_or_default(),
+                    (wait.as_secs_f64() * 1000.0).ceil()
+                ),
+            ))
+        })
+    }
+
+    /// TLS as the service wants it, made when first needed.
+    pub(crate) fn tls(&self) -> Result<&TlsClient, Box<ConnectionError>> {
+        self.tls.get_or_init(|| TlsClient::new(&self.service.tls)).as_ref().map_err(|error| {
+            Box::new(ConnectionError::internal(
+                Phase::Tls,
+                format!("TLS for the service `{}` cannot be set up: {error}.", self.service.name),
+            ))
+        })
+    }
+
+    /// An idle connection to one of these addresses.
+    pub(crate) fn take(&self, key: &PoolKey, addresses: &[SocketAddr], needs_http1: bool) -> Option<Connection> {
+        lock(&self.idle).pool.take(
+            key,
+            Instant::now(),
+            |connection| connection.fitness(addresses, needs_http1),
+            |connection| connection.share(),
+        )
+    }
+
+    /// Keeps a connection for the next request.
+    pub(crate) fn keep(self: &Arc<Self>, key: PoolKey, connection: Connection) {
+        if self.retired.load(Ordering::Acquire) {
+            return;
+        }
+        let mut idle = lock(&self.idle);
+        idle.pool.put(key, connection, Instant::now());
+        if !std::mem::replace(&mut idle.is_reaped, true) {
+            tokio::spawn(reap(Arc::downgrade(self)));
+        }
+    }
+
+    /// The service was edited or deleted: nothing is kept any more.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+        lock(&self.idle).pool.clear();
+    }
+
+    /// Drops idle connections that are dead or old; when to come again.
+    fn expire(&self) -> Option<Instant> {
+        let mut idle = lock(&self.idle);
+        let next = idle.pool.expire(Instant::now(), Connection::is_closed, Connection::is_busy);
+        idle.is_reaped = next.is_some();
+        next
+    }
+}
+
+/// Closes idle connections in time, for as long as there are any.
+async fn reap(state: Weak<ServiceState>) {
+    loop {
+        let Some(next) = state.upgrade().and_then(|state| state.expire()) else { return };
+        tokio::time::sleep_until(next).await;
+    }
+}

@@ -1,0 +1,326 @@
+//! The way of a request: plan, admit, resolve, take or open a connection, exchange, hand over the body.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use connection_error::{ConnectionError, ErrorCode, Phase};
+use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper_util::rt::TokioIo;
+use invocation::Body;
+use telemetry::Sink;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::address::Restrictions;
+use crate::attempt::{Attempt, Caller};
+use crate::connect;
+use crate::dns::Resolver;
+use crate::headers;
+use crate::http::{self as http_client, Answer, Connection, Ending, Facts, RequestSource, ResponseBody, Tried};
+use crate::network::Network;
+use crate::plan::Plan;
+use crate::service::{Host, Service};
+use crate::state::{ConnectionPermit, PoolKey, ServiceState};
+use crate::tls::Offer;
+use crate::upgrade::{Upgraded, UpgradedStream};
+
+/// How many connections one request may use up: a stale one, one that is closing, and a good one.
+const MAX_TRIES: u32 = 3;
+
+/// What holds for all services of an edge.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// This edge's name in `CDN-Loop` (RFC 8586), a token. Processes that share a store should share it.
+    pub cdn_id: String,
+    /// What is never connected to.
+    pub restrictions: Restrictions,
+    /// How many DNS answers are remembered, over all tunnels.
+    pub dns_cache_entries: NonZeroUsize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            cdn_id: "culvert".to_owned(),
+            restrictions: Restrictions::default(),
+            dns_cache_entries: NonZeroUsize::new(10_000).unwrap_or(NonZeroUsize::MIN),
+        }
+    }
+}
+
+/// Carries requests to VPC Services. Cheap to clone. Its methods must be called within a Tokio runtime.
+#[derive(Clone)]
+pub struct Vpc {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    network: Arc<dyn Network>,
+    sink: Arc<dyn Sink>,
+    resolver: Resolver,
+    options: Options,
+    services: Mutex<HashMap<Uuid, Arc<ServiceState>>>,
+}
+
+/// What an attempt works on while it has no response.
+struct Work<'a> {
+    state: &'a Arc<ServiceState>,
+    plan: &'a Plan,
+    source: &'a RequestSource,
+    key: PoolKey,
+}
+
+impl Vpc {
+    /// A client for the services behind `network`'s tunnels that reports every attempt to `sink`.
+    pub fn new(network: Arc<dyn Network>, sink: Arc<dyn Sink>, options: Options) -> Self {
+        let resolver = Resolver::new(Arc::clone(&network), options.dns_cache_entries);
+        Self { shared: Arc::new(Shared { network, sink, resolver, options, services: Mutex::default() }) }
+    }
+
+    /// Sends a request to a service and waits for the response head. The request's URI is absolute.
+    ///
+    /// One [`telemetry::ConnectionEvent`] is sent for the attempt: at the end or failure of the response body, when the
+    /// body is dropped, when this fails, or when the future is dropped. A request that had to be sent again because a
+    /// kept connection turned out to be closed is still one attempt. A response of `101` carries [`Upgraded`] in its
+    /// extensions; when an upgrade was asked for and the service answers otherwise, that answer is returned and the event
+    /// says `http_upgrade_failed`.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConnectionError`] with the code, phase and facts of the failure. Failures of the response body come out of
+    /// the body, as [`invocation::BodyError::Connection`].
+    pub async fn fetch(
+        &self,
+        service: Arc<Service>,
+        request: Request<Body>,
+        caller: Caller,
+    ) -> Result<Response<Body>, Box<ConnectionError>> {
+        let mut attempt = Attempt::new(Arc::clone(&self.shared.sink), &service, &caller);
+        let (head, body) = request.into_parts();
+        let cdn_id = &self.shared.options.cdn_id;
+        let plan = match Plan::new(&service, head.method, &head.uri, head.headers, cdn_id) {
+            Ok(plan) => plan,
+            Err(error) => return Err(attempt.fail(error)),
+        };
+        let source = RequestSource::new(body, plan.content_length);
+        let state = self.state(&service);
+        let key = PoolKey {
+            scheme: plan.scheme,
+            server_name: plan.server_name.as_ref().map(|name| name.to_str().into_owned()),
+        };
+        let work = Work { state: &state, plan: &plan, source: &source, key };
+        match self.shared.attempt(&work, &mut attempt).await {
+            Ok(answer) => {
+                state.reached();
+                self.hand_over(answer, attempt, work).await
+            }
+            Err(error) => {
+                state.missed(&error);
+                Err(attempt.fail(error))
+            }
+        }
+    }
+
+    /// Forgets a service that was edited or deleted: its kept connections, breaker and rate. Requests under way go on.
+    pub fn forget(&self, service: Uuid) {
+        if let Some(state) = self.shared.services().remove(&service) {
+            state.retire();
+        }
+    }
+
+    /// The state of a service as it is registered now; that of an earlier registration is retired.
+    fn state(&self, service: &Arc<Service>) -> Arc<ServiceState> {
+        let mut services = self.shared.services();
+        if let Some(state) = services.get(&service.id)
+            && (Arc::ptr_eq(state.service(), service) || state.service() == service)
+        {
+            return Arc::clone(state);
+        }
+        let state = Arc::new(ServiceState::new(Arc::clone(service)));
+        if let Some(old) = services.insert(service.id, Arc::clone(&state)) {
+            old.retire();
+        }
+        state
+    }
+
+    /// From the answer of the service to the response of the caller.
+    async fn hand_over(
+        &self,
+        answer: Answer,
+        mut attempt: Attempt,
+        work: Work<'_>,
+    ) -> Result<Response<Body>, Box<ConnectionError>> {
+        let Answer { mut response, ending } = answer;
+        let Work { state, plan, source, key } = work;
+        let status = response.status();
+        attempt.answered(status);
+        let name = &state.service().name;
+        if headers::says_looped(response.headers(), &self.shared.options.cdn_id) {
+            return Err(attempt.fail(Box::new(ConnectionError::new(
+                ErrorCode::ProxyLoopDetected,
+                Phase::Head,
+                format!("The service `{name}` leads back to this edge, which refused the request."),
+            ))));
+        }
+        match (&plan.upgrade, status) {
+            (None, StatusCode::SWITCHING_PROTOCOLS) => Err(attempt.fail(Box::new(ConnectionError::new(
+                ErrorCode::HttpProtocolError,
+                Phase::Head,
+                format!(
+                    "The service `{name}` answered 101 Switching Protocols to a request that asked for no upgrade."
+                ),
+            )))),
+            (Some(upgrade), StatusCode::SWITCHING_PROTOCOLS) => {
+                let failed = |why: String| {
+                    Box::new(ConnectionError::new(
+                        ErrorCode::HttpUpgradeFailed,
+                        Phase::Head,
+                        format!(
+                            "The service `{name}` answered the upgrade to {} with a wrong 101: {why}.",
+                            upgrade.protocol()
+                        ),
+                    ))
+                };
+                if let Err(why) = upgrade.check(response.headers()) {
+                    return Err(attempt.fail(failed(why)));
+                }
+                let Ending::Http1(connection) = ending else {
+                    return Err(attempt.fail(failed("it came over HTTP/2, which has no 101".to_owned())));
+                };
+                let upgraded = match hyper::upgrade::on(&mut response).await {
+                    Ok(upgraded) => upgraded,
+                    Err(error) => return Err(attempt.fail(failed(error.to_string()))),
+                };
+                let stream = UpgradedStream::new(Box::new(TokioIo::new(upgraded)), attempt, connection.into_permit());
+                let mut response = response.map(|_| invocation::empty());
+                response.extensions_mut().insert(Upgraded::new(stream));
+                Ok(response)
+            }
+            (upgrade, _) => {
+                if let Some(upgrade) = upgrade {
+                    attempt.note(Box::new(ConnectionError::new(
+                        ErrorCode::HttpUpgradeFailed,
+                        Phase::Head,
+                        format!("The service `{name}` answered the upgrade to {} with {status}.", upgrade.protocol()),
+                    )));
+                }
+                headers::remove_hop_by_hop(response.headers_mut());
+                let (idempotent, source) = (plan.is_idempotent(), source.clone());
+                Ok(response.map(|body| {
+                    ResponseBody::new(body, attempt, ending, Arc::clone(state), key, source, idempotent).boxed_unsync()
+                }))
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn services(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<ServiceState>>> {
+        self.services.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Everything up to the response head, on as many connections as it safely takes.
+    async fn attempt(&self, work: &Work<'_>, attempt: &mut Attempt) -> Result<Answer, Box<ConnectionError>> {
+        let service = work.state.service();
+        work.state.admit()?;
+        let addresses = self.addresses(service, work.plan.port, attempt).await?;
+        let mut may_reuse = true;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let kept = if may_reuse { self.kept(work, &addresses).await } else { None };
+            let reused = kept.is_some();
+            let connection = match kept {
+                Some(connection) => {
+                    let facts = connection.facts();
+                    attempt.via(facts.address, facts.connector, true);
+                    connection
+                }
+                None => self.open(work, &addresses, attempt).await?,
+            };
+            let policy = &service.policy;
+            let failed =
+                match http_client::exchange(connection, work.plan, work.source, policy, attempt.timings()).await {
+                    Ok(answer) => return Ok(answer),
+                    Err(failed) => failed,
+                };
+            let tried = Tried {
+                reused,
+                unprocessed: failed.unprocessed,
+                sent: failed.sent,
+                received: failed.received,
+                idempotent: work.plan.is_idempotent(),
+                replayable: work.source.is_replayable(),
+                code: failed.error.code,
+            };
+            if tries >= MAX_TRIES || !http_client::may_retry(&tried) {
+                return Err(failed.error);
+            }
+            tracing::debug!(service = %service.name, reason = %failed.error.detail, "sending a request again");
+            may_reuse = false;
+            attempt.timings().request = None;
+            attempt.timings().head = None;
+        }
+    }
+
+    /// The addresses that the request may go to. Resolving counts as a phase where there is a name.
+    async fn addresses(
+        &self,
+        service: &Service,
+        port: u16,
+        attempt: &mut Attempt,
+    ) -> Result<Vec<SocketAddr>, Box<ConnectionError>> {
+        let started = Instant::now();
+        let addresses = connect::addresses(service, port, &self.options.restrictions, &self.resolver).await;
+        if matches!(service.host, Host::Hostname { .. }) {
+            attempt.timings().dns = Some(started.elapsed());
+        }
+        addresses
+    }
+
+    /// A kept connection that can take the request.
+    async fn kept(&self, work: &Work<'_>, addresses: &[SocketAddr]) -> Option<Connection> {
+        if !work.plan.is_idempotent() {
+            // Such a request cannot be sent twice, so a close that has arrived already is given the time to be noticed.
+            tokio::task::yield_now().await;
+        }
+        work.state.take(&work.key, addresses, work.plan.upgrade.is_some())
+    }
+
+    /// A new connection, through all its phases.
+    async fn open(
+        &self,
+        work: &Work<'_>,
+        addresses: &[SocketAddr],
+        attempt: &mut Attempt,
+    ) -> Result<Connection, Box<ConnectionError>> {
+        let service = work.state.service();
+        let permit: ConnectionPermit = work.state.permit()?;
+        work.state.count_new_connection()?;
+
+        let started = Instant::now();
+        let connected = connect::connect(&*self.network, service.tunnel, addresses, &service.policy).await;
+        attempt.timings().connect = Some(started.elapsed());
+        let connect::Connected { flow, address } = connected?;
+        attempt.via(address, flow.connector, false);
+        let facts = Facts { address, connector: flow.connector };
+
+        let Some(server_name) = work.plan.server_name.clone() else {
+            return http_client::establish(flow.io, false, facts, permit).await;
+        };
+        let offer = if work.plan.upgrade.is_some() { Offer::Http1 } else { Offer::Http };
+        let started = Instant::now();
+        let shaken = work.state.tls()?.connect(flow.io, server_name, offer, service.policy.tls_timeout).await;
+        attempt.timings().tls = Some(started.elapsed());
+        let stream = shaken?;
+        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let connection = http_client::establish(stream, is_http2, facts, permit).await?;
+        if let Some(shared) = connection.share() {
+            work.state.keep(work.key.clone(), shared);
+        }
+        Ok(connection)
+    }
+}

@@ -1,0 +1,15 @@
+//! Every failure of the table that can be caused with real sockets on one machine, and what goes well.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+mod bodies;
+mod connecting;
+mod dns;
+mod http1;
+mod http2;
+mod pooling;
+mod real_servers;
+mod routing;
+mod tls;
+mod upgrades;
