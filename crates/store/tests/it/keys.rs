@@ -1,0 +1,138 @@
+//! Opening: keys, accounts, material, permissions of files, generations, backups.
+
+use std::os::unix::fs::PermissionsExt;
+
+use store::{DATABASE_FILE, KEY_FILE, KeySource, Secret, Store, StoreError};
+
+use crate::fixture::{by, open, reopen, service, tunnel};
+
+#[tokio::test]
+async fn a_fresh_store_has_one_account_that_stays() {
+    let (directory, store) = open().await;
+    let account = store.account().clone();
+    assert_eq!(account.slug, "local");
+    assert_eq!(account.id.as_str().len(), 32);
+    assert!(account.is_named("local") && account.is_named(account.id.as_str()));
+    assert!(!account.is_named("other"));
+    store.close().await;
+    assert_eq!(*reopen(&directory).await.account(), account);
+}
+
+#[tokio::test]
+async fn another_key_is_noticed_when_the_store_is_opened() {
+    let (directory, store) = open().await;
+    store.close().await;
+    let other = KeySource::Given(Secret::new("ab".repeat(32)));
+    assert!(matches!(Store::open(directory.path(), &other).await, Err(StoreError::KeyWrong)));
+    std::fs::remove_file(directory.path().join(KEY_FILE)).unwrap();
+    assert!(matches!(
+        Store::open(directory.path(), &KeySource::DataDirectory).await,
+        Err(StoreError::KeyMissing { .. })
+    ));
+    assert!(!directory.path().join(KEY_FILE).exists());
+}
+
+#[tokio::test]
+async fn a_key_can_be_given_in_place_of_a_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let key = KeySource::Given(Secret::new("ab".repeat(32)));
+    let store = Store::open(directory.path(), &key).await.unwrap();
+    let made = tunnel(&store, "t").await;
+    let secret = store.tunnel_secret(made.id).await.unwrap();
+    store.close().await;
+    let store = Store::open(directory.path(), &key).await.unwrap();
+    assert_eq!(store.tunnel_secret(made.id).await.unwrap(), secret);
+    assert!(!directory.path().join(KEY_FILE).exists());
+}
+
+#[tokio::test]
+async fn files_are_private_and_secrets_are_not_in_them() {
+    let parent = tempfile::tempdir().unwrap();
+    let path = parent.path().join("data");
+    let store = Store::open(&path, &KeySource::DataDirectory).await.unwrap();
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    let needle = "a-needle-in-the-haystack-0123456789";
+    store.material_or_insert("ca-key", &Secret::new(needle)).await.unwrap();
+    store.create_tunnel("t", store::ConfigSource::Local, Some(Secret::new(needle)), &by()).await.unwrap();
+    store
+        .publish(crate::fixture::publish("w", crate::fixture::version("x", Vec::new(), &[("K", needle)])), &by())
+        .await
+        .unwrap();
+    store.ensure_admin_token(&path).await.unwrap();
+    let token = std::fs::read_to_string(path.join(store::ADMIN_TOKEN_FILE)).unwrap();
+    store.close().await;
+    for entry in std::fs::read_dir(&path).unwrap() {
+        let file = entry.unwrap().path();
+        if file.ends_with(store::ADMIN_TOKEN_FILE) {
+            continue;
+        }
+        let bytes = std::fs::read(&file).unwrap();
+        for secret in [needle, token.trim()] {
+            assert!(!bytes.windows(secret.len()).any(|w| w == secret.as_bytes()), "{} holds a secret", file.display());
+        }
+    }
+}
+
+#[tokio::test]
+async fn material_is_kept_once() {
+    let (directory, store) = open().await;
+    assert_eq!(store.material("ca-key").await.unwrap(), None);
+    let first = Secret::new("first");
+    assert_eq!(store.material_or_insert("ca-key", &first).await.unwrap(), first);
+    let second = store.material_or_insert("ca-key", &Secret::new("second")).await.unwrap();
+    assert_eq!(second, first);
+    drop(store);
+    let store = reopen(&directory).await;
+    assert_eq!(store.material("ca-key").await.unwrap(), Some(first));
+}
+
+#[tokio::test]
+async fn changes_raise_the_generation_that_a_snapshot_shows() {
+    let (directory, store) = open().await;
+    let mut changes = store.changes();
+    let before = store.snapshot().await.unwrap();
+    assert!(std::sync::Arc::ptr_eq(&before, &store.snapshot().await.unwrap()));
+    changes.mark_unchanged();
+    let made = tunnel(&store, "t").await;
+    assert!(changes.has_changed().unwrap());
+    let after = store.snapshot().await.unwrap();
+    assert!(after.generation > before.generation);
+    assert_eq!(*changes.borrow_and_update(), after.generation);
+    assert!(after.tunnels.contains_key(&made.id) && !before.tunnels.contains_key(&made.id));
+
+    // A second process on the same file sees it too, and its own changes are seen here.
+    let other = reopen(&directory).await;
+    let theirs = other.create_service(service("s", made.id), &by()).await.unwrap();
+    let seen = store.snapshot().await.unwrap();
+    assert!(seen.services.contains_key(&theirs.id));
+    assert!(seen.generation > after.generation);
+
+    // A refused change leaves no trace.
+    assert!(other.create_service(service("s", made.id), &by()).await.is_err());
+    assert_eq!(store.snapshot().await.unwrap().generation, seen.generation);
+}
+
+#[tokio::test]
+async fn a_backup_opens_with_the_same_key() {
+    let (directory, store) = open().await;
+    let made = tunnel(&store, "t").await;
+    let secret = store.tunnel_secret(made.id).await.unwrap();
+    let copy = tempfile::tempdir().unwrap();
+    store.backup(&copy.path().join(DATABASE_FILE)).await.unwrap();
+    assert!(store.backup(&copy.path().join(DATABASE_FILE)).await.is_err());
+    std::fs::copy(directory.path().join(KEY_FILE), copy.path().join(KEY_FILE)).unwrap();
+    let restored = reopen(&copy).await;
+    assert_eq!(restored.account(), store.account());
+    assert_eq!(restored.tunnel_secret(made.id).await.unwrap(), secret);
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_made_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    std::fs::write(&file, "x").unwrap();
+    let error = Store::open(&file.join("data"), &KeySource::DataDirectory).await.unwrap_err();
+    assert!(matches!(error, StoreError::DataDirectory { .. }));
+    assert!(error.to_string().contains("file/data"), "{error}");
+}
