@@ -162,15 +162,17 @@ function nativeLines(text) {
   return arrayJoin(splitAt(replaceEvery(text, "\r\n", "\n"), "\r"), "\n");
 }
 
-/** @param {Uint8Array<ArrayBuffer>} bytes which become the blob's @param {string} type */
+/** @param {Uint8Array<ArrayBuffer>} bytes which become the blob's @param {string} type as it is */
 export function newBlob(bytes, type) {
-  return new Blob(INTERNAL, { bytes, type: normalType(type) });
+  return new Blob(INTERNAL, { bytes, type });
 }
 
 /** @type {(value: any) => value is File} */
 export let isFile;
 /** @type {(file: File) => string} */
 export let fileName;
+/** @type {(file: File) => number} */
+let modified;
 
 export class File extends Blob {
   #name = "";
@@ -202,11 +204,18 @@ export class File extends Blob {
   static {
     isFile = /** @type {any} */ ((/** @type {any} */ value) => isObject(value) && #name in value);
     fileName = (file) => file.#name;
+    modified = (file) => file.#lastModified;
   }
 }
 defineInterface(File);
 
-/** The bytes of a blob as a file. @param {Uint8Array<ArrayBuffer>} bytes @param {string} type @param {string} name */
+/** Bytes as a file. @param {Uint8Array<ArrayBuffer>} bytes @param {string} type @param {string} name */
 export function newFile(bytes, type, name) {
   return new File(INTERNAL, name, { bytes, type, lastModified: floor(host.now()) });
+}
+
+/** A blob as a file of this name. @param {Blob} blob @param {string} name */
+export function renamedFile(blob, name) {
+  const lastModified = isFile(blob) ? modified(blob) : floor(host.now());
+  return new File(INTERNAL, name, { bytes: blobBytes(blob), type: blobType(blob), lastModified });
 }

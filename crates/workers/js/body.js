@@ -6,19 +6,19 @@
 import { blobBytes, blobType, isBlob, newBlob } from "./blob.js";
 import { concat, utf8Decode, utf8Encode } from "./bytes.js";
 import { isFormData, parseFormData, serializeFormData } from "./form_data.js";
-import { trimmed } from "./headers.js";
 import host from "./host_object.js";
-import { checkOwner, current, promiseOf } from "./invocation.js";
+import { checkOwner, current, onComplete } from "./invocation.js";
+import { extractMediaType, serializeMediaType } from "./mime_type.js";
 import { newNativeStream, takeNative } from "./native_stream.js";
 import {
   TypeError,
+  Uint8Array,
   isUint8Array,
+  markHandled,
   jsonParse,
   newPromise,
-  promiseReject,
   promiseResolve,
   promiseThen,
-  toLowerCase,
   toWellFormed,
   typedArrayBuffer,
   typedArrayByteLength,
@@ -147,11 +147,23 @@ export class Body {
   clone() {
     const { source } = this;
     if (source !== undefined) return new Body(source, 0, undefined);
-    const { first, second } = tee(stateOf(this.stream));
+    const { first, second } = tee(stateOf(this.stream), true);
     this.#stream = newReadableStream(first);
     const body = new Body(undefined, 0, newReadableStream(second));
     body.owner = this.owner;
     return body;
+  }
+
+  /** Nobody will read it. @param {any} reason */
+  cancel(reason) {
+    if (this.#stream !== undefined) {
+      const state = stateOf(this.#stream);
+      if (state.state === READABLE) markHandled(cancelStream(state, reason));
+    } else if (this.native !== 0) {
+      host.bodyCancel(this.native);
+      this.native = 0;
+    }
+    this.#used = true;
   }
 
   /** The fetch that it belongs to was aborted. @param {any} reason */
@@ -261,10 +273,15 @@ export function extractBody(init) {
 }
 
 // === reading it all ===
+// What is read goes to a callback and only what the caller gets goes into a promise: resolving one with an object looks
+// up its `then`, which a Worker may have put on Object.prototype.
 
-/** @param {ReadableState} state @returns {Promise<Uint8Array<ArrayBuffer>>} */
-function readAll(state) {
-  const { promise, resolve, reject } = newPromise();
+/**
+ * @param {ReadableState} state
+ * @param {(bytes: Uint8Array<ArrayBuffer>) => void} resolve
+ * @param {(reason: any) => void} reject
+ */
+function readAll(state, resolve, reject) {
   const reader = acquireReader(state, false);
   /** @type {Uint8Array[]} */
   const parts = [];
@@ -273,7 +290,7 @@ function readAll(state) {
     chunk(/** @type {any} */ chunk) {
       if (!isUint8Array(chunk)) {
         const error = new TypeError("A chunk of the body is not a Uint8Array.");
-        cancelStream(state, error);
+        markHandled(cancelStream(state, error));
         reject(error);
         return;
       }
@@ -281,37 +298,41 @@ function readAll(state) {
       // Through a microtask, so that a long queue does not become a deep stack.
       promiseThen(promiseResolve(undefined), again);
     },
-    close: () => resolve(concat(parts)),
+    close: () => resolve(parts.length === 1 ? /** @type {any} */ (parts[0]) : concat(parts)),
     error: reject,
   };
   again();
-  return promise;
 }
 
-/** @param {Body} body @returns {Promise<Uint8Array<ArrayBuffer>>} */
-function takeBytes(body) {
+/** @param {Body} body @param {(bytes: Uint8Array<ArrayBuffer>) => void} resolve @param {(reason: any) => void} reject */
+function takeBytes(body, resolve, reject) {
   const { source } = body;
   if (source !== undefined) {
     body.markUsed();
-    return promiseResolve(typeof source === "string" ? utf8Encode(source) : typedArraySlice(source));
+    resolve(typeof source === "string" ? utf8Encode(source) : typedArraySlice(source));
+    return;
   }
   const native = body.takeNative();
-  if (native !== 0) return promiseOf(host.bodyReadAll(native));
-  return readAll(stateOf(body.stream));
+  if (native !== 0) onComplete(host.bodyReadAll(native), resolve, reject);
+  else readAll(stateOf(body.stream), resolve, reject);
 }
 
-/** @param {Body} body @returns {Promise<string>} */
-function takeText(body) {
+/** @param {Body} body @param {(text: string) => void} resolve @param {(reason: any) => void} reject */
+function takeText(body, resolve, reject) {
   const { source } = body;
   if (typeof source === "string") {
     body.markUsed();
-    return promiseResolve(withoutMark(toWellFormed(source)));
+    resolve(withoutMark(toWellFormed(source)));
+    return;
   }
   if (source === undefined) {
     const native = body.takeNative();
-    if (native !== 0) return promiseOf(host.bodyReadText(native));
+    if (native !== 0) {
+      onComplete(host.bodyReadText(native), resolve, reject);
+      return;
+    }
   }
-  return promiseThen(takeBytes(body), utf8Decode);
+  takeBytes(body, (bytes) => resolve(utf8Decode(bytes)), reject);
 }
 
 /** @param {string} text */
@@ -320,54 +341,80 @@ function withoutMark(text) {
 }
 
 /**
- * Why it cannot be read now; as a rejected promise.
+ * Reads a body and converts it; what fails, or cannot be read now, rejects.
+ * @template T
  * @param {Body | null} body
+ * @param {(body: Body, resolve: (value: any) => void, reject: (reason: any) => void) => void} take
+ * @param {any} empty what there is to convert when there is no body
+ * @param {(value: any) => T} convert
+ * @returns {Promise<T>}
  */
-function refusal(body) {
-  if (body === null) return undefined;
-  const error = body.unusable;
-  if (error !== undefined) return promiseReject(error);
-  if (body.owner !== current && body.source === undefined) {
+function consume(body, take, empty, convert) {
+  const { promise, resolve, reject } = newPromise();
+  const finish = (/** @type {any} */ value) => {
     try {
-      checkOwner(body.owner);
+      resolve(convert(value));
     } catch (error) {
-      return promiseReject(error);
+      reject(error);
     }
+  };
+  try {
+    if (body === null) {
+      finish(empty);
+    } else {
+      const error = body.unusable;
+      if (error !== undefined) throw error;
+      if (body.source === undefined) checkOwner(body.owner);
+      if (body.aborted !== undefined) throw body.aborted.reason;
+      take(body, finish, reject);
+    }
+  } catch (error) {
+    reject(error);
   }
-  if (body.aborted !== undefined && body.native !== 0) return promiseReject(body.aborted.reason);
-  return undefined;
+  return promise;
 }
+
+/** @template T @param {T} value @returns {T} */
+const same = (value) => value;
+const fromJson = (/** @type {string} */ text) => jsonParse(text);
+const noBytes = new Uint8Array(0);
 
 /** @param {Body | null} body @returns {Promise<string>} */
 export function bodyText(body) {
-  return refusal(body) ?? (body === null ? promiseResolve("") : takeText(body));
+  return consume(body, takeText, "", same);
 }
 
 /** @param {Body | null} body @returns {Promise<any>} */
 export function bodyJson(body) {
-  return promiseThen(bodyText(body), jsonOf);
+  return consume(body, takeText, "", fromJson);
 }
-const jsonOf = (/** @type {string} */ text) => jsonParse(text);
 
 /** @param {Body | null} body @returns {Promise<Uint8Array<ArrayBuffer>>} */
 export function bodyBytes(body) {
-  return refusal(body) ?? (body === null ? promiseResolve(utf8Encode("")) : takeBytes(body));
+  return consume(body, takeBytes, noBytes, wholeBuffer);
+}
+
+/** Bytes that have their buffer for themselves. @param {Uint8Array<ArrayBuffer>} bytes */
+function wholeBuffer(bytes) {
+  return typedArrayByteLength(bytes) > 0 && arrayBufferByteLength(typedArrayBuffer(bytes)) === typedArrayByteLength(bytes)
+    ? bytes
+    : typedArraySlice(bytes);
 }
 
 /** @param {Body | null} body @returns {Promise<ArrayBuffer>} */
 export function bodyArrayBuffer(body) {
-  return promiseThen(bodyBytes(body), (bytes) => {
-    const buffer = typedArrayBuffer(bytes);
-    return arrayBufferByteLength(buffer) === typedArrayByteLength(bytes) ? buffer : typedArrayBuffer(typedArraySlice(bytes));
+  return consume(body, takeBytes, noBytes, (bytes) => typedArrayBuffer(wholeBuffer(bytes)));
+}
+
+/** @param {Body | null} body @param {string | null} type its Content-Type */
+export function bodyBlob(body, type) {
+  return consume(body, takeBytes, noBytes, (bytes) => {
+    const media = extractMediaType(type);
+    return newBlob(bytes, media === undefined ? "" : serializeMediaType(media));
   });
 }
 
-/** @param {Body | null} body @param {string | null} type its Content-Type @returns {Promise<import("./blob.js").Blob>} */
-export function bodyBlob(body, type) {
-  return promiseThen(bodyBytes(body), (bytes) => newBlob(bytes, type === null ? "" : toLowerCase(trimmed(type))));
-}
-
-/** @param {Body | null} body @param {string | null} type its Content-Type @returns {Promise<any>} */
+/** @param {Body | null} body @param {string | null} type its Content-Type */
 export function bodyFormData(body, type) {
-  return promiseThen(bodyBytes(body), (bytes) => parseFormData(bytes, type));
+  return consume(body, takeBytes, noBytes, (bytes) => parseFormData(bytes, type));
 }

@@ -1,7 +1,7 @@
 /** `ctx`: what a handler is told of its invocation (https://developers.cloudflare.com/workers/runtime-apis/context/). */
 import host from "./host_object.js";
 import { Error, promiseResolve, promiseThen } from "./primordials.js";
-import { current, currentContext, settle } from "./invocation.js";
+import { current, currentContext, register, settle } from "./invocation.js";
 import { INTERNAL, defineInterface, illegalConstructor, requireArguments } from "./webidl.js";
 
 /** @typedef {import("./invocation.js").Context} Context */
@@ -42,12 +42,17 @@ defineInterface(ExecutionContext);
 function extend(context, promise) {
   if (context.waiting <= 0) return;
   context.waiting += 1;
+  context.background += 1;
+  register(context);
   promiseThen(
     promiseResolve(promise),
-    () => settle(context),
+    () => {
+      context.background -= 1;
+      settle(context);
+    },
     (error) => {
-      if (context.waiting <= 0) return;
       host.reportError(context.id, error);
+      context.background -= 1;
       settle(context);
     },
   );

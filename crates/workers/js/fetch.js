@@ -3,8 +3,9 @@ import { abortReason, isAborted, onAbort, removeOnAbort } from "./abort.js";
 import { listAppend, listDelete, listGet } from "./headers.js";
 import host from "./host_object.js";
 import { cancelOperation, current, onComplete, requireInvocation } from "./invocation.js";
-import { TypeError, arraySlice, newPromise, promiseReject, stringIndexOf, stringSlice } from "./primordials.js";
+import { TypeError, arraySlice, markHandled, newPromise, promiseReject, stringIndexOf, stringSlice } from "./primordials.js";
 import { pump } from "./pump.js";
+import { cancelStream } from "./readable_core.js";
 import { stateOf } from "./readable_stream.js";
 import { Request, isRequest, requestState } from "./request.js";
 import { fetchedResponse, responseState } from "./response.js";
@@ -25,7 +26,11 @@ export function fetchThrough(binding, input, init) {
     const request = init === undefined && isRequest(input) ? input : new Request(input, init);
     const state = requestState(request);
     if (state.body !== null && state.body.unusable !== undefined) throw state.body.unusable;
-    if (state.signal !== undefined && isAborted(state.signal)) throw abortReason(state.signal);
+    if (state.signal !== undefined && isAborted(state.signal)) {
+      const reason = abortReason(state.signal);
+      state.body?.cancel(reason);
+      throw reason;
+    }
     if (!isHttp(state.url)) throw new TypeError(`Fetch API cannot load: ${state.url}`);
     fetching = new Fetching(binding, state);
     fetching.hop();
@@ -54,6 +59,8 @@ class Fetching {
   #settle = newPromise();
   /** @type {Operation | undefined} */
   #operation;
+  /** The request's body while it is written. @type {import("./readable_core.js").ReadableState | undefined} */
+  #sending;
   /** @type {import("./body.js").Body | null} */
   #responseBody = null;
 
@@ -82,6 +89,7 @@ class Fetching {
       cancelOperation(this.#operation);
       this.#operation = undefined;
     }
+    if (this.#sending !== undefined) markHandled(cancelStream(this.#sending, reason));
     this.#responseBody?.abort(reason);
     this.#settle.reject(reason);
   };
@@ -114,7 +122,9 @@ class Fetching {
     this.#operation = operation;
     onComplete(operation, this.#arrived, this.#failed);
     if (stream !== undefined) {
+      this.#sending = stream;
       pump(stream, started[1], (failure) => {
+        this.#sending = undefined;
         if (failure === undefined || this.#operation !== operation) return;
         // The body could not be sent: the request fails with what its stream failed with.
         cancelOperation(operation);

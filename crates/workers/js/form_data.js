@@ -1,15 +1,14 @@
 /** FormData (https://xhr.spec.whatwg.org/#interface-formdata), its parsing and serializing (https://fetch.spec.whatwg.org/#body-mixin). */
-import { blobBytes, blobType, fileName, isBlob, isFile, newFile } from "./blob.js";
+import { blobBytes, blobType, fileName, isBlob, isFile, newFile, renamedFile } from "./blob.js";
 import { concat, utf8Decode, utf8Encode } from "./bytes.js";
 import host from "./host_object.js";
+import { extractMediaType } from "./mime_type.js";
 import { BOTH, KEYS, VALUES, newPairIterator } from "./pair_iterator.js";
 import {
   SymbolIterator,
   TypeError,
   Uint8Array,
   apply,
-  charCodeAt,
-  create,
   defineProperty,
   regexpExec,
   replaceEvery,
@@ -163,7 +162,7 @@ function entryOf(value, filename, named, where) {
     return toUSVString(value);
   }
   if (isFile(value) && !named) return value;
-  return newFile(blobBytes(value), blobType(value), named ? toUSVString(filename) : isFile(value) ? fileName(value) : "blob");
+  return renamedFile(value, named ? toUSVString(filename) : "blob");
 }
 
 // === serializing ===
@@ -212,7 +211,7 @@ export function serializeFormData(data) {
  * @param {string | null} type the Content-Type
  */
 export function parseFormData(bytes, type) {
-  const media = type === null ? undefined : parseMediaType(type);
+  const media = extractMediaType(type);
   if (media?.essence === "application/x-www-form-urlencoded") {
     const data = new FormData();
     const list = pairsOf(data);
@@ -228,53 +227,6 @@ export function parseFormData(bytes, type) {
   throw new TypeError(
     `Unrecognized Content-Type header value. FormData can only parse the following MIME types: multipart/form-data, application/x-www-form-urlencoded.`,
   );
-}
-
-const PARAMETER = /^[ \t\r\n]*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)=(?:"((?:[^"\\]|\\[\s\S])*)"|([^;]*))[^;]*/;
-
-/**
- * A media type and its parameters, the first of each name.
- * @param {string} text
- * @returns {{essence: string, parameters: Record<string, string>}}
- */
-export function parseMediaType(text) {
-  /** @type {Record<string, string>} */
-  const parameters = create(null);
-  let at = stringIndexOf(text, ";");
-  const essence = toLowerCase(trim(at < 0 ? text : stringSlice(text, 0, at)));
-  while (at >= 0) {
-    const rest = stringSlice(text, at + 1);
-    const found = regexpExec(PARAMETER, rest);
-    if (found !== null) {
-      const name = toLowerCase(/** @type {string} */ (found[1]));
-      const value = found[2] === undefined ? trim(found[3] ?? "") : unescape(found[2]);
-      parameters[name] ??= value;
-      at = charCodeAt(rest, found[0].length) === 0x3b ? at + 1 + found[0].length : -1;
-    } else {
-      const next = stringIndexOf(rest, ";");
-      at = next < 0 ? -1 : at + 1 + next;
-    }
-  }
-  return { essence, parameters };
-}
-
-/** @param {string} text */
-function unescape(text) {
-  let result = "";
-  for (let i = 0; i < text.length; i++) {
-    if (text[i] === "\\" && i + 1 < text.length) i += 1;
-    result += text[i];
-  }
-  return result;
-}
-
-/** @param {string} text */
-function trim(text) {
-  let from = 0;
-  let to = text.length;
-  while (from < to && charCodeAt(text, from) <= 0x20) from += 1;
-  while (to > from && charCodeAt(text, to - 1) <= 0x20) to -= 1;
-  return stringSlice(text, from, to);
 }
 
 /** @param {Uint8Array} bytes @param {Uint8Array} needle @param {number} from */

@@ -114,13 +114,14 @@ export function listSet(list, name, value) {
  * @param {any} init
  */
 export function fillList(list, init) {
-  if (isHeaders(init)) {
+  if (!isObject(init)) throw new TypeError("Headers: the init is not an object.");
+  const method = init[SymbolIterator];
+  if (method === headersIterator && isHeaders(init)) {
+    // What iterating it would give, in another order, which does not show.
     const other = listOf(init);
     for (let i = 0; i < other.length; i++) list[list.length] = /** @type {string} */ (other[i]);
     return;
   }
-  if (!isObject(init)) throw new TypeError("Headers: the init is not an object.");
-  const method = init[SymbolIterator];
   if (method !== undefined && method !== null) {
     forEachOfSequence(init, "Headers: the init", (pair) => {
       /** @type {any[]} */
@@ -306,9 +307,10 @@ export class Headers {
   }
 }
 
+const headersIterator = Headers.prototype.entries;
 defineInterface(Headers);
 defineProperty(Headers.prototype, SymbolIterator, {
-  value: Headers.prototype.entries,
+  value: headersIterator,
   writable: true,
   enumerable: false,
   configurable: true,

@@ -109,6 +109,11 @@ interface Entries {
     fetch(invocation: Invocation, method: string, url: string, headers: FlatHeaders, bodyId: BodyId): void;
     /** An operation ends. */
     complete(operation: Operation, ok: boolean, value: unknown): void;
-    /** The visitor is gone: `request.signal` aborts. */
-    disconnected(invocation: Invocation): void;
+    /** The visitor is gone: `request.signal` aborts. Says whether `waitUntil` promises are still to be waited for. */
+    disconnected(invocation: Invocation): boolean;
+    /** These operations never complete; and when an invocation is given, it is over, however it ended. */
+    forget(operations: Operation[], invocation?: Invocation): void;
 }
+
+// changed:
+// - `Entries.disconnected` gives a boolean; `Entries.forget` is new. Both are exports of `main.js`.

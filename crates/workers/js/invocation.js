@@ -28,8 +28,11 @@ export class Context {
   operations = 0;
   /** What keeps it from being done: the response, its body, `waitUntil` promises. */
   waiting = 1;
+  /** How many of these are `waitUntil` promises. */
+  background = 0;
   /** Of `request.signal`, when someone asked for it. @type {import("./abort.js").AbortSignal | undefined} */
   signal = undefined;
+  registered = false;
   /** `props` of `ctx`. @type {any} */
   props = undefined;
 
@@ -40,7 +43,7 @@ export class Context {
 }
 
 const startUp = new Context(0);
-/** @type {Map<Invocation, Context>} */
+/** Those that must hear of the visitor's leaving. @type {Map<Invocation, Context>} */
 const contexts = new Map();
 
 /** The invocation whose code runs now; 0 at start-up. */
@@ -51,7 +54,6 @@ export let currentContext = startUp;
 /** A new invocation begins. @param {Invocation} invocation */
 export function begin(invocation) {
   const context = new Context(invocation);
-  mapSet(contexts, invocation, context);
   current = invocation;
   currentContext = context;
   return context;
@@ -63,8 +65,14 @@ export function enter(context) {
   currentContext = context;
 }
 
+/** It has something that outlives its visitor, or wants to hear of his leaving. @param {Context} context */
+export function register(context) {
+  context.registered = true;
+  mapSet(contexts, context.id, context);
+}
+
 /** @param {Invocation} invocation */
-export function contextOf(invocation) {
+export function registered(invocation) {
   return mapGet(contexts, invocation);
 }
 
@@ -72,20 +80,26 @@ export function contextOf(invocation) {
 export function settle(context) {
   context.waiting -= 1;
   if (context.waiting > 0) return;
-  forget(context);
+  if (context.registered) mapDelete(contexts, context.id);
+  if (context.operations > 0) forgetOperations(context);
   host.done(context.id);
 }
 
-/** Nothing more will come of it. @param {Context} context */
-export function forget(context) {
-  mapDelete(contexts, context.id);
-  if (context.operations === 0) return;
+/** @param {Context} context */
+function forgetOperations(context) {
   /** @type {Operation[]} */
   const left = [];
   mapForEach(pending, (waiting, operation) => {
     if (waiting.context === context) left[left.length] = operation;
   });
   for (let i = 0; i < left.length; i++) mapDelete(pending, /** @type {Operation} */ (left[i]));
+  context.operations = 0;
+}
+
+/** `Entries.forget`. @param {Operation[]} operations @param {Invocation | undefined} invocation */
+export function forget(operations, invocation) {
+  for (let i = 0; i < operations.length; i++) mapDelete(pending, /** @type {Operation} */ (operations[i]));
+  if (invocation !== undefined) mapDelete(contexts, invocation);
 }
 
 /**

@@ -8,7 +8,7 @@ import { env, makeEnv } from "./bindings.js";
 import { ExecutionContext } from "./execution_context.js";
 import "./globals.js";
 import { listAppend, listGet } from "./headers.js";
-import { begin, complete, contextOf, currentContext, enter, settle } from "./invocation.js";
+import { begin, complete, currentContext, enter, forget, registered, settle } from "./invocation.js";
 import { TypeError, apply, arraySlice, construct } from "./primordials.js";
 import { pump } from "./pump.js";
 import { stateOf } from "./readable_stream.js";
@@ -51,7 +51,7 @@ async function start(mainModule, bindings) {
  */
 function fetch(invocation, method, url, headers, bodyId) {
   const context = begin(invocation);
-  const request = incomingRequest(invocation, method, url, headers, bodyId);
+  const request = incomingRequest(context, method, url, headers, bodyId);
   const ctx = new ExecutionContext(INTERNAL, context);
   let result;
   try {
@@ -146,13 +146,14 @@ function respond(context, response) {
 
 /** @param {Invocation} invocation */
 function disconnected(invocation) {
-  const context = contextOf(invocation);
-  if (context === undefined || context.signal === undefined) return;
+  const context = registered(invocation);
+  if (context === undefined) return false;
   enter(context);
-  abortSignal(context.signal, undefined);
+  if (context.signal !== undefined) abortSignal(context.signal, undefined);
+  return context.background > 0;
 }
 
 /** @type {Entries} */
-const entries = { start, fetch, complete, disconnected };
+const entries = { start, fetch, complete, disconnected, forget };
 export default entries;
-export { start, fetch, complete, disconnected };
+export { start, fetch, complete, disconnected, forget };

@@ -13,9 +13,7 @@ import { isBufferSource, viewOf } from "./webidl.js";
 export function pump(state, sink, ended) {
   const owner = current;
   const reader = acquireReader(state, false);
-  /** Whether a chunk came while it was asked for: then the loop goes on instead of a deeper call. */
-  let looping = false;
-  let ready = false;
+  const next = () => readFrom(reader, request);
   const request = {
     chunk(/** @type {any} */ chunk) {
       let operation;
@@ -26,8 +24,7 @@ export function pump(state, sink, ended) {
         fail(error);
         return;
       }
-      if (operation === 0) next();
-      else onComplete(operation, next, fail);
+      onComplete(operation, next, fail);
     },
     close() {
       host.sinkClose(sink);
@@ -39,17 +36,6 @@ export function pump(state, sink, ended) {
     },
   };
   next();
-
-  function next() {
-    ready = true;
-    if (looping) return;
-    looping = true;
-    while (ready) {
-      ready = false;
-      readFrom(reader, request);
-    }
-    looping = false;
-  }
 
   /** The chunk is no bytes, or the reader of the sink is gone. @param {any} reason */
   function fail(reason) {

@@ -1,4 +1,5 @@
 /** ReadableStreamTee (https://streams.spec.whatwg.org/#abstract-opdef-readablestreamtee). */
+import host from "./host_object.js";
 import {
   Uint8Array,
   markHandled,
@@ -18,10 +19,11 @@ import { DefaultController } from "./readable_default.js";
 
 /**
  * @param {ReadableState} stream
+ * @param {boolean} [clone] whether the second branch gets clones of the chunks
  * @returns {{first: ReadableState, second: ReadableState}}
  */
-export function tee(stream) {
-  return stream.controller.bytes ? teeBytes(stream) : teeDefault(stream);
+export function tee(stream, clone = false) {
+  return stream.controller.bytes ? teeBytes(stream) : teeDefault(stream, clone);
 }
 
 /** What both branches canceled means: the stream is canceled with both reasons. @param {ReadableState} stream */
@@ -43,8 +45,8 @@ function cancellation(stream) {
   };
 }
 
-/** @param {ReadableState} stream */
-function teeDefault(stream) {
+/** @param {ReadableState} stream @param {boolean} clone */
+function teeDefault(stream, clone) {
   const reader = acquireReader(stream, false);
   let reading = false;
   let readAgain = false;
@@ -64,8 +66,19 @@ function teeDefault(stream) {
         // A microtask later: a branch that is read in the same turn must see an error first.
         promiseThen(promiseResolve(undefined), () => {
           readAgain = false;
+          let other = chunk;
+          if (clone && !canceled.second) {
+            try {
+              other = host.structuredClone(chunk, undefined);
+            } catch (error) {
+              first.controller.error(error);
+              second.controller.error(error);
+              both.resolve(cancelStream(stream, error));
+              return;
+            }
+          }
           if (!canceled.first) first.controller.enqueue(chunk);
-          if (!canceled.second) second.controller.enqueue(chunk);
+          if (!canceled.second) second.controller.enqueue(other);
           reading = false;
           if (readAgain) pull();
         });

@@ -11,11 +11,11 @@ import {
   extractedType,
   nativeBody,
 } from "./body.js";
-import { fillList, isHeaders, listAppend, listGet, listHas, listOf, newHeaders } from "./headers.js";
-import { contextOf } from "./invocation.js";
+import { fillList, listAppend, listGet, listHas, newHeaders } from "./headers.js";
+import { register } from "./invocation.js";
 import { TypeError, arraySlice, promiseReject, regexpExec, toUpperCase } from "./primordials.js";
 import { isReadableStream } from "./readable_stream.js";
-import { toHttpUrl, hrefOf, isURL } from "./url.js";
+import { toRequestUrl, hrefOf, isURL } from "./url.js";
 import { INTERNAL, defineInterface, isObject, requireArguments, toByteString, toDOMString, toDictionary, toUSVString } from "./webidl.js";
 
 /**
@@ -39,8 +39,8 @@ class RequestState {
   redirect = "follow";
   /** @type {AbortSignal | undefined} */
   signal = undefined;
-  /** The invocation whose visitor's request it is; else 0. @type {Invocation} */
-  invocation = 0;
+  /** The invocation whose visitor's request it is. @type {import("./invocation.js").Context | undefined} */
+  context = undefined;
   /** @type {any} */
   cf = undefined;
   /** @type {any} */
@@ -105,7 +105,7 @@ export class Request {
       state.keepalive = other.keepalive;
       state.cache = other.cache;
     } else {
-      state.url = isURL(input) ? toHttpUrl(hrefOf(input)) : toHttpUrl(toUSVString(input));
+      state.url = isURL(input) ? toRequestUrl(hrefOf(input)) : toRequestUrl(toUSVString(input));
     }
     const dictionary = toDictionary(init, "Request constructor: the init");
     const given = init === undefined || init === null ? undefined : readInit(state, dictionary);
@@ -262,9 +262,9 @@ function wrongThis() {
 function signalOf(state) {
   if (state.signal === undefined) {
     state.signal = newSignal();
-    if (state.invocation !== 0) {
-      const context = contextOf(state.invocation);
-      if (context !== undefined) context.signal = state.signal;
+    if (state.context !== undefined) {
+      state.context.signal = state.signal;
+      register(state.context);
     }
   }
   return state.signal;
@@ -298,12 +298,8 @@ function readInit(state, dictionary) {
   }
   if (method !== undefined) state.method = toMethod(method);
   if (headers !== undefined) {
-    if (isHeaders(headers)) {
-      state.list = arraySlice(listOf(headers));
-    } else {
-      state.list = [];
-      fillList(state.list, headers);
-    }
+    state.list = [];
+    fillList(state.list, headers);
   }
   if (body !== undefined && isReadableStream(body) && dictionary.duplex !== undefined && toDOMString(dictionary.duplex) !== "half") {
     throw new TypeError("Request constructor: 'duplex' must be 'half'.");
@@ -313,20 +309,20 @@ function readInit(state, dictionary) {
 
 /**
  * The request of a visitor. Nothing is parsed; the list becomes the Headers' when someone asks for them.
- * @param {Invocation} invocation
+ * @param {import("./invocation.js").Context} context
  * @param {string} method
  * @param {string} url
  * @param {FlatHeaders} list
  * @param {BodyId} bodyId
  */
-export function incomingRequest(invocation, method, url, list, bodyId) {
+export function incomingRequest(context, method, url, list, bodyId) {
   const state = new RequestState();
   state.method = method;
   state.url = url;
   state.list = list;
   state.immutable = true;
   state.redirect = "manual";
-  state.invocation = invocation;
+  state.context = context;
   if (bodyId !== 0) state.body = nativeBody(bodyId);
   return new Request(INTERNAL, state);
 }

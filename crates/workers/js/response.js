@@ -10,7 +10,7 @@ import {
   extractedType,
   nativeBody,
 } from "./body.js";
-import { fillList, isHeaders, listAppend, listGet, listHas, listOf, newHeaders } from "./headers.js";
+import { fillList, listAppend, listGet, listHas, newHeaders } from "./headers.js";
 import host from "./host_object.js";
 import { RangeError, TypeError, arraySlice, jsonStringify, promiseReject, regexpExec } from "./primordials.js";
 import {
@@ -246,8 +246,7 @@ function readInit(state, init) {
     state.statusText = text;
   }
   if (headers === undefined) return;
-  if (isHeaders(headers)) state.list = arraySlice(listOf(headers));
-  else fillList(state.list, headers);
+  fillList(state.list, headers);
 }
 
 /**

@@ -191,12 +191,15 @@ export class URL {
 defineInterface(URL);
 
 /**
- * An absolute http or https URL, without its fragment; anything else is refused.
+ * The URL of a request, serialized: absolute and without credentials.
  * @param {string} text
  * @returns {string}
  */
-export function toHttpUrl(text) {
+export function toRequestUrl(text) {
   const parts = host.urlParse(text, undefined);
   if (parts === undefined) throw new TypeError(`Invalid URL: ${text}`);
+  if (parts[USERNAME] !== "" || parts[PASSWORD] !== "") {
+    throw new TypeError(`The URL of a request must not have credentials; send an Authorization header instead: ${text}`);
+  }
   return /** @type {string} */ (parts[HREF]);
 }
