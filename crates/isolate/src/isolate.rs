@@ -184,6 +184,7 @@ impl Isolate {
             stopped_at: RefCell::new(None),
             entry_start: Cell::new(0),
             memory_limit: options.memory_limit,
+            memory_seen: Cell::new(0),
             memory_counters: RefCell::new(None),
             memory_check_due: Cell::new(false),
             allow_eval: Cell::new(options.allow_eval),

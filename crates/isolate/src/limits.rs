@@ -23,6 +23,9 @@ const MIN_NURSERY: u32 = 256 * 1024;
 /// The largest nursery: with hundreds of isolates it is the memory of each that counts, and larger ones gain little.
 const MAX_NURSERY: u32 = 4 * 1024 * 1024;
 
+/// Growth between two checks that calls for another soon, in bytes.
+const GROWN: usize = 1024 * 1024;
+
 /// Sets what bounds the collector of this context. Before the first global exists.
 pub(crate) fn tune(cx: &mut JSContext, memory_limit: usize) {
     // Only a backstop: near its own limit the engine's collector thrashes, so script is to be stopped well before.
@@ -97,7 +100,10 @@ unsafe extern "C" fn interrupted(cx: *mut RawJSContext) -> bool {
 /// Condemns the isolate when it is over its limit and a collection does not help.
 pub(crate) fn check_memory(cx: &mut JSContext, state: &Rc<State>) {
     state.memory_check_due.set(false);
-    if used(cx, state) <= state.memory_limit {
+    let now = used(cx, state);
+    let grown = now > state.memory_seen.replace(now).saturating_add(GROWN);
+    state.monitor.memory_checked(grown);
+    if now <= state.memory_limit {
         return;
     }
     // SAFETY: the callback must not be called again from inside itself (`Runtime.cpp`, `HandleInterrupt`).

@@ -29,6 +29,8 @@ pub(crate) struct State {
     /// The thread's CPU clock at the beginning of the entry, in nanoseconds.
     pub(crate) entry_start: Cell<u64>,
     pub(crate) memory_limit: usize,
+    /// Bytes in use when memory was last checked.
+    pub(crate) memory_seen: Cell<usize>,
     /// The object whose getters give the engine's counters.
     pub(crate) memory_counters: RefCell<Option<Handle>>,
     /// Set at the end of a major collection and when an allocation fails, until memory has been checked.

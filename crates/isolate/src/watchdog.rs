@@ -3,6 +3,8 @@
 //! It never decides alone: it marks an entry as expired and requests the interrupt; the isolate's own thread reads the
 //! mark in its interrupt callback. A mark names the entry it is for, so it cannot hit the next one.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::thread::Thread;
@@ -14,8 +16,17 @@ use mozjs::rust::ThreadSafeJSContext;
 const TICK: Duration = Duration::from_millis(2);
 /// The shortest sleep.
 const SHORTEST: Duration = Duration::from_micros(200);
-/// How often script that runs for long is interrupted to check its memory.
+/// How soon script that runs for long is interrupted to check its memory, and how seldom at last.
+///
+/// The engine gives up a regular expression that is interrupted more than four times (`RegExpObject.cpp`, `RegExpShared::execute`), so
+/// one that runs for long must be left alone. Hence nothing is interrupted while the process's resident memory stands still, and
+/// the interval grows while the isolate's own memory does not. Script that allocates is checked at the end of every collection
+/// anyway.
 const MEMORY_CHECK: Duration = Duration::from_millis(5);
+const MEMORY_CHECK_GROWTH: u64 = 4;
+const MEMORY_CHECK_LONGEST: Duration = Duration::from_secs(2);
+/// What counts as a change of resident memory, in bytes.
+const RESIDENT_CHANGE: u64 = 1024 * 1024;
 /// Ticks without any executing isolate before the thread parks.
 const IDLE_TICKS: u32 = 10;
 
@@ -35,6 +46,8 @@ pub(crate) struct Monitor {
     deadline: AtomicU64,
     /// The budget the deadline was made from, in nanoseconds.
     budget: AtomicU64,
+    /// Nanoseconds between checks of memory in this entry.
+    memory_interval: AtomicU64,
     /// Number of the last entry whose deadline has passed.
     expired: AtomicU64,
     /// 0, or [`REQUESTED`] and a reason.
@@ -69,6 +82,7 @@ impl Monitor {
             entry: AtomicU64::new(0),
             deadline: AtomicU64::new(NEVER),
             budget: AtomicU64::new(NEVER),
+            memory_interval: AtomicU64::new(0),
             expired: AtomicU64::new(0),
             stop: AtomicU64::new(0),
         })
@@ -78,6 +92,7 @@ impl Monitor {
     pub(crate) fn arm(&self, number: u64, start: u64, budget: Option<Duration>) {
         let budget = budget.map_or(NEVER, |budget| u64::try_from(budget.as_nanos()).unwrap_or(NEVER));
         self.budget.store(budget, Ordering::Relaxed);
+        self.memory_checked(true);
         self.deadline.store(start.saturating_add(budget), Ordering::Relaxed);
         // Sequentially consistent with the watchdog's "store parked, then look at entries": one of both sides sees the other.
         self.entry.store(number, Ordering::SeqCst);
@@ -98,6 +113,22 @@ impl Monitor {
     pub(crate) fn expired(&self) -> bool {
         let entry = self.entry.load(Ordering::Relaxed);
         entry != 0 && self.expired.load(Ordering::Acquire) == entry
+    }
+
+    /// Memory has been checked, on the isolate's thread: says when to look again.
+    pub(crate) fn memory_checked(&self, grown: bool) {
+        let shortest = u64::try_from(MEMORY_CHECK.as_nanos()).unwrap_or(u64::MAX);
+        let longest = u64::try_from(MEMORY_CHECK_LONGEST.as_nanos()).unwrap_or(u64::MAX);
+        let interval = if grown {
+            shortest
+        } else {
+            self.memory_interval.load(Ordering::Relaxed).saturating_mul(MEMORY_CHECK_GROWTH).clamp(shortest, longest)
+        };
+        self.memory_interval.store(interval, Ordering::Relaxed);
+    }
+
+    fn memory_interval(&self) -> Duration {
+        Duration::from_nanos(self.memory_interval.load(Ordering::Relaxed))
     }
 
     /// The reason of a stop request.
@@ -135,7 +166,13 @@ impl Drop for Registration {
 pub(crate) fn watch(monitor: &Arc<Monitor>) -> Result<Registration, String> {
     let watchdog = WATCHDOG.get_or_init(start).as_ref().map_err(Clone::clone)?;
     let now = Instant::now();
-    watchdog.watched().push(Watched { monitor: monitor.clone(), seen: 0, next_cpu: now, next_memory: now });
+    watchdog.watched().push(Watched {
+        monitor: monitor.clone(),
+        seen: 0,
+        next_cpu: now,
+        memory_checked: now,
+        resident: None,
+    });
     Ok(Registration { monitor: monitor.clone() })
 }
 
@@ -152,7 +189,9 @@ struct Watched {
     /// The entry seen at the last look.
     seen: u64,
     next_cpu: Instant,
-    next_memory: Instant,
+    memory_checked: Instant,
+    /// Resident memory of the process when the isolate was last asked to check its own.
+    resident: Option<u64>,
 }
 
 static WATCHDOG: OnceLock<Result<Watchdog, String>> = OnceLock::new();
@@ -186,8 +225,9 @@ fn start() -> Result<Watchdog, String> {
 
 fn run(list: &WatchList, parked: &AtomicBool) {
     let mut idle = 0;
+    let mut resident = Resident::open();
     loop {
-        let wait = look(&mut lock(list), Instant::now());
+        let wait = look(&mut lock(list), Instant::now(), &mut resident);
         match wait {
             Some(wait) => {
                 idle = 0;
@@ -209,8 +249,36 @@ fn run(list: &WatchList, parked: &AtomicBool) {
     }
 }
 
+/// The resident memory of the process, read at most once per look.
+struct Resident {
+    statm: Option<File>,
+    page: u64,
+    now: Option<u64>,
+}
+
+impl Resident {
+    fn open() -> Resident {
+        // SAFETY: asks for a constant of the system.
+        let page = u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+        Resident { statm: File::open("/proc/self/statm").ok(), page, now: None }
+    }
+
+    /// In bytes. `None` when the system does not say.
+    fn read(&mut self) -> Option<u64> {
+        if self.now.is_none() {
+            let mut text = [0; 128];
+            let length = self.statm.as_ref()?.read_at(&mut text, 0).ok()?;
+            let pages =
+                std::str::from_utf8(text.get(..length)?).ok()?.split_ascii_whitespace().nth(1)?.parse::<u64>().ok()?;
+            self.now = Some(pages.saturating_mul(self.page));
+        }
+        self.now
+    }
+}
+
 /// Looks at every isolate once. How long to sleep, or `None` when none is executing.
-fn look(watched: &mut [Watched], now: Instant) -> Option<Duration> {
+fn look(watched: &mut [Watched], now: Instant, resident: &mut Resident) -> Option<Duration> {
+    resident.now = None;
     let mut wait = None;
     for watched in watched {
         let monitor = &watched.monitor;
@@ -221,7 +289,8 @@ fn look(watched: &mut [Watched], now: Instant) -> Option<Duration> {
         }
         if watched.seen != entry {
             watched.seen = entry;
-            watched.next_memory = now + MEMORY_CHECK;
+            watched.memory_checked = now;
+            watched.resident = resident.read();
             // CPU time passes no faster than the clock on the wall. The entry may have begun up to a tick ago.
             let budget = Duration::from_nanos(monitor.budget.load(Ordering::Relaxed));
             watched.next_cpu = now.checked_add(budget.saturating_sub(TICK)).unwrap_or(now + Duration::from_secs(3600));
@@ -240,9 +309,14 @@ fn look(watched: &mut [Watched], now: Instant) -> Option<Duration> {
         // Repeated at every look until the isolate has noticed.
         if monitor.expired() || monitor.stop().is_some() {
             monitor.interrupt();
-        } else if now >= watched.next_memory {
-            watched.next_memory = now + MEMORY_CHECK;
-            monitor.interrupt();
+        } else if now >= watched.memory_checked + monitor.memory_interval() {
+            watched.memory_checked = now;
+            let resident = resident.read();
+            let still = watched.resident.zip(resident).is_some_and(|(then, now)| then.abs_diff(now) < RESIDENT_CHANGE);
+            if !still {
+                watched.resident = resident;
+                monitor.interrupt();
+            }
         }
         let until = watched.next_cpu.saturating_duration_since(now).clamp(SHORTEST, TICK);
         wait = Some(wait.map_or(until, |wait: Duration| wait.min(until)));
