@@ -1,6 +1,11 @@
 //! What a connector says of itself: feature names and version, and what follows from them.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+/// A flow to this address goes to the resolver of the connector's own machine, over UDP and TCP.
+pub const VIRTUAL_RESOLVER: SocketAddr =
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::new(0x2606, 0x4700, 0xcf1, 0x2000, 0, 0, 0, 1)), 53);
 
 /// The connector takes updateConfiguration.
 pub const ALLOW_REMOTE_CONFIG: &str = "allow_remote_config";

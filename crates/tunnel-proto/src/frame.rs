@@ -99,6 +99,11 @@ impl FrameDecoder {
         Self { buffer: BytesMut::new(), limit }
     }
 
+    /// Refuses frames over `limit` bytes from now on.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     /// Takes bytes from the peer. Call [`Self::poll_message`] until it has none before giving more:
     /// what is held is then bounded by the limit and the size of one input.
     pub fn handle_input(&mut self, input: &[u8]) {

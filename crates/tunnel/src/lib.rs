@@ -1,0 +1,21 @@
+//! Both ends of a tunnel.
+//!
+//! [`edge`]: listens for connectors, checks their secret, keeps track of them and opens TCP flows and DNS queries through
+//! them. [`connector`]: dials the edge from inside a private network and serves those flows. Both speak the Cloudflare
+//! Tunnel protocol (`tunnel-proto`), so that either side may be someone else's.
+//!
+//! This crate must not know HTTP towards Workers, what a flow carries, or where tunnels are configured
+//! (it asks a [`edge::TunnelDirectory`]).
+
+pub mod authority;
+pub mod connector;
+pub mod edge;
+mod exchange;
+mod quic;
+
+pub use tunnel_proto::connector::{DatagramVersion, VIRTUAL_RESOLVER};
+pub use tunnel_proto::token::{Token, TokenError};
+pub use uuid::Uuid;
+
+/// A boxed future, as the traits of this crate return it.
+pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -93,6 +93,11 @@ impl RpcServer {
         }
     }
 
+    /// Refuses messages over `bytes` from now on. Without this the limit is [`MAX_MESSAGE`].
+    pub fn set_message_limit(&mut self, bytes: usize) {
+        self.decoder.set_limit(bytes);
+    }
+
     /// Takes bytes from the peer.
     pub fn handle_input(&mut self, input: &[u8]) -> Result<(), RpcError> {
         if self.closed {

@@ -1,0 +1,155 @@
+//! Dialling private services, and saying what failed in cloudflared's words.
+
+use super::resolver;
+use super::state::{FlowPlace, State};
+use socket2::{SockRef, TcpKeepalive};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpStream, UdpSocket};
+use tunnel_proto::connector::VIRTUAL_RESOLVER;
+use tunnel_proto::origin::{self, DialFailure, Network};
+use tunnel_proto::stream::ConnectResponse;
+
+/// How long a resolver may take to accept a connection.
+const RESOLVER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A destination that was not reached.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct DialError {
+    pub(crate) cause: DialFailure,
+    pub(crate) text: String,
+    errno: Option<i32>,
+    phase: &'static str,
+}
+
+impl DialError {
+    fn new(network: Network, destination: SocketAddr, cause: DialFailure, phase: &'static str) -> Self {
+        Self { cause, text: origin::dial_error_text(network, destination, cause, ""), errno: None, phase }
+    }
+
+    /// More UDP sessions than one connection may have.
+    pub(crate) fn too_many_sessions(destination: SocketAddr) -> Self {
+        Self::new(Network::Udp, destination, DialFailure::TooManyFlows, "limit")
+    }
+
+    fn from_io(network: Network, destination: SocketAddr, error: &io::Error) -> Self {
+        let cause = match error.kind() {
+            io::ErrorKind::ConnectionRefused => DialFailure::Refused,
+            io::ErrorKind::NetworkUnreachable => DialFailure::NetworkUnreachable,
+            io::ErrorKind::HostUnreachable => DialFailure::NoRouteToHost,
+            io::ErrorKind::TimedOut => DialFailure::TimedOut,
+            _ => DialFailure::Other,
+        };
+        let detail = error.to_string().to_lowercase();
+        Self {
+            cause,
+            text: origin::dial_error_text(network, destination, cause, &detail),
+            errno: error.raw_os_error(),
+            phase: "dial",
+        }
+    }
+
+    /// The answer to the edge: cloudflared's text, and ours beside it.
+    pub(crate) fn to_response(&self) -> ConnectResponse {
+        let mut metadata = vec![(origin::PHASE.to_owned(), self.phase.to_owned())];
+        if let Some(errno) = self.errno {
+            metadata.push((origin::ERRNO.to_owned(), errno.to_string()));
+        }
+        if self.cause == DialFailure::TooManyFlows {
+            metadata.push((origin::RATE_LIMITED.to_owned(), "true".to_owned()));
+        }
+        ConnectResponse { error: self.text.clone(), metadata }
+    }
+}
+
+/// Reads a destination as cloudflared does: a literal address and a port, no names.
+pub(crate) fn parse_destination(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    match text.rsplit_once(':') {
+        Some((host, _)) if !host.is_empty() && !host.contains([':', '[']) => {
+            Err(format!("ParseAddr(\"{host}\"): unable to parse IP"))
+        }
+        _ => Err("not an ip:port".to_owned()),
+    }
+}
+
+/// Connects to `destination`, or to this machine's resolver when that is the virtual one.
+pub(crate) async fn tcp(state: &Arc<State>, destination: SocketAddr) -> Result<(TcpStream, FlowPlace), DialError> {
+    let result = dial_tcp(state, destination).await;
+    result.inspect_err(|error| state.counters.count_failure(error.cause))
+}
+
+async fn dial_tcp(state: &Arc<State>, destination: SocketAddr) -> Result<(TcpStream, FlowPlace), DialError> {
+    let network = Network::Tcp;
+    let place =
+        state.enter_flow().ok_or_else(|| DialError::new(network, destination, DialFailure::TooManyFlows, "limit"))?;
+    let (timeout, keep_alive) = {
+        let routing = state.routing();
+        (routing.connect_timeout, routing.keep_alive)
+    };
+    let (destination, timeout) = resolve(state, network, destination)
+        .await
+        .map(|(to, resolver)| (to, if resolver { RESOLVER_TIMEOUT } else { timeout }))?;
+    let stream = tokio::time::timeout(timeout, TcpStream::connect(destination))
+        .await
+        .map_err(|_| DialError::new(network, destination, DialFailure::TimedOut, "dial"))?
+        .map_err(|error| DialError::from_io(network, destination, &error))?;
+    // Neither is needed for the flow to work.
+    let _ = stream.set_nodelay(true);
+    if !keep_alive.is_zero() {
+        let _ = SockRef::from(&stream)
+            .set_tcp_keepalive(&TcpKeepalive::new().with_time(keep_alive).with_interval(keep_alive));
+    }
+    Ok((stream, place))
+}
+
+/// A UDP socket connected to `destination`, or to this machine's resolver when that is the virtual one.
+pub(crate) async fn udp(state: &Arc<State>, destination: SocketAddr) -> Result<(UdpSocket, FlowPlace), DialError> {
+    let result = dial_udp(state, destination).await;
+    result.inspect_err(|error| state.counters.count_failure(error.cause))
+}
+
+async fn dial_udp(state: &Arc<State>, destination: SocketAddr) -> Result<(UdpSocket, FlowPlace), DialError> {
+    let network = Network::Udp;
+    let place =
+        state.enter_flow().ok_or_else(|| DialError::new(network, destination, DialFailure::TooManyFlows, "limit"))?;
+    let (destination, _) = resolve(state, network, destination).await?;
+    let local: SocketAddr = if destination.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
+    let connect = async {
+        let socket = UdpSocket::bind(local).await?;
+        socket.connect(destination).await?;
+        Ok(socket)
+    };
+    let socket = connect.await.map_err(|error: io::Error| DialError::from_io(network, destination, &error))?;
+    Ok((socket, place))
+}
+
+/// Where a flow really goes, and whether that is a resolver behind the virtual one. Those are always allowed.
+async fn resolve(state: &State, network: Network, destination: SocketAddr) -> Result<(SocketAddr, bool), DialError> {
+    if destination == VIRTUAL_RESOLVER {
+        return Ok((resolver::pick(&state.dns_resolvers).await, true));
+    }
+    if !state.policy.allows(destination) {
+        return Err(DialError::new(network, destination, DialFailure::NotAllowed, "policy"));
+    }
+    Ok((destination, false))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn destinations_are_literal_addresses() {
+        assert_eq!(parse_destination("127.0.0.1:80"), Ok(SocketAddr::from(([127, 0, 0, 1], 80))));
+        assert_eq!(parse_destination("[2606:4700:0cf1:2000:0:0:0:1]:53"), Ok(VIRTUAL_RESOLVER));
+        assert_eq!(parse_destination("localhost:80"), Err("ParseAddr(\"localhost\"): unable to parse IP".to_owned()));
+        for text in ["127.0.0.1", "", ":80", "[::1]", "::1"] {
+            assert_eq!(parse_destination(text), Err("not an ip:port".to_owned()), "{text}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The edge's end of tunnels: listens for connectors and opens flows through them.
+
+mod attempt;
+mod directory;
+mod dns;
+mod flow;
+mod limits;
+mod link;
+mod open;
+mod options;
+mod registry;
+mod select;
+mod session;
+mod status;
+mod tunnels;
+mod udp;
+
+pub use crate::authority::{AuthorityError, CertificateAuthority};
+pub use crate::quic::SetupError as BindError;
+pub use directory::{Refusal, TunnelDirectory, TunnelGrant};
+pub use dns::{DnsQueryError, DnsTransport, Resolver};
+pub use flow::{Flow, FlowError};
+pub use open::OpenError;
+pub use options::{EdgeLimits, EdgeOptions};
+pub use status::{ConnectionStatus, ConnectorStatus, TransportKind};
+pub use tunnels::{ConfigurationPush, Tunnels};
+
+use crate::quic::{self, CloseCode, SharedSocket};
+use limits::{AddressCounter, FailureLimiter};
+use quinn::VarInt;
+use registry::Registry;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+/// How long a closing edge waits until the peers know.
+const CLOSING: Duration = Duration::from_secs(1);
+/// How often a closing edge looks whether its port is free: QUIC's own tasks let go of it a little later.
+const RELEASED: Duration = Duration::from_millis(2);
+
+/// What all connections of an edge share.
+pub(crate) struct Shared {
+    registry: Arc<Registry>,
+    directory: Arc<dyn TunnelDirectory>,
+    limits: EdgeLimits,
+    location: String,
+    failures: Mutex<FailureLimiter>,
+    unregistered: Mutex<AddressCounter>,
+}
+
+impl Shared {
+    fn failures(&self) -> MutexGuard<'_, FailureLimiter> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unregistered(&self) -> MutexGuard<'_, AddressCounter> {
+        self.unregistered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place among the connections that have not registered; dropping it gives it back.
+pub(crate) struct Unregistered {
+    shared: Arc<Shared>,
+    address: IpAddr,
+}
+
+impl Unregistered {
+    fn enter(shared: &Arc<Shared>, address: IpAddr) -> Option<Self> {
+        shared.unregistered().enter(address).then(|| Self { shared: Arc::clone(shared), address })
+    }
+}
+
+impl Drop for Unregistered {
+    fn drop(&mut self) {
+        self.shared.unregistered().leave(self.address);
+    }
+}
+
+/// A listening edge. Dropping it closes all connections; [`Self::shutdown`] also waits until the peers know.
+pub struct TunnelEdge {
+    endpoint: quinn::Endpoint,
+    socket: SharedSocket,
+    local_address: SocketAddr,
+    tunnels: Tunnels,
+    accepting: JoinHandle<()>,
+}
+
+impl TunnelEdge {
+    /// Starts to listen. Needs a tokio runtime.
+    pub async fn bind(options: EdgeOptions, directory: Arc<dyn TunnelDirectory>) -> Result<Self, BindError> {
+        let EdgeOptions { listen, authority, server_names, location, limits } = options;
+        let config = quic::server_config(&authority, &server_names, limits.streams_per_connection)?;
+        let (endpoint, socket) = quic::endpoint(listen, Some(config))?;
+        let local_address = endpoint.local_addr().map_err(|source| BindError::Socket { address: listen, source })?;
+        let registry = Arc::new(Registry::default());
+        let shared = Arc::new(Shared {
+            registry: Arc::clone(&registry),
+            directory,
+            failures: Mutex::new(FailureLimiter::new(limits.failed_registrations)),
+            unregistered: Mutex::new(AddressCounter::new(limits.unregistered_per_address, limits.unregistered)),
+            limits,
+            location,
+        });
+        let accepting = tokio::spawn(accept(endpoint.clone(), shared));
+        tracing::info!(address = %local_address, "tunnel edge listens for QUIC");
+        Ok(Self { endpoint, socket, local_address, tunnels: Tunnels::new(registry), accepting })
+    }
+
+    /// The UDP address it listens on.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_address
+    }
+
+    /// The handle with which flows are opened.
+    pub fn tunnels(&self) -> Tunnels {
+        self.tunnels.clone()
+    }
+
+    /// Closes all connections, so that connectors come back at once, and waits until they know and the port is free again,
+    /// at most a second. Flows that are still held keep the port.
+    pub async fn shutdown(self) {
+        self.close();
+        let socket = self.socket.clone();
+        let closing = async move {
+            self.endpoint.wait_idle().await;
+            drop(self);
+            while socket.strong_count() > 0 {
+                tokio::time::sleep(RELEASED).await;
+            }
+        };
+        let _ = tokio::time::timeout(CLOSING, closing).await;
+    }
+
+    fn close(&self) {
+        self.accepting.abort();
+        self.endpoint.close(VarInt::from_u32(CloseCode::Done as u32), b"the edge is shutting down");
+    }
+}
+
+impl Drop for TunnelEdge {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+async fn accept(endpoint: quinn::Endpoint, shared: Arc<Shared>) {
+    while let Some(incoming) = endpoint.accept().await {
+        let address = incoming.remote_address();
+        // An address that is over its limit may be forged: it has to show that it receives, which costs us nothing to keep.
+        let Some(place) = Unregistered::enter(&shared, address.ip()) else {
+            tracing::debug!(%address, "too many connections without a registration");
+            if incoming.may_retry() && !incoming.remote_address_validated() {
+                let _ = incoming.retry();
+            } else {
+                incoming.refuse();
+            }
+            continue;
+        };
+        tokio::spawn(session::serve(Arc::clone(&shared), incoming, place));
+    }
+}

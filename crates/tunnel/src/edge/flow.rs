@@ -1,0 +1,184 @@
+//! A TCP flow through a tunnel: what stands between the edge's caller and the private service.
+
+use super::link::LinkUse;
+use bytes::{Buf, Bytes};
+use quinn::{ReadError, RecvStream, SendStream, VarInt, WriteError};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use uuid::Uuid;
+
+/// Why a flow broke; the source of the [`io::Error`] that a read or write gives.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum FlowError {
+    /// The connector reset the stream: the private service reset its connection or was lost.
+    #[error("the private service reset the connection (stream code {code})")]
+    Reset {
+        /// Application code of RESET_STREAM or STOP_SENDING; 0 from cloudflared.
+        code: u64,
+    },
+    /// The connection to the connector was lost with the flow in it.
+    #[error("connector {connector} was lost: {reason}")]
+    ConnectorLost {
+        /// Which.
+        connector: Uuid,
+        /// Why, in words.
+        reason: String,
+    },
+    /// The flow was shut down on this side.
+    #[error("the flow was closed on this side")]
+    Closed,
+}
+
+impl From<FlowError> for io::Error {
+    fn from(error: FlowError) -> Self {
+        let kind = match error {
+            FlowError::Reset { .. } => io::ErrorKind::ConnectionReset,
+            FlowError::ConnectorLost { .. } => io::ErrorKind::ConnectionAborted,
+            FlowError::Closed => io::ErrorKind::BrokenPipe,
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// Whether the FIN that ends our sending was sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Sending {
+    Open,
+    /// Shut down by the caller. The FIN waits for the end of the other direction, since cloudflared would close both.
+    FinOwed,
+    Finished,
+}
+
+/// A TCP flow. Reading gives what the private service sends: the end of its data as end of file, a reset as an error of
+/// kind `ConnectionReset`, the loss of the connector as `ConnectionAborted`, both with a [`FlowError`] as source.
+///
+/// Shutting down the write side closes that direction where the connector can do so. With cloudflared, which always
+/// closes both, the private service does not learn of it until the flow is dropped or it has ended its own side.
+/// Dropping the flow closes it.
+#[derive(Debug)]
+pub struct Flow {
+    send: SendStream,
+    receive: RecvStream,
+    /// Bytes that came with the connector's answer.
+    early: Bytes,
+    sending: Sending,
+    half_close: bool,
+    received_all: bool,
+    link: LinkUse,
+}
+
+impl Flow {
+    pub(crate) fn new(link: LinkUse, send: SendStream, receive: RecvStream, early: Bytes) -> Self {
+        let half_close = link.link().half_close();
+        link.link().count_received(early.len());
+        link.opened();
+        Self { send, receive, early, sending: Sending::Open, half_close, received_all: false, link }
+    }
+
+    /// The connector that carries the flow.
+    pub fn connector(&self) -> Uuid {
+        self.link.link().connector()
+    }
+
+    /// The edge's id of the connection that carries the flow.
+    pub fn connection(&self) -> Uuid {
+        self.link.link().id
+    }
+
+    /// The connector is about to go: do not keep the flow for later use.
+    pub fn is_draining(&self) -> bool {
+        self.link.link().is_draining()
+    }
+
+    /// Breaks the flow: the private service sees a reset and not the end of data.
+    pub fn reset(mut self) {
+        // Both fail only when the stream is over already.
+        let _ = self.send.reset(VarInt::from_u32(0));
+        let _ = self.receive.stop(VarInt::from_u32(0));
+    }
+
+    fn lost(&self, error: &quinn::ConnectionError) -> io::Error {
+        FlowError::ConnectorLost { connector: self.connector(), reason: error.to_string() }.into()
+    }
+
+    fn read_error(&self, error: ReadError) -> io::Error {
+        match error {
+            ReadError::Reset(code) => FlowError::Reset { code: code.into_inner() }.into(),
+            ReadError::ConnectionLost(error) => self.lost(&error),
+            ReadError::ClosedStream | ReadError::IllegalOrderedRead | ReadError::ZeroRttRejected => {
+                FlowError::Closed.into()
+            }
+        }
+    }
+
+    fn write_error(&self, error: WriteError) -> io::Error {
+        match error {
+            WriteError::Stopped(code) => FlowError::Reset { code: code.into_inner() }.into(),
+            WriteError::ConnectionLost(error) => self.lost(&error),
+            WriteError::ClosedStream | WriteError::ZeroRttRejected => FlowError::Closed.into(),
+        }
+    }
+
+    fn finish(&mut self) {
+        self.sending = Sending::Finished;
+        // Fails only when the stream is over already.
+        let _ = self.send.finish();
+    }
+}
+
+impl AsyncRead for Flow {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if !this.early.is_empty() {
+            let length = this.early.len().min(buf.remaining());
+            if let Some(bytes) = this.early.get(..length) {
+                buf.put_slice(bytes);
+            }
+            this.early.advance(length);
+            return Poll::Ready(Ok(()));
+        }
+        if this.received_all || buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        let before = buf.filled().len();
+        let read = ready!(this.receive.poll_read_buf(cx, buf));
+        read.map_err(|error| this.read_error(error))?;
+        let length = buf.filled().len() - before;
+        this.link.link().count_received(length);
+        if length == 0 {
+            this.received_all = true;
+            if this.sending == Sending::FinOwed {
+                this.finish();
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Flow {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        if this.sending != Sending::Open {
+            return Poll::Ready(Err(FlowError::Closed.into()));
+        }
+        let written = ready!(Pin::new(&mut this.send).poll_write(cx, buf)).map_err(|error| this.write_error(error))?;
+        this.link.link().count_sent(written);
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.sending == Sending::Open {
+            self.sending = Sending::FinOwed;
+        }
+        if self.sending == Sending::FinOwed && (self.half_close || self.received_all) {
+            self.finish();
+        }
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,104 @@
+//! The handle through which the rest of the program uses tunnels.
+
+use super::attempt;
+use super::dns::{self, DnsQueryError, DnsTransport, Resolver};
+use super::flow::Flow;
+use super::open::{self, OpenError};
+use super::registry::Registry;
+use super::status::ConnectorStatus;
+use super::udp;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tunnel_proto::rpc::{Call, Reply};
+use uuid::Uuid;
+
+/// How one connector took a configuration.
+#[derive(Clone, Debug)]
+pub struct ConfigurationPush {
+    /// The connector.
+    pub connector: Uuid,
+    /// The version in force there, or why it was not taken.
+    pub result: Result<i32, String>,
+}
+
+/// Opens flows through tunnels and tells what is connected. Clones are cheap and share everything.
+#[derive(Clone, Debug)]
+pub struct Tunnels {
+    registry: Arc<Registry>,
+}
+
+impl Tunnels {
+    pub(crate) fn new(registry: Arc<Registry>) -> Self {
+        Self { registry }
+    }
+
+    /// Opens a TCP flow to an address behind the tunnel; answers only when the connector has connected.
+    ///
+    /// Takes the connection with the least load and latency. When that one fails or is silent, others are tried within
+    /// `timeout`; the error is then the first that tells of the destination.
+    pub async fn open_tcp(&self, tunnel: Uuid, destination: SocketAddr, timeout: Duration) -> Result<Flow, OpenError> {
+        let links = self.registry.choose(tunnel);
+        if links.is_empty() {
+            return Err(OpenError::NoConnector);
+        }
+        let opened = attempt::first(links, Instant::now() + timeout, |link| open::open_tcp(link, destination));
+        opened.await.unwrap_or(Err(OpenError::TimedOut { after: timeout }))
+    }
+
+    /// Sends one DNS query (wire format) and gives back the answer (wire format), whatever it says.
+    ///
+    /// By UDP the query is repeated within `timeout` as long as no answer comes. A truncated answer (TC) is given back as
+    /// it is: ask again by TCP.
+    pub async fn query_dns(
+        &self,
+        tunnel: Uuid,
+        resolver: Resolver,
+        transport: DnsTransport,
+        message: &[u8],
+        timeout: Duration,
+    ) -> Result<Vec<u8>, DnsQueryError> {
+        dns::query(&self.registry, tunnel, resolver, transport, message, timeout).await
+    }
+
+    /// The tunnel's connectors, by id.
+    pub fn connectors(&self, tunnel: Uuid) -> Vec<ConnectorStatus> {
+        self.registry.connectors(tunnel)
+    }
+
+    /// Cuts all connections of a tunnel at once. The directory must refuse it before this is called: a registration that is
+    /// under way is then refused as well.
+    pub fn revoke(&self, tunnel: Uuid) {
+        self.registry.revoke(tunnel);
+    }
+
+    /// Gives a configuration (JSON) to every connector of a tunnel, once each, and waits up to 5 s for their answers.
+    /// A version that is not above the one in force there changes nothing.
+    pub async fn push_configuration(&self, tunnel: Uuid, version: i32, json: &str) -> Vec<ConfigurationPush> {
+        let mut pushes = JoinSet::new();
+        for link in self.registry.one_per_connector(tunnel) {
+            let configuration = json.as_bytes().to_vec();
+            pushes.spawn(async move {
+                let result = push_configuration(&link, version, configuration).await;
+                ConfigurationPush { connector: link.connector(), result }
+            });
+        }
+        pushes.join_all().await
+    }
+}
+
+/// Gives a configuration to one connector.
+pub(crate) async fn push_configuration(
+    link: &super::link::Link,
+    version: i32,
+    configuration: Vec<u8>,
+) -> Result<i32, String> {
+    match udp::call(link, &Call::UpdateConfiguration { version, configuration }).await {
+        Ok(Reply::UpdateConfiguration(update)) if update.error.is_empty() => Ok(update.latest_applied_version),
+        Ok(Reply::UpdateConfiguration(update)) => Err(update.error),
+        Ok(other) => Err(format!("it answered something else: {other:?}")),
+        Err(error) => Err(error.to_string()),
+    }
+}

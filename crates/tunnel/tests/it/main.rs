@@ -1,0 +1,8 @@
+//! Edge and connector over real sockets on loopback, with real origins behind the connector.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod dns;
+mod flows;
+mod hostile;
+mod lifecycle;
+mod setup;
