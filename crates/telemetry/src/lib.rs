@@ -1,5 +1,35 @@
-//! What happened: one record per invocation, one event per connection attempt.
+//! What happened: one record per invocation, one event per connection attempt, and metrics of both.
+//!
+//! [`Telemetry`] keeps facts in a SQLite file of its own. Recording a fact takes a lock for well under a microsecond and
+//! never waits: facts go into a bounded queue, a task writes them in batches, and what cannot be kept is dropped and counted
+//! ([`Losses`]). Metrics are counted at the moment of recording, before anything can be dropped, and so are exact.
+//!
+//! Facts are stored redacted: no secret header and no identifier in a URL ever reaches the file.
+//!
+//! This crate does not know who makes facts, nor who asks for them.
 
+mod codes;
+mod connections;
+mod database;
+mod details;
+mod error;
+mod filter;
+mod invocations;
+mod keeper;
+mod live;
+mod options;
+mod queue;
 mod record;
+mod redact;
+mod retention;
+mod view;
+mod writer;
 
+pub use error::{InvalidFilter, TelemetryError};
+pub use filter::{ConnectionFilter, Cursor, InvocationFilter, Page, Paging, Status};
+pub use keeper::Telemetry;
+pub use live::{LiveItem, LiveReader};
+pub use options::TelemetryOptions;
+pub use queue::{LossCounts, Losses};
 pub use record::{ConnectionEvent, ConsoleLine, ExceptionRecord, InvocationRecord, Level, Sink, SubrequestRecord};
+pub use view::{ConnectionView, EventView, FailureView, InvocationView, RequestView, ResponseView, ScriptVersion};

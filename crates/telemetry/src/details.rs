@@ -1,0 +1,273 @@
+//! From a fact as it happened to what may be stored of it: redacted, and at most 256 KB.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::view::{ConnectionView, EventView, FailureView, InvocationView, RequestView, ResponseView, ScriptVersion};
+use crate::{ConnectionEvent, ConsoleLine, ExceptionRecord, InvocationRecord, SubrequestRecord, redact};
+
+/// The most bytes of JSON that are kept of one invocation, as for Workers Logs.
+pub(crate) const MAX_DETAILS: usize = 256 * 1024;
+/// The most of one text (a URL, a header, an exception's stack) where a record has to be cut.
+const MAX_TEXT: usize = 16 * 1024;
+
+/// The part of an invocation that is stored as JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Details {
+    pub request: RequestView,
+    pub exceptions: Vec<ExceptionRecord>,
+    pub logs: Vec<ConsoleLine>,
+    pub subrequests: Vec<SubrequestRecord>,
+}
+
+impl Details {
+    /// What may be stored of a record, as JSON too, and whether something was cut.
+    pub(crate) fn of(record: &InvocationRecord) -> (Self, String, bool) {
+        let mut headers = BTreeMap::<String, String>::new();
+        for (name, value) in &record.headers {
+            let value = redact::header_value(name, value);
+            headers
+                .entry(name.to_ascii_lowercase())
+                .and_modify(|all| {
+                    all.push_str(", ");
+                    all.push_str(value);
+                })
+                .or_insert_with(|| value.to_owned());
+        }
+        let subrequests = record.subrequests.iter().map(|subrequest| SubrequestRecord {
+            url: redact::url(&subrequest.url).into_owned(),
+            ..subrequest.clone()
+        });
+        let whole = Self {
+            request: RequestView { method: record.method.clone(), url: redact::url(&record.url).into_owned(), headers },
+            exceptions: record.exceptions.clone(),
+            logs: record.logs.clone(),
+            subrequests: subrequests.collect(),
+        };
+        let json = json(&whole);
+        if json.len() <= MAX_DETAILS {
+            return (whole, json, record.truncated);
+        }
+        let cut = whole.cut();
+        let json = self::json(&cut);
+        (cut, json, true)
+    }
+
+    /// As much as there is room for, what explains a failure first.
+    fn cut(mut self) -> Self {
+        // Room for the braces and names around the lists.
+        let mut left = MAX_DETAILS - 1024;
+        shorten(&mut self.request.method);
+        shorten(&mut self.request.url);
+        for exception in &mut self.exceptions {
+            shorten(&mut exception.name);
+            shorten(&mut exception.message);
+            shorten(&mut exception.stack);
+        }
+        for value in self.request.headers.values_mut() {
+            shorten(value);
+        }
+        left -= json(&self.request.method).len() + json(&self.request.url).len();
+        keep_what_fits(&mut self.exceptions, &mut left);
+        let mut headers: Vec<_> = std::mem::take(&mut self.request.headers).into_iter().collect();
+        keep_what_fits(&mut headers, &mut left);
+        self.request.headers = headers.into_iter().collect();
+        keep_what_fits(&mut self.logs, &mut left);
+        keep_what_fits(&mut self.subrequests, &mut left);
+        self
+    }
+
+    /// Everything that a search for text looks at, a line each.
+    pub(crate) fn searchable(&self) -> String {
+        let mut text = self.request.url.clone();
+        for exception in &self.exceptions {
+            text.push('\n');
+            text.push_str(&exception.name);
+            text.push_str(": ");
+            text.push_str(&exception.message);
+        }
+        for value in self.logs.iter().flat_map(|line| &line.message) {
+            text.push('\n');
+            match value {
+                serde_json::Value::String(string) => text.push_str(string),
+                other => text.push_str(&other.to_string()),
+            }
+        }
+        text
+    }
+}
+
+fn json(value: &impl Serialize) -> String {
+    // Strings, numbers and string-keyed maps have a JSON form.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+fn shorten(text: &mut String) {
+    if text.len() > MAX_TEXT {
+        text.truncate(text.floor_char_boundary(MAX_TEXT));
+    }
+}
+
+fn keep_what_fits<T: Serialize>(list: &mut Vec<T>, left: &mut usize) {
+    let mut kept = 0;
+    for element in list.iter() {
+        let Some(rest) = left.checked_sub(json(element).len() + 1) else { break };
+        *left = rest;
+        kept += 1;
+    }
+    list.truncate(kept);
+}
+
+impl InvocationView {
+    /// The record as it may be shown: redacted and cut, as it is stored.
+    pub fn of(record: &InvocationRecord) -> Self {
+        let (details, _, truncated) = Details::of(record);
+        Self {
+            id: record.id,
+            ray_id: record.ray_id,
+            outcome: record.outcome,
+            script_name: record.worker.clone(),
+            script_version: ScriptVersion { id: record.version },
+            event_type: record.event_type.to_owned(),
+            event_timestamp: milliseconds_since_1970(record.started),
+            event: EventView {
+                request: details.request,
+                response: record.status.map(|status| ResponseView { status }),
+            },
+            logs: details.logs,
+            exceptions: details.exceptions,
+            subrequests: details.subrequests,
+            wall_time: milliseconds(record.wall_time),
+            cpu_time: milliseconds(record.cpu_time),
+            memory: record.memory,
+            truncated,
+        }
+    }
+}
+
+impl From<&ConnectionEvent> for ConnectionView {
+    fn from(event: &ConnectionEvent) -> Self {
+        Self {
+            id: event.id,
+            timestamp: milliseconds_since_1970(event.started),
+            service_id: event.service,
+            service_name: event.service_name.clone(),
+            tunnel_id: event.tunnel,
+            connector_id: event.connector,
+            worker: event.worker.clone(),
+            invocation_id: event.invocation,
+            ray_id: event.ray_id,
+            address: event.address.clone(),
+            reused: event.reused,
+            status: event.status,
+            timings: event.timings,
+            failure: event.error.as_ref().map(|error| FailureView {
+                code: error.code,
+                category: error.category,
+                phase: error.phase,
+                detail: error.detail.clone(),
+                retryable: error.retryable,
+            }),
+        }
+    }
+}
+
+/// Microseconds since 1970, as facts are stored.
+pub(crate) fn microseconds_since_1970(time: OffsetDateTime) -> i64 {
+    i64::try_from(time.unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX)
+}
+
+fn milliseconds_since_1970(time: OffsetDateTime) -> i64 {
+    microseconds_since_1970(time).div_euclid(1000)
+}
+
+/// Microseconds of a duration, as facts are stored.
+pub(crate) fn microseconds(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_micros() as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::Level;
+    use invocation::{Outcome, RayId};
+    use uuid::Uuid;
+
+    fn record() -> InvocationRecord {
+        InvocationRecord {
+            id: Uuid::nil(),
+            ray_id: RayId(1),
+            worker: "hello".to_owned(),
+            version: Uuid::nil(),
+            event_type: "fetch",
+            started: OffsetDateTime::UNIX_EPOCH + Duration::from_micros(1_500),
+            outcome: Outcome::Ok,
+            cpu_time: Duration::from_micros(1_250),
+            wall_time: Duration::from_micros(2_500),
+            memory: 1,
+            method: "GET".to_owned(),
+            url: "http://a/".to_owned(),
+            headers: Vec::new(),
+            status: Some(200),
+            logs: Vec::new(),
+            exceptions: Vec::new(),
+            subrequests: Vec::new(),
+            truncated: false,
+        }
+    }
+
+    fn line(text: &str) -> ConsoleLine {
+        ConsoleLine { timestamp: 1, level: Level::Log, message: vec![text.into()] }
+    }
+
+    #[test]
+    fn the_shape_is_that_of_tail_events() {
+        let mut record = record();
+        record.headers = vec![
+            ("Accept".to_owned(), "a".to_owned()),
+            ("accept".to_owned(), "b".to_owned()),
+            ("cookie".to_owned(), "session=1".to_owned()),
+        ];
+        record.logs = vec![line("hi")];
+        let view = serde_json::to_value(InvocationView::of(&record)).unwrap();
+        let expected = serde_json::json!({
+            "id": Uuid::nil(), "rayId": "0000000000000001", "outcome": "ok", "scriptName": "hello",
+            "scriptVersion": {"id": Uuid::nil()}, "eventType": "fetch", "eventTimestamp": 1,
+            "event": {
+                "request": {"method": "GET", "url": "http://a/", "headers": {"accept": "a, b", "cookie": "REDACTED"}},
+                "response": {"status": 200},
+            },
+            "logs": [{"timestamp": 1, "level": "log", "message": ["hi"]}],
+            "exceptions": [], "subrequests": [], "wallTime": 2.5, "cpuTime": 1.25, "memory": 1, "truncated": false,
+        });
+        assert_eq!(view, expected);
+    }
+
+    #[test]
+    fn what_is_too_large_is_cut_and_says_so() {
+        let mut record = record();
+        record.logs = (0..1000).map(|i| line(&format!("{i} {}", "ü\"".repeat(500)))).collect();
+        record.url = format!("http://a/{}", "x/".repeat(100_000));
+        record.exceptions = vec![ExceptionRecord {
+            timestamp: 1,
+            name: "Error".to_owned(),
+            message: "the cause".to_owned(),
+            stack: "ü".repeat(300_000),
+            connection: None,
+        }];
+        let (details, json, truncated) = Details::of(&record);
+        assert!(truncated && json.len() <= MAX_DETAILS && json.len() > MAX_DETAILS / 2, "{}", json.len());
+        assert_eq!(details.exceptions[0].message, "the cause");
+        assert!(details.logs.len() > 10 && details.logs.len() < 1000);
+        assert_eq!(details.logs[..], record.logs[..details.logs.len()]);
+        assert_eq!(serde_json::from_str::<Details>(&json).unwrap(), details);
+    }
+}

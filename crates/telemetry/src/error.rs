@@ -1,0 +1,48 @@
+//! What can fail.
+
+use std::path::PathBuf;
+
+/// Why the keeper could not be opened, or a query not be answered.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The writer has stopped.
+    #[error("telemetry was shut down")]
+    Closed,
+    /// What is stored cannot be read back.
+    #[error("a stored fact cannot be read: {0}")]
+    Corrupt(String),
+    /// The query makes no sense as given.
+    #[error(transparent)]
+    Filter(#[from] InvalidFilter),
+    /// The file cannot be opened.
+    #[error("the telemetry database {} cannot be opened: {source}; check that its directory exists, is writable and has room", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: sqlx::Error,
+    },
+    /// The file could be opened, but not read or written now.
+    #[error("the telemetry database cannot be read or written: {0}")]
+    Storage(#[from] sqlx::Error),
+}
+
+/// A filter's value that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{value}` is not a value for `{name}`: {reason}")]
+pub struct InvalidFilter {
+    /// The filter's name, as in a query string.
+    pub name: String,
+    /// The value as given.
+    pub value: String,
+    /// What is expected.
+    pub reason: String,
+}
+
+impl InvalidFilter {
+    pub(crate) fn new(name: &str, value: &str, reason: impl Into<String>) -> Self {
+        // A value may be as long as a URL; the message need not be.
+        let value = value.chars().take(100).collect();
+        Self { name: name.to_owned(), value, reason: reason.into() }
+    }
+}

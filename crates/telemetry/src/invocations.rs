@@ -1,0 +1,312 @@
+//! Invocations read back.
+
+use std::sync::Arc;
+
+use invocation::{Outcome, RayId};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row, Sqlite, SqlitePool};
+use uuid::Uuid;
+
+use crate::codes;
+use crate::database::Names;
+use crate::details::Details;
+use crate::error::TelemetryError;
+use crate::filter::{Cursor, InvocationFilter, KEYS_PER_MICROSECOND, Page, Paging, Status, key_range};
+use crate::view::{EventView, InvocationView, ResponseView, ScriptVersion};
+
+/// How many candidates of a search for text are looked at for one page. A page may be shorter than asked for, and have a
+/// next one all the same.
+const MAX_CANDIDATES: usize = 5000;
+
+/// What a query needs to know besides its filter.
+struct Scope<'a> {
+    filter: &'a InvocationFilter,
+    worker: Option<i64>,
+    /// Keys: from the first up to but without the second.
+    range: (i64, i64),
+}
+
+pub(crate) async fn query(
+    readers: &SqlitePool,
+    names: &Arc<Names>,
+    filter: &InvocationFilter,
+    paging: &Paging,
+) -> Result<Page<InvocationView>, TelemetryError> {
+    let worker = match &filter.worker {
+        // Nothing was ever stored under a name that is not known.
+        Some(worker) => match names.number(worker) {
+            Some(number) => Some(number),
+            None => return Ok(Page { items: Vec::new(), next: None }),
+        },
+        None => None,
+    };
+    let range = key_range(filter.since, filter.until, paging.after());
+    let mut scope = Scope { filter, worker, range };
+    match &filter.text {
+        None => {
+            // One more than asked for tells whether there is a next page.
+            let mut rows = fetch(readers, &scope, paging.limit() + 1).await?;
+            let more = rows.len() > paging.limit();
+            rows.truncate(paging.limit());
+            let last = rows.last().map(key_of).transpose()?;
+            let items = rows.iter().map(|row| view(row, names)).collect::<Result<_, _>>()?;
+            Ok(Page { items, next: last.filter(|_| more).map(Cursor) })
+        }
+        Some(text) => {
+            let needle = text.to_lowercase();
+            let mut items = Vec::new();
+            let mut seen = 0;
+            loop {
+                let wanted = paging.limit().max(64);
+                let rows = fetch(readers, &scope, wanted).await?;
+                for row in &rows {
+                    let (view, searchable) = searched_view(row, names)?;
+                    if searchable.to_lowercase().contains(&needle) {
+                        if items.len() == paging.limit() {
+                            // The page is full; this one is the first of the next.
+                            return Ok(Page { items, next: Some(Cursor(scope.range.1)) });
+                        }
+                        items.push(view);
+                    }
+                    scope.range.1 = key_of(row)?;
+                }
+                seen += rows.len();
+                if rows.len() < wanted {
+                    return Ok(Page { items, next: None });
+                }
+                if seen >= MAX_CANDIDATES {
+                    return Ok(Page { items, next: Some(Cursor(scope.range.1)) });
+                }
+            }
+        }
+    }
+}
+
+/// Rows of all outcomes asked for, newest first.
+async fn fetch(readers: &SqlitePool, scope: &Scope<'_>, limit: usize) -> Result<Vec<SqliteRow>, TelemetryError> {
+    let every = Outcome::ALL.len() == scope.filter.outcomes.len();
+    if scope.filter.outcomes.is_empty() || every {
+        return Ok(statement(scope, None, limit).build().fetch_all(readers).await?);
+    }
+    // A query for each, so that each finds its rows in order in an index; no outcome is in two of them.
+    let mut rows = Vec::new();
+    for &outcome in &scope.filter.outcomes {
+        rows.extend(statement(scope, Some(outcome), limit).build().fetch_all(readers).await?);
+    }
+    let mut keyed = rows.into_iter().map(|row| Ok((key_of(&row)?, row))).collect::<Result<Vec<_>, TelemetryError>>()?;
+    keyed.sort_unstable_by_key(|(key, _)| std::cmp::Reverse(*key));
+    keyed.truncate(limit);
+    Ok(keyed.into_iter().map(|(_, row)| row).collect())
+}
+
+/// The statement that finds rows newest first without sorting. SQLite has no statistics here and is told which index to use:
+/// the one of the rarest condition. Conditions on other columns are written with `+`, which keeps their indices out.
+fn statement(scope: &Scope<'_>, outcome: Option<Outcome>, limit: usize) -> QueryBuilder<Sqlite> {
+    let filter = scope.filter;
+    let failed = outcome.filter(|outcome| *outcome != Outcome::Ok);
+    let bad_status = filter.status.filter(|status| match status {
+        Status::Exact(status) => *status >= 400,
+        Status::Class(class) => *class >= 4,
+    });
+    let index = match (filter.ray_id, failed, scope.worker, bad_status) {
+        _ if filter.text.is_some() => None,
+        (Some(_), _, _, _) => Some("invocations_by_ray"),
+        (None, Some(_), Some(_), _) => Some("invocations_by_worker_outcome"),
+        (None, Some(_), None, _) => Some("invocations_by_outcome"),
+        (None, None, _, Some(Status::Exact(_))) => Some("invocations_by_status"),
+        (None, None, _, Some(Status::Class(_))) => Some("invocations_by_status_class"),
+        (None, None, Some(_), None) => Some("invocations_by_worker"),
+        (None, None, None, None) => None,
+    };
+    let mut sql = QueryBuilder::new(
+        "SELECT i.key, i.id, i.ray, i.worker, i.version, i.event_type, i.outcome, i.status, i.cpu_us, i.wall_us, \
+         i.memory, i.truncated, d.details FROM ",
+    );
+    let key = match &filter.text {
+        Some(text) => {
+            sql.push(
+                "invocation_text t CROSS JOIN invocations i ON i.key = t.rowid \
+                 CROSS JOIN invocation_details d ON d.key = i.key WHERE t.invocation_text MATCH ",
+            );
+            sql.push_bind(trigrams(text));
+            "t.rowid"
+        }
+        None => {
+            sql.push("invocations i ");
+            match index {
+                Some(index) => sql.push("INDEXED BY ").push(index),
+                None => sql.push("NOT INDEXED"),
+            };
+            sql.push(" CROSS JOIN invocation_details d ON d.key = i.key WHERE TRUE");
+            "i.key"
+        }
+    };
+    let uses = |name: &str| index.is_some_and(|index| index.contains(name));
+    let (from, to) = scope.range;
+    sql.push(" AND ").push(key).push(" >= ").push_bind(from);
+    sql.push(" AND ").push(key).push(" < ").push_bind(to);
+    if let Some(ray) = filter.ray_id {
+        sql.push(plain(uses("ray"), " AND i.ray = ")).push_bind(ray.0.cast_signed());
+    }
+    if let Some(worker) = scope.worker {
+        sql.push(plain(uses("worker"), " AND i.worker = ")).push_bind(worker);
+    }
+    if let Some(outcome) = outcome {
+        if uses("outcome") {
+            // Written out, so that SQLite sees that the partial index covers it.
+            sql.push(" AND i.outcome <> 0");
+        }
+        sql.push(plain(uses("outcome"), " AND i.outcome = ")).push_bind(codes::outcome_number(outcome));
+    }
+    match filter.status {
+        Some(Status::Exact(status)) => {
+            if uses("status") {
+                sql.push(" AND i.status >= 400");
+            }
+            sql.push(plain(uses("status"), " AND i.status = ")).push_bind(status);
+        }
+        Some(Status::Class(class)) => {
+            if uses("status_class") {
+                sql.push(" AND i.status >= 400");
+            }
+            sql.push(if uses("status_class") { " AND i.status / 100 = " } else { " AND +i.status / 100 = " });
+            sql.push_bind(class);
+        }
+        None => {}
+    }
+    if let Some(cpu) = filter.min_cpu {
+        sql.push(" AND i.cpu_us >= ").push_bind(crate::details::microseconds(cpu));
+    }
+    sql.push(" ORDER BY ").push(key).push(" DESC LIMIT ");
+    sql.push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
+    sql
+}
+
+/// The condition for the index that is used, or kept away from its index.
+fn plain(used: bool, condition: &'static str) -> String {
+    if used { condition.to_owned() } else { condition.replacen("i.", "+i.", 1) }
+}
+
+/// All trigrams of a text, each as a quoted term of FTS5.
+fn trigrams(text: &str) -> String {
+    let characters: Vec<char> = text.chars().collect();
+    let mut query = String::new();
+    for three in characters.windows(3) {
+        if !query.is_empty() {
+            query.push_str(" AND ");
+        }
+        query.push('"');
+        for &character in three {
+            if character == '"' {
+                query.push('"');
+            }
+            query.push(character);
+        }
+        query.push('"');
+    }
+    query
+}
+
+fn key_of(row: &SqliteRow) -> Result<i64, TelemetryError> {
+    Ok(row.try_get("key")?)
+}
+
+fn view(row: &SqliteRow, names: &Names) -> Result<InvocationView, TelemetryError> {
+    Ok(assemble(row, names, details(row)?)?)
+}
+
+fn searched_view(row: &SqliteRow, names: &Names) -> Result<(InvocationView, String), TelemetryError> {
+    let details = details(row)?;
+    let searchable = details.searchable();
+    Ok((assemble(row, names, details)?, searchable))
+}
+
+fn details(row: &SqliteRow) -> Result<Details, TelemetryError> {
+    serde_json::from_str(row.try_get("details")?)
+        .map_err(|error| TelemetryError::Corrupt(format!("the details of an invocation: {error}")))
+}
+
+fn assemble(row: &SqliteRow, names: &Names, details: Details) -> Result<InvocationView, TelemetryError> {
+    let status: Option<u16> = row.try_get("status")?;
+    Ok(InvocationView {
+        id: id(row, "id")?,
+        ray_id: ray(row)?,
+        outcome: codes::outcome(row.try_get("outcome")?)?,
+        script_name: names.text(row.try_get("worker")?)?.to_string(),
+        script_version: ScriptVersion { id: named_id(row, "version", names)? },
+        event_type: names.text(row.try_get("event_type")?)?.to_string(),
+        event_timestamp: timestamp(key_of(row)?),
+        event: EventView { request: details.request, response: status.map(|status| ResponseView { status }) },
+        logs: details.logs,
+        exceptions: details.exceptions,
+        subrequests: details.subrequests,
+        wall_time: milliseconds(row.try_get("wall_us")?),
+        cpu_time: milliseconds(row.try_get("cpu_us")?),
+        memory: row.try_get::<i64, _>("memory")?.unsigned_abs(),
+        truncated: row.try_get("truncated")?,
+    })
+}
+
+/// An id stored as its 16 bytes.
+pub(crate) fn id(row: &SqliteRow, column: &str) -> Result<Uuid, TelemetryError> {
+    Uuid::from_slice(row.try_get(column)?).map_err(|error| TelemetryError::Corrupt(format!("{column}: {error}")))
+}
+
+/// An id stored as a name.
+pub(crate) fn named_id(row: &SqliteRow, column: &str, names: &Names) -> Result<Uuid, TelemetryError> {
+    let text = names.text(row.try_get(column)?)?;
+    Uuid::parse_str(&text).map_err(|error| TelemetryError::Corrupt(format!("{column}: {error}")))
+}
+
+pub(crate) fn ray(row: &SqliteRow) -> Result<RayId, TelemetryError> {
+    Ok(RayId(row.try_get::<i64, _>("ray")?.cast_unsigned()))
+}
+
+/// Milliseconds since 1970 of a key.
+pub(crate) fn timestamp(key: i64) -> i64 {
+    key.div_euclid(KEYS_PER_MICROSECOND).div_euclid(1000)
+}
+
+fn milliseconds(microseconds: i64) -> f64 {
+    microseconds as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::database;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn no_combination_of_filters_sorts() {
+        let directory = tempfile::tempdir().unwrap();
+        let (_writer, readers) = database::open(&directory.path().join("t.db")).await.unwrap();
+        for bits in 0_u32..64 {
+            let is = |bit: u32| bits & (1 << bit) != 0;
+            for status in [None, Some(Status::Exact(200)), Some(Status::Exact(404)), Some(Status::Class(5))] {
+                let filter = InvocationFilter {
+                    ray_id: is(0).then_some(RayId(1)),
+                    min_cpu: is(1).then_some(Duration::from_millis(1)),
+                    text: is(2).then(|| "needle".to_owned()),
+                    status,
+                    ..InvocationFilter::default()
+                };
+                let scope = Scope { filter: &filter, worker: is(3).then_some(1), range: (0, 1) };
+                let outcome = match (is(4), is(5)) {
+                    (false, _) => None,
+                    (true, false) => Some(Outcome::Ok),
+                    (true, true) => Some(Outcome::Exception),
+                };
+                let statement = statement(&scope, outcome, 10);
+                database::tests::assert_ordered(&readers, &statement, &format!("{bits:b} {status:?}")).await;
+            }
+        }
+    }
+
+    #[test]
+    fn a_search_is_all_trigrams_of_its_text() {
+        assert_eq!(trigrams("abc"), "\"abc\"");
+        assert_eq!(trigrams("a\"bü"), "\"a\"\"b\" AND \"\"\"bü\"");
+    }
+}

@@ -1,0 +1,80 @@
+//! A keeper that is killed loses at most what it had no second to write.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use telemetry::{InvocationFilter, Paging, Telemetry};
+
+use crate::facts::{invocation, unlimited};
+
+const DIRECTORY: &str = "CULVERT_TEST_CRASH_DIRECTORY";
+
+/// Not a test by itself: the process that is killed. Records a fact each millisecond and prints its number.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn crash_child() {
+    let Some(directory) = std::env::var_os(DIRECTORY) else { return };
+    let path = std::path::Path::new(&directory).join("telemetry.db");
+    let telemetry = Telemetry::open(path, unlimited()).await.unwrap();
+    let recorder = telemetry.recorder();
+    for number in 0.. {
+        recorder.invocation(invocation(number));
+        println!("recorded {number}");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn killing_loses_at_most_the_last_second() {
+    for round in 0..3 {
+        let directory = tempfile::tempdir().unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["crash::crash_child", "--exact", "--nocapture"])
+            .env(DIRECTORY, directory.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let life = Duration::from_millis(1500 + round * 333);
+        let begun = Instant::now();
+        let mut recorded = Vec::new();
+        for line in lines.map_while(Result::ok) {
+            // The harness may print on the same line.
+            let Some(number) = line.rsplit("recorded ").next().and_then(|number| number.parse::<u64>().ok()) else {
+                continue;
+            };
+            recorded.push((Instant::now(), number));
+            if begun.elapsed() > life {
+                break;
+            }
+        }
+        // SIGKILL.
+        child.kill().unwrap();
+        let killed = Instant::now();
+        child.wait().unwrap();
+        let must_be_there = recorded
+            .iter()
+            .filter(|(seen, _)| killed.duration_since(*seen) > Duration::from_secs(1))
+            .map(|(_, number)| *number)
+            .max()
+            .unwrap();
+
+        let telemetry = Telemetry::open(directory.path().join("telemetry.db"), unlimited()).await.unwrap();
+        let mut numbers = Vec::new();
+        let mut after = None;
+        loop {
+            let paging = Paging::new(1000, after).unwrap();
+            let page = telemetry.invocations(&InvocationFilter::default(), &paging).await.unwrap();
+            numbers.extend(page.items.iter().map(|view| view.ray_id.0));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        numbers.sort_unstable();
+        let last = *numbers.last().unwrap();
+        assert_eq!(numbers, (0..=last).collect::<Vec<_>>(), "a hole");
+        assert!(last >= must_be_there, "{last} stored, {must_be_there} recorded more than a second before the end");
+    }
+}

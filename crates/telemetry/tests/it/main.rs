@@ -1,0 +1,7 @@
+//! The keeper with real files.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod crash;
+mod facts;
+mod keeping;
+mod queries;
