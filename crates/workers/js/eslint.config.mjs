@@ -64,6 +64,10 @@ export default [
   },
   {
     files: ["**/tests/**"],
-    languageOptions: { globals: Object.fromEntries(["Buffer", "URL", "TextEncoder", "TextDecoder", "setImmediate", "setTimeout", "performance", "structuredClone", "atob", "btoa", "process", "console"].map((name) => [name, "readonly"])) },
+    languageOptions: {
+      globals: Object.fromEntries(
+        [...Object.getOwnPropertyNames(globalThis), "FixedLengthStream", "IdentityTransformStream", "navigator", "reportError", "scheduler", "self"].map((name) => [name, "readonly"]),
+      ),
+    },
   },
 ];

@@ -35,12 +35,13 @@ import { ReadableStreamDefaultController } from "./readable_default.js";
 import { ReadableStream, ReadableStreamBYOBReader, ReadableStreamDefaultReader } from "./readable_stream.js";
 import { Request } from "./request.js";
 import { Response } from "./response.js";
+import { structuredClone } from "./structured_clone.js";
 import { TextDecoderStream, TextEncoderStream } from "./text_streams.js";
 import { Scheduler, clearInterval, clearTimeout, scheduler, setInterval, setTimeout } from "./timers.js";
 import { TransformStream, TransformStreamDefaultController } from "./transform_stream.js";
 import { URL } from "./url.js";
 import { URLSearchParams } from "./url_search_params.js";
-import { INTERNAL, defineInterface, forEachOfSequence, illegalConstructor, requireArguments, toDOMString, toDictionary, toFunction } from "./webidl.js";
+import { INTERNAL, defineInterface, illegalConstructor, requireArguments, toDOMString, toFunction } from "./webidl.js";
 import { WritableStream, WritableStreamDefaultController, WritableStreamDefaultWriter } from "./writable_stream.js";
 
 // === crypto ===
@@ -172,23 +173,6 @@ function queueMicrotask(callback) {
 function reportError(error) {
   requireArguments(arguments.length, 1, "reportError");
   reportException(error);
-}
-
-/** @param {any} value @param {any} [options] */
-function structuredClone(value, options = undefined) {
-  requireArguments(arguments.length, 1, "structuredClone");
-  const { transfer } = toDictionary(options, "structuredClone: the options");
-  /** @type {any[] | undefined} */
-  let list;
-  if (transfer !== undefined) {
-    /** @type {any[]} */
-    const items = [];
-    forEachOfSequence(transfer, "structuredClone: the option 'transfer'", (item) => {
-      items[items.length] = item;
-    });
-    if (items.length > 0) list = items;
-  }
-  return host.structuredClone(value, list);
 }
 
 // === all of them ===

@@ -17,6 +17,10 @@ import {
   dataViewByteOffset,
   defineProperty,
   floor,
+  getPrototypeOf,
+  setAdd,
+  setHas,
+  Set,
   getOwnPropertyDescriptor,
   getOwnPropertyNames,
   isArrayBuffer,
@@ -40,6 +44,16 @@ export function illegalConstructor() {
   throw new TypeError("Illegal constructor");
 }
 
+const platformPrototypes = new Set();
+
+/** Whether an object is of one of the interfaces, or of a class that extends one. @param {any} object */
+export function isPlatformObject(object) {
+  for (let at = getPrototypeOf(object); at !== null; at = getPrototypeOf(at)) {
+    if (setHas(platformPrototypes, at)) return true;
+  }
+  return false;
+}
+
 /**
  * Gives a class the property attributes of an interface: its operations and attributes are enumerable, it has a
  * `Symbol.toStringTag`.
@@ -47,6 +61,7 @@ export function illegalConstructor() {
  * @param {{tag?: string, constants?: Record<string, number>}} [options]
  */
 export function defineInterface(Class, options) {
+  setAdd(platformPrototypes, Class.prototype);
   makeEnumerable(Class.prototype);
   const names = getOwnPropertyNames(Class);
   for (let i = 0; i < names.length; i++) {

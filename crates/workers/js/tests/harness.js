@@ -79,22 +79,20 @@ export async function dispatch(isolate, { method = "GET", url = "http://worker.t
 }
 
 /**
- * Runs an async function's body inside an invocation; what it returns must be JSON.
- * @param {string} body
+ * Runs a function inside an invocation; it sees nothing but its arguments and the globals. What it returns must be JSON.
+ * @param {(request: Request, env: any, ctx: any) => any} work
+ * @param {{bindings?: any[], top?: string, modules?: Record<string, string>, before?: string, request?: object, prepare?: (worker: any) => void}} [options]
  */
-export async function inWorker(body, options = {}) {
-  const worker = await isolate({
-    ...options,
-    modules: {
-      main: `${options.top ?? ""}
-        export default { async fetch(request, env, ctx) {
-          const result = await (async () => { ${body} })();
-          return new Response(JSON.stringify(result === undefined ? null : result));
-        } };`,
-      ...options.modules,
-    },
-  });
+export async function inWorker(work, options = {}) {
+  const main = `${options.top ?? ""}
+    const work = ${work};
+    export default { async fetch(request, env, ctx) {
+      const result = await work(request, env, ctx);
+      return new Response(JSON.stringify(result === undefined ? null : result));
+    } };`;
+  const worker = await isolate({ ...options, modules: { main, ...options.modules } });
+  options.prepare?.(worker);
   const result = await dispatch(worker, options.request);
-  if (result.failure !== undefined) throw result.failure;
+  if (result.failure !== undefined) throw new Error(`the Worker threw ${result.failure}\n${result.failure?.stack}`);
   return JSON.parse(result.text);
 }
