@@ -15,8 +15,8 @@ use mozjs::jsval::ObjectValue;
 use mozjs::realm::AutoRealm;
 use mozjs::rooted;
 use mozjs::rust::wrappers2::{
-    GetCurrentRealmOrNull, InitRealmStandardClasses, JS_DefineProperty3, JS_DeleteProperty1, JS_NewGlobalObject,
-    JS_NewPlainObject, SetWarningReporter, ShutdownAsyncTasks,
+    GetCurrentRealmOrNull, JS_DefineProperty3, JS_DeleteProperty1, JS_NewGlobalObject, JS_NewPlainObject,
+    SetWarningReporter, ShutdownAsyncTasks,
 };
 use mozjs::rust::{RealmOptions, Runtime, SIMPLE_GLOBAL_CLASS};
 
@@ -220,7 +220,7 @@ impl Isolate {
             let current = GetCurrentRealmOrNull(cx);
             SetRealmTimezoneOverride(current, c"UTC".as_ptr());
             SetRealmLocaleOverride(current, c"en-US".as_ptr());
-            if !InitRealmStandardClasses(cx) || !limits::install(cx, state) {
+            if !limits::install(cx, state) {
                 return Err(IsolateError::OutOfMemory);
             }
             rooted!(&in(cx) let host = JS_NewPlainObject(cx));

@@ -1,5 +1,6 @@
 //! The engine's module hooks: finds, instantiates and remembers module records.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::rc::Rc;
 
@@ -135,7 +136,14 @@ fn find(
     let referrer = referrer_url(cx, referrer)?;
     let source = state.modules.borrow().clone();
     let module = match source {
-        Some(source) => source.resolve(&specifier, &referrer).map_err(|error| error.0),
+        // The embedder's code runs between two calls of the engine, which a panic must not cross.
+        Some(source) => match catch_unwind(AssertUnwindSafe(|| source.resolve(&specifier, &referrer))) {
+            Ok(answer) => answer.map_err(|error| error.0),
+            Err(_) => {
+                tracing::error!(specifier, referrer, "the module source panicked");
+                Err(format!("internal error while finding \"{specifier}\" (imported from \"{referrer}\")"))
+            }
+        },
         None => {
             Err(format!("No such module \"{specifier}\" (imported from \"{referrer}\"): the isolate has no modules"))
         }

@@ -16,11 +16,11 @@ use mozjs::rust::wrappers2::JS_AddExtraGCRootsTracer;
 /// the table grows by whole boxed chunks.
 const CHUNK: usize = 64;
 
-type Chunk = [Heap<JSVal>; CHUNK];
+type Chunk = Box<[Heap<JSVal>]>;
 
 /// The slots of one isolate.
 pub(crate) struct Roots {
-    chunks: RefCell<Vec<Box<Chunk>>>,
+    chunks: RefCell<Vec<Chunk>>,
     free: RefCell<Vec<usize>>,
     closed: Cell<bool>,
 }
@@ -50,7 +50,7 @@ impl Roots {
             None => {
                 let mut chunks = self.chunks.borrow_mut();
                 let first = chunks.len() * CHUNK;
-                chunks.push(Box::new(std::array::from_fn(|_| Heap::default())));
+                chunks.push((0..CHUNK).map(|_| Heap::default()).collect());
                 self.free.borrow_mut().extend((first + 1..first + CHUNK).rev());
                 first
             }

@@ -269,3 +269,23 @@ fn a_module_stencil_is_not_a_script() {
         assert_eq!(text(&mut isolate, "'alive'"), "alive");
     });
 }
+
+struct Panics;
+
+impl isolate::ModuleSource for Panics {
+    fn resolve(&self, _: &str, _: &str) -> Result<Module, isolate::ModuleError> {
+        panic!("in the module source")
+    }
+}
+
+#[test]
+fn a_panic_of_the_source_is_an_error_of_the_import() {
+    on_thread(20, || {
+        let (mut isolate, _) = isolate();
+        isolate.set_modules(Rc::new(Panics));
+        let promise = isolate.enter(None, |scope| scope.import("x")).result.unwrap();
+        let error = settled(&mut isolate, &promise).unwrap_err();
+        assert_eq!(error, "TypeError: internal error while finding \"x\" (imported from \"\")");
+        assert_eq!(text(&mut isolate, "'alive'"), "alive");
+    });
+}
