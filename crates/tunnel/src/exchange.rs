@@ -99,11 +99,10 @@ where
     W: AsyncWrite + Unpin,
 {
     loop {
-        while let Some(event) = server.poll_event() {
-            match event {
-                ServerEvent::Call { question, call } => return Ok(Some((question, call))),
-                ServerEvent::Closed(_) => return Ok(None),
-            }
+        match server.poll_event() {
+            Some(ServerEvent::Call { question, call }) => return Ok(Some((question, call))),
+            Some(ServerEvent::Closed(_)) => return Ok(None),
+            None => {}
         }
         flush_server(server, writer).await?;
         if buffer.is_empty() {

@@ -68,13 +68,14 @@ where
     let mut attempts = 0;
     let mut start_next = true;
     loop {
-        if start_next && attempts < MAX_ATTEMPTS {
-            if let Some(link) = waiting.pop_front() {
-                attempts += 1;
-                let future = Box::pin(attempt(Arc::clone(&link)));
-                let packets = link.packets_heard();
-                running.push(Running { link, future, started: Instant::now(), packets, answered_for: false });
-            }
+        if start_next
+            && attempts < MAX_ATTEMPTS
+            && let Some(link) = waiting.pop_front()
+        {
+            attempts += 1;
+            let future = Box::pin(attempt(Arc::clone(&link)));
+            let packets = link.packets_heard();
+            running.push(Running { link, future, started: Instant::now(), packets, answered_for: false });
         }
         start_next = false;
         if running.is_empty() {

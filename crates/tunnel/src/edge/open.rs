@@ -156,10 +156,10 @@ async fn read_response(link: &Link, receive: &mut RecvStream) -> Result<(Connect
             return Err(OpenError::lost(link, "it ended the stream without an answer"));
         };
         // The usual case: the answer comes in one piece and needs no copy.
-        if input.is_empty() {
-            if let Some((response, length)) = ConnectResponse::decode(&chunk.bytes).map_err(malformed)? {
-                return Ok((response, chunk.bytes.slice(length..)));
-            }
+        if input.is_empty()
+            && let Some((response, length)) = ConnectResponse::decode(&chunk.bytes).map_err(malformed)?
+        {
+            return Ok((response, chunk.bytes.slice(length..)));
         }
         input.extend_from_slice(&chunk.bytes);
         if let Some((response, length)) = ConnectResponse::decode(&input).map_err(malformed)? {

@@ -13,9 +13,9 @@ use tunnel::connector::ConnectorOptions;
 use tunnel::edge::{DnsQueryError, DnsTransport, Resolver};
 
 /// A dnsmasq that answers for itself only.
-struct Dnsmasq {
+pub struct Dnsmasq {
     child: Child,
-    address: SocketAddr,
+    pub address: SocketAddr,
     _folder: tempfile::TempDir,
 }
 
@@ -28,7 +28,7 @@ impl Drop for Dnsmasq {
 
 impl Dnsmasq {
     /// `None`, with the reason printed, where there is no dnsmasq.
-    async fn start() -> Option<Self> {
+    pub async fn start() -> Option<Self> {
         let program = ["dnsmasq", "/usr/sbin/dnsmasq"]
             .into_iter()
             .find(|program| Command::new(program).arg("--version").stdout(Stdio::null()).status().is_ok());
@@ -90,7 +90,7 @@ async fn ask(
     Ok(Message::from_vec(&answer).unwrap())
 }
 
-async fn resolves(edge: &Edge, resolver: Resolver, transport: DnsTransport) {
+pub async fn resolves(edge: &Edge, resolver: Resolver, transport: DnsTransport) {
     let answer = ask(edge, resolver, transport, &query("db.internal.", RecordType::A)).await.unwrap();
     assert_eq!(answer.metadata.id, 0x1234);
     let addresses: Vec<_> = answer

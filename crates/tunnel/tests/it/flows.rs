@@ -15,6 +15,23 @@ async fn open(edge: &Edge, destination: SocketAddr) -> Result<Flow, OpenError> {
     edge.tunnels.open_tcp(TUNNEL, destination, PATIENCE).await
 }
 
+/// A listener that never accepts, its backlog full: further connections are not answered. Keep the sockets.
+fn silent() -> (SocketAddr, Vec<Socket>) {
+    let full = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    full.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    full.listen(0).unwrap();
+    let address = full.local_addr().unwrap();
+    let mut sockets = vec![full];
+    for _ in 0..4 {
+        let filler = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        filler.set_nonblocking(true).unwrap();
+        // Under way is all that it gets to be.
+        let _ = filler.connect(&address);
+        sockets.push(filler);
+    }
+    (address.as_socket().unwrap(), sockets)
+}
+
 fn flow_error(error: &io::Error) -> FlowError {
     error.get_ref().and_then(|source| source.downcast_ref::<FlowError>()).unwrap().clone()
 }
@@ -96,24 +113,11 @@ async fn refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn timed_out_at_the_connector() {
-    let mut directory = crate::setup::Directory::new();
-    directory.grant.configuration = Some((1, r#"{"ingress":[],"warp-routing":{"connectTimeout":1}}"#.to_owned()));
-    let edge = Edge::start_with(directory, Default::default()).await;
+    let edge = Edge::start().await;
     let _connector = edge.connect_one().await;
-    // A listener that never accepts, its backlog full: further SYNs are dropped.
-    let full = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    full.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-    full.listen(0).unwrap();
-    let destination = full.local_addr().unwrap().as_socket().unwrap();
-    let mut fillers = Vec::new();
-    for _ in 0..4 {
-        let filler = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        filler.set_nonblocking(true).unwrap();
-        let _ = filler.connect(&destination.into());
-        fillers.push(filler);
-    }
-    let pushed = edge.tunnels.push_configuration(TUNNEL, 1, "{}").await;
-    assert_eq!(pushed[0].result, Ok(1), "the configuration has arrived");
+    let pushed = edge.tunnels.push_configuration(TUNNEL, 1, r#"{"warp-routing":{"connectTimeout":1}}"#).await;
+    assert_eq!(pushed[0].result, Ok(1));
+    let (destination, _listener) = silent();
     let error = open(&edge, destination).await.unwrap_err();
     assert!(
         matches!(error, OpenError::TimedOut { after } if after >= Duration::from_millis(900) && after < Duration::from_secs(4)),
@@ -125,17 +129,7 @@ async fn timed_out_at_the_connector() {
 async fn timed_out_at_the_edge() {
     let edge = Edge::start().await;
     let _connector = edge.connect_one().await;
-    let full = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    full.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-    full.listen(0).unwrap();
-    let destination = full.local_addr().unwrap().as_socket().unwrap();
-    let mut fillers = Vec::new();
-    for _ in 0..4 {
-        let filler = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        filler.set_nonblocking(true).unwrap();
-        let _ = filler.connect(&destination.into());
-        fillers.push(filler);
-    }
+    let (destination, _listener) = silent();
     let after = Duration::from_millis(300);
     assert_eq!(edge.tunnels.open_tcp(TUNNEL, destination, after).await.unwrap_err(), OpenError::TimedOut { after });
 }

@@ -1,16 +1,99 @@
-//! Garbage and floods on the edge's port.
+//! Peers that are no connectors, or bad ones.
 
-use crate::setup::{Directory, Edge, PATIENCE, TUNNEL, echo, eventually};
-use std::time::Duration;
+use crate::setup::{Directory, Edge, PATIENCE, RunningConnector, TUNNEL, echo, eventually};
+use quinn::crypto::rustls::QuicClientConfig;
+use quinn::{ApplicationClose, Connection, ConnectionError, Endpoint, RecvStream, SendStream, VarInt};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UdpSocket;
+use tokio::time::timeout;
+use tunnel::Token;
 use tunnel::connector::ConnectorOptions;
 use tunnel::edge::EdgeLimits;
+use tunnel_proto::connector::Features;
+use tunnel_proto::rpc::{Call, ClientEvent, ClientInfo, ConnectionOptions, RegisterConnection, Reply, RpcClient};
+use tunnel_proto::stream::RPC_SIGNATURE;
+use uuid::Uuid;
+
+/// A QUIC client that trusts the edge and does what a test tells it.
+async fn dial(edge: &Edge) -> Result<Connection, ConnectionError> {
+    let mut roots = rustls::RootCertStore::empty();
+    let pem = edge.connector_options().ca_pem.unwrap();
+    roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    tls.alpn_protocols = vec![b"argotunnel".to_vec()];
+    let config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
+    let endpoint = Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+    endpoint.connect_with(config, edge.address, "quic.cftunnel.com").unwrap().await
+}
+
+fn registration(token: &Token) -> Call {
+    Call::RegisterConnection(RegisterConnection {
+        account: token.account.clone(),
+        secret: token.secret.clone(),
+        tunnel: token.tunnel,
+        connection_index: 0,
+        options: ConnectionOptions {
+            client: ClientInfo {
+                id: Uuid::from_u128(7),
+                features: Features::default(),
+                version: "2025.6.0".to_owned(),
+                platform: "x".to_owned(),
+            },
+            origin_local_ip: None,
+            replace_existing: false,
+            compression_quality: 0,
+            previous_attempts: 0,
+        },
+    })
+}
+
+/// Registers by hand. What is returned must be kept: dropping a stream ends it.
+async fn register(connection: &Connection, token: &Token) -> (Reply, (SendStream, RecvStream)) {
+    let (mut send, mut receive) = connection.open_bi().await.unwrap();
+    let mut client = RpcClient::new();
+    client.call(&registration(token));
+    let mut buffer = vec![0; 4096];
+    loop {
+        while let Some(bytes) = client.poll_output() {
+            send.write_all(&bytes).await.unwrap();
+        }
+        let length = receive.read(&mut buffer).await.unwrap().unwrap();
+        client.handle_input(&buffer[..length]).unwrap();
+        if let Some(ClientEvent::Returned { reply, .. }) = client.poll_event() {
+            return (reply, (send, receive));
+        }
+    }
+}
+
+/// The code and reason with which the edge closes.
+async fn closed(connection: &Connection) -> (u64, String) {
+    match timeout(PATIENCE, connection.closed()).await.unwrap() {
+        ConnectionError::ApplicationClosed(ApplicationClose { error_code, reason }) => {
+            (error_code.into_inner(), String::from_utf8_lossy(&reason).into_owned())
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn works(edge: &Edge) {
+    let _connector = edge.connect_one().await;
+    let mut flow = edge.tunnels.open_tcp(TUNNEL, echo().await, PATIENCE).await.unwrap();
+    flow.write_all(b"x").await.unwrap();
+    assert_eq!(flow.read_u8().await.unwrap(), b'x');
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn garbage_datagrams_do_nothing() {
     let edge = Edge::start().await;
-    let _connector = edge.connect_one().await;
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let mut seed = 1_u32;
     for length in (0..1400).step_by(7) {
@@ -22,37 +105,172 @@ async fn garbage_datagrams_do_nothing() {
             .collect();
         socket.send_to(&garbage, edge.address).await.unwrap();
     }
-    let mut flow = edge.tunnels.open_tcp(TUNNEL, echo().await, PATIENCE).await.unwrap();
-    flow.write_all(b"x").await.unwrap();
-    assert_eq!(flow.read_u8().await.unwrap(), b'x');
+    works(&edge).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_before_connecting_is_tolerated() {
+    let edge = Edge::start().await;
+    let connection = dial(&edge).await.unwrap();
+    connection.close(VarInt::from_u32(0), b"precheck complete");
+    works(&edge).await;
+    assert_eq!(*edge.directory.asked.lock().unwrap(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_register_is_thrown_out() {
+    let limits = EdgeLimits { registration_deadline: Duration::from_millis(200), ..EdgeLimits::default() };
+    let edge = Edge::start_with(Directory::new(), limits).await;
+    let idle = dial(&edge).await.unwrap();
+    let half = dial(&edge).await.unwrap();
+    let (mut send, _receive) = half.open_bi().await.unwrap();
+    send.write_all(&[0; 7]).await.unwrap();
+    assert_eq!(closed(&idle).await, (3, "no registration in time".to_owned()));
+    assert_eq!(closed(&half).await, (3, "no registration in time".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn garbage_on_the_control_stream_ends_the_connection() {
+    let edge = Edge::start().await;
+    let garbage = [
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(),
+        vec![0xff; 64],
+        vec![0, 0, 0, 0, 0, 0, 0, 0x10],
+        [0_u8; 64].to_vec(),
+    ];
+    for bytes in garbage {
+        let connection = dial(&edge).await.unwrap();
+        let (mut send, _receive) = connection.open_bi().await.unwrap();
+        send.write_all(&bytes).await.unwrap();
+        assert_eq!(closed(&connection).await.0, 4, "{bytes:02x?}");
+    }
+    works(&edge).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_not_registered_may_send_little() {
+    let edge = Edge::start().await;
+    let connection = dial(&edge).await.unwrap();
+    let (_control, _control_receive) = connection.open_bi().await.unwrap();
+    let (mut send, _receive) = connection.open_bi().await.unwrap();
+    let flood = vec![0; 4 << 20];
+    assert!(
+        timeout(Duration::from_millis(500), send.write_all(&flood)).await.is_err(),
+        "4 MiB were taken from a stranger"
+    );
+    works(&edge).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_without_registration_are_counted() {
+    let limits = EdgeLimits { unregistered_per_address: 3, ..EdgeLimits::default() };
+    let edge = Edge::start_with(Directory::new(), limits).await;
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(dial(&edge).await.unwrap());
+    }
+    assert!(matches!(dial(&edge).await, Err(ConnectionError::ConnectionClosed(_))));
+    held.clear();
+    let started = Instant::now();
+    while dial(&edge).await.is_err() {
+        assert!(started.elapsed() < PATIENCE, "places are never given back");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_connector_hears_why_and_is_closed() {
+    let edge = Edge::start().await;
+    let connection = dial(&edge).await.unwrap();
+    let (reply, _streams) = register(&connection, &Token { secret: Vec::new(), ..edge.token() }).await;
+    let Reply::RegisterConnection(Err(refusal)) = reply else { panic!("{reply:?}") };
+    assert!(refusal.cause.starts_with("Unauthorized"), "{refusal:?}");
+    assert!(!refusal.should_retry);
+    assert_eq!(closed(&connection).await.0, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_streams_is_held_back() {
+    let edge = Edge::start().await;
+    let connection = dial(&edge).await.unwrap();
+    let (reply, _control) = register(&connection, &edge.token()).await;
+    assert!(matches!(reply, Reply::RegisterConnection(Ok(_))), "{reply:?}");
+    // The control stream is one of 64.
+    let mut streams = Vec::new();
+    while let Ok(stream) = timeout(Duration::from_millis(300), connection.open_bi()).await {
+        let (mut send, receive) = stream.unwrap();
+        send.write_all(&RPC_SIGNATURE[..3]).await.unwrap();
+        streams.push((send, receive));
+        assert!(streams.len() < 64, "streams without end");
+    }
+    assert_eq!(streams.len(), 63);
     assert_eq!(edge.tunnels.connectors(TUNNEL).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn registering_the_same_index_again_replaces_the_first() {
+    let edge = Edge::start().await;
+    let (first, second) = (dial(&edge).await.unwrap(), dial(&edge).await.unwrap());
+    let _first_control = register(&first, &edge.token()).await;
+    let _second_control = register(&second, &edge.token()).await;
+    assert_eq!(closed(&first).await.0, 1);
+    let status = edge.tunnels.connectors(TUNNEL);
+    assert_eq!((status.len(), status[0].connections.len()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_connector_is_told_apart() {
+    use tunnel::edge::{DnsQueryError, DnsTransport, Resolver};
+    let edge = Edge::start().await;
+    let connection = dial(&edge).await.unwrap();
+    let _control = register(&connection, &edge.token()).await;
+    let error =
+        edge.tunnels.query_dns(TUNNEL, Resolver::Virtual, DnsTransport::Udp, &[0; 17], PATIENCE).await.unwrap_err();
+    assert_eq!(error, DnsQueryError::ConnectorTooOld { connector: Uuid::from_u128(7), version: "2025.6.0".to_owned() });
+    assert!(error.to_string().contains("update cloudflared to 2025.7.0"));
+    let warnings = &edge.tunnels.connectors(TUNNEL)[0].warnings;
+    assert!(warnings.iter().any(|warning| warning.contains("2025.6.0")), "{warnings:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connector_that_answers_nonsense_costs_one_flow() {
+    let edge = Edge::start().await;
+    let connection = dial(&edge).await.unwrap();
+    let _control = register(&connection, &edge.token()).await;
+    let answering = tokio::spawn(async move {
+        for answer in [
+            &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
+            &[0x0a, 0x36, 0xcd, 0x12, 0xa1, 0x3e, b'0', b'1', 0, 0, 0, 0, 255, 255, 255, 255],
+        ] {
+            let (mut send, _receive) = connection.accept_bi().await.unwrap();
+            send.write_all(answer).await.unwrap();
+            send.finish().unwrap();
+            let _ = send.stopped().await;
+        }
+        connection
+    });
+    for _ in 0..2 {
+        let error = edge.tunnels.open_tcp(TUNNEL, echo().await, PATIENCE).await.unwrap_err();
+        assert!(error.to_string().contains("its answer is malformed"), "{error:?}");
+    }
+    drop(answering.await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn failed_registrations_are_rate_limited() {
     let limits = EdgeLimits { failed_registrations: 1, ..EdgeLimits::default() };
     let edge = Edge::start_with(Directory::new(), limits).await;
-    let wrong = tunnel::Token { secret: vec![1; 32], ..edge.token() };
-    let connectors: Vec<_> = (0..6)
-        .map(|_| {
-            crate::setup::RunningConnector::start(ConnectorOptions { token: wrong.clone(), ..edge.connector_options() })
-        })
-        .collect();
-    let started = std::time::Instant::now();
-    // Each of them fails at least once; the directory hears of far fewer.
-    for connector in &connectors {
-        loop {
-            let (_, metrics) = connector.get("/metrics").await;
-            if !metrics.contains("registrations_failed_total 0") {
-                break;
-            }
-            assert!(started.elapsed() < PATIENCE);
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+    let started = Instant::now();
+    let wrong = Token { secret: vec![1; 32], ..edge.token() };
+    let mut limited = 0;
+    for _ in 0..10 {
+        let connection = dial(&edge).await.unwrap();
+        let (reply, _streams) = register(&connection, &wrong).await;
+        let Reply::RegisterConnection(Err(refusal)) = reply else { panic!("{reply:?}") };
+        limited += usize::from(refusal.should_retry);
     }
     let asked = *edge.directory.asked.lock().unwrap();
-    let allowed = 2 + started.elapsed().as_secs() as usize;
-    assert!(asked <= allowed, "{asked} registrations were looked at, {allowed} are allowed");
+    assert!(asked <= 2 + started.elapsed().as_secs() as usize, "{asked} registrations were looked at");
+    assert_eq!(limited, 10 - asked);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,7 +279,7 @@ async fn a_tunnel_has_a_limit_of_connections() {
     let edge = Edge::start_with(Directory::new(), limits).await;
     let _first = edge.connect(ConnectorOptions { connections: 2, ..edge.connector_options() }).await;
     let asked = *edge.directory.asked.lock().unwrap();
-    let second = crate::setup::RunningConnector::start(edge.connector_options());
+    let second = RunningConnector::start(edge.connector_options());
     eventually("it asked", || *edge.directory.asked.lock().unwrap() > asked).await;
     assert_eq!(edge.connections_of(second.id), 0);
 }

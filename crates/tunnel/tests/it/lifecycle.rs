@@ -1,10 +1,10 @@
 //! Registration, refusal, reconnecting, draining, revoking, replicas.
 
-use crate::setup::{Directory, Edge, PATIENCE, RunningConnector, TUNNEL, echo, eventually};
+use crate::setup::{Directory, Edge, PATIENCE, Relay, RunningConnector, TUNNEL, echo, eventually};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tunnel::connector::{Connector, ConnectorError, ConnectorOptions};
-use tunnel::edge::{OpenError, TransportKind};
+use tunnel::edge::{FlowError, OpenError, TransportKind};
 use tunnel::{Token, Uuid};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -192,4 +192,39 @@ async fn configurations_are_pushed() {
     let bad = edge.tunnels.push_configuration(TUNNEL, 6, "{bad").await;
     assert!(bad[0].result.is_err(), "{bad:?}");
     assert!(edge.tunnels.push_configuration(Uuid::from_u128(1), 6, "{}").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_replica_costs_little_until_it_is_given_up() {
+    let edge = Edge::start().await;
+    let relay = Relay::start(edge.address).await;
+    let silent =
+        edge.connect(ConnectorOptions { edges: vec![relay.address.to_string()], ..edge.connector_options() }).await;
+    let healthy = edge.connect_one().await;
+    let destination = echo().await;
+    relay.cut();
+    // At first the edge cannot know; the flow is opened beside the one that is not even acknowledged.
+    for _ in 0..6 {
+        let started = Instant::now();
+        let mut flow = edge.tunnels.open_tcp(TUNNEL, destination, PATIENCE).await.unwrap();
+        assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+        assert_eq!(flow.connector(), healthy.id);
+        flow.write_all(b"x").await.unwrap();
+        assert_eq!(flow.read_u8().await.unwrap(), b'x');
+    }
+    eventually("the silent one is given up", || edge.connections_of(silent.id) == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flow_whose_connector_is_lost_says_so() {
+    let edge = Edge::start().await;
+    let relay = Relay::start(edge.address).await;
+    let connector =
+        edge.connect(ConnectorOptions { edges: vec![relay.address.to_string()], ..edge.connector_options() }).await;
+    let mut flow = edge.tunnels.open_tcp(TUNNEL, echo().await, PATIENCE).await.unwrap();
+    relay.cut();
+    let error = tokio::time::timeout(PATIENCE, flow.read_u8()).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionAborted);
+    let source = error.get_ref().and_then(|source| source.downcast_ref::<FlowError>()).unwrap();
+    assert!(matches!(source, FlowError::ConnectorLost { connector: lost, .. } if *lost == connector.id), "{source:?}");
 }

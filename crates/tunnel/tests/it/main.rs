@@ -6,3 +6,4 @@ mod flows;
 mod hostile;
 mod lifecycle;
 mod setup;
+mod stock;

@@ -250,3 +250,47 @@ where
 pub async fn closed_port() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
+
+/// Carries datagrams between one connector and the edge until it is cut: then both sides hear nothing, as when a machine
+/// dies or a cable is pulled.
+pub struct Relay {
+    pub address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Relay {
+    pub async fn start(edge: SocketAddr) -> Self {
+        let front = Arc::new(tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap());
+        let address = front.local_addr().unwrap();
+        let task = tokio::spawn(async move {
+            let back = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            back.connect(edge).await.unwrap();
+            let (mut client, mut inward, mut outward) = (None, vec![0; 65535], vec![0; 65535]);
+            loop {
+                tokio::select! {
+                    received = front.recv_from(&mut inward) => {
+                        let (length, from) = received.unwrap();
+                        client = Some(from);
+                        let _ = back.send(&inward[..length]).await;
+                    }
+                    received = back.recv(&mut outward) => {
+                        if let (Ok(length), Some(client)) = (received, client) {
+                            let _ = front.send_to(&outward[..length], client).await;
+                        }
+                    }
+                }
+            }
+        });
+        Self { address, task }
+    }
+
+    pub fn cut(&self) {
+        self.task.abort();
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

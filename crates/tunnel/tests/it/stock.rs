@@ -1,0 +1,210 @@
+//! The edge with an unmodified cloudflared as its connector.
+//!
+//! Runs only where the environment variable CLOUDFLARED names the program, in a network namespace that has nothing but
+//! loopback: cloudflared looks for servers of Cloudflare at its start. `unshare` (util-linux) and `ip` (iproute2) make it.
+
+use crate::dns::{Dnsmasq, resolves};
+use crate::setup::{Directory, Edge, PATIENCE, TUNNEL, closed_port, echo, eventually};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tunnel::edge::{DnsTransport, OpenError, Resolver, TransportKind};
+
+/// Set for the tests that run inside the namespace.
+const INSIDE: &str = "CULVERT_TEST_NAMESPACE";
+
+/// A cloudflared on its way; dropping it kills it.
+struct Cloudflared {
+    child: Child,
+    _folder: tempfile::TempDir,
+}
+
+impl Drop for Cloudflared {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Cloudflared {
+    /// `connections` is the number of times the edge's address is given.
+    fn start(edge: &Edge, connections: usize, protocol: &str, run_options: &[&str]) -> Self {
+        let interfaces: Vec<_> =
+            std::fs::read_dir("/sys/class/net").unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(interfaces, ["lo"], "only inside the namespace");
+        let folder = tempfile::tempdir().unwrap();
+        let ca = folder.path().join("ca.pem");
+        std::fs::write(&ca, edge.connector_options().ca_pem.unwrap()).unwrap();
+        let mut command = Command::new(std::env::var_os("CLOUDFLARED").unwrap());
+        command.args([
+            "tunnel",
+            "--no-autoupdate",
+            "--no-prechecks",
+            "--protocol",
+            protocol,
+            "--grace-period",
+            "2s",
+            "--metrics",
+            "127.0.0.1:0",
+        ]);
+        for _ in 0..connections {
+            command.arg("--edge").arg(edge.address.to_string());
+        }
+        command.arg("--cacert").arg(&ca).arg("run").arg("--token").arg(edge.token().encode()).args(run_options);
+        command.env("HOME", folder.path()).current_dir(folder.path()).stdout(Stdio::null());
+        if std::env::var_os("CLOUDFLARED_LOG").is_none() {
+            command.stderr(Stdio::null());
+        }
+        Self { child: command.spawn().unwrap(), _folder: folder }
+    }
+
+    async fn registered(edge: &Edge, connections: usize, protocol: &str, run_options: &[&str]) -> Self {
+        let cloudflared = Self::start(edge, connections, protocol, run_options);
+        eventually("cloudflared is registered", || count(edge) == connections).await;
+        cloudflared
+    }
+
+    fn terminate(&self) {
+        assert!(Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().unwrap().success());
+    }
+}
+
+fn count(edge: &Edge) -> usize {
+    edge.tunnels.connectors(TUNNEL).iter().map(|status| status.connections.len()).sum()
+}
+
+#[test]
+fn stock_cloudflared_as_connector() {
+    let Some(cloudflared) = std::env::var_os("CLOUDFLARED") else {
+        eprintln!("SKIPPED: CLOUDFLARED does not name a cloudflared");
+        return;
+    };
+    assert!(Path::new(&cloudflared).is_file(), "CLOUDFLARED names no file");
+    let script = r#"ip link set lo up && exec "$0" "$@""#;
+    let status = Command::new("unshare")
+        .args(["--map-root-user", "--net", "--", "sh", "-c", script])
+        .arg(std::env::current_exe().unwrap())
+        .args(["stock::inside", "--ignored", "--test-threads=1"])
+        .env(INSIDE, "1")
+        .status();
+    match status {
+        Ok(status) => assert!(status.success(), "the tests inside the namespace failed"),
+        Err(error) => eprintln!("SKIPPED: no network namespace can be made: {error}"),
+    }
+}
+
+mod inside {
+    use super::*;
+
+    async fn answers(edge: &Edge) {
+        let mut flow = edge.tunnels.open_tcp(TUNNEL, echo().await, PATIENCE).await.unwrap();
+        let sent: Vec<u8> = (0..2 << 20).map(|index: u32| (index.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let (mut read, mut write) = tokio::io::split(&mut flow);
+        let mut received = vec![0; sent.len()];
+        let (written, got) = tokio::join!(write.write_all(&sent), read.read_exact(&mut received));
+        written.unwrap();
+        got.unwrap();
+        assert!(received == sent);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "run by stock_cloudflared_as_connector"]
+    async fn four_quic_connections_carry_flows() {
+        let edge = Edge::start().await;
+        let _cloudflared = Cloudflared::registered(&edge, 4, "quic", &[]).await;
+        let status = edge.tunnels.connectors(TUNNEL);
+        assert_eq!(status.len(), 1);
+        assert!(status[0].version.starts_with("20"), "{status:?}");
+        assert!(status[0].connections.iter().all(|connection| connection.transport == TransportKind::Quic));
+        for _ in 0..4 {
+            answers(&edge).await;
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "run by stock_cloudflared_as_connector"]
+    async fn failures_are_told_apart() {
+        let edge = Edge::start().await;
+        let _cloudflared = Cloudflared::registered(&edge, 1, "quic", &[]).await;
+        let open = |destination| edge.tunnels.open_tcp(TUNNEL, destination, PATIENCE);
+        let refused = open(closed_port().await).await.unwrap_err();
+        assert!(matches!(refused, OpenError::Refused { .. }), "{refused:?}");
+        // Nothing but loopback has a route here.
+        let unreachable = open("10.200.0.9:80".parse().unwrap()).await.unwrap_err();
+        assert!(matches!(unreachable, OpenError::Unreachable { .. }), "{unreachable:?}");
+        let limited = r#"{"ingress":[{"service":"http_status:404"}],"warp-routing":{"maxActiveFlows":1}}"#;
+        assert_eq!(edge.tunnels.push_configuration(TUNNEL, 2, limited).await[0].result, Ok(2));
+        let destination = echo().await;
+        let _first = open(destination).await.unwrap();
+        let many = open(destination).await.unwrap_err();
+        assert!(matches!(many, OpenError::TooManyFlows { .. }), "{many:?}");
+        let bad = edge.tunnels.push_configuration(TUNNEL, 3, "{bad").await;
+        assert!(bad[0].result.as_ref().is_err_and(|reason| reason.contains("invalid character")), "{bad:?}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "run by stock_cloudflared_as_connector"]
+    async fn dns_by_both_versions_and_both_transports() {
+        let Some(dnsmasq) = Dnsmasq::start().await else { return };
+        let resolver = dnsmasq.address.to_string();
+        for features in [&[][..], &["--features", "support_datagram_v3_2"][..]] {
+            let edge = Edge::start().await;
+            let options = [&["--dns-resolver-addrs", resolver.as_str()][..], features].concat();
+            let _cloudflared = Cloudflared::registered(&edge, 1, "quic", &options).await;
+            for transport in [DnsTransport::Udp, DnsTransport::Tcp] {
+                resolves(&edge, Resolver::Virtual, transport).await;
+                resolves(&edge, Resolver::Address(dnsmasq.address), transport).await;
+            }
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "run by stock_cloudflared_as_connector"]
+    async fn it_comes_back_after_an_edge_restart() {
+        let edge = Edge::start().await;
+        let _cloudflared = Cloudflared::registered(&edge, 1, "quic", &[]).await;
+        let edge = edge.restart().await;
+        eventually("it is back", || count(&edge) == 1).await;
+        answers(&edge).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "run by stock_cloudflared_as_connector"]
+    async fn it_drains_and_goes() {
+        let edge = Edge::start().await;
+        let cloudflared = Cloudflared::registered(&edge, 1, "quic", &[]).await;
+        let destination = echo().await;
+        let mut flow = edge.tunnels.open_tcp(TUNNEL, destination, PATIENCE).await.unwrap();
+        cloudflared.terminate();
+        eventually("it drains", || edge.tunnels.connectors(TUNNEL).iter().all(|status| status.draining)).await;
+        assert_eq!(edge.tunnels.open_tcp(TUNNEL, destination, PATIENCE).await.unwrap_err(), OpenError::NoConnector);
+        flow.write_all(b"x").await.unwrap();
+        assert_eq!(flow.read_u8().await.unwrap(), b'x');
+        eventually("it is gone", || count(&edge) == 0).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "run by stock_cloudflared_as_connector"]
+    async fn a_locally_managed_one_tells_its_configuration() {
+        let mut directory = Directory::new();
+        directory.grant.remotely_managed = false;
+        let edge = Edge::start_with(directory, Default::default()).await;
+        let _cloudflared = Cloudflared::registered(&edge, 1, "quic", &["--url", "http://127.0.0.1:8080"]).await;
+        eventually("its configuration is here", || !edge.directory.local_configurations.lock().unwrap().is_empty())
+            .await;
+        let configuration = edge.directory.local_configurations.lock().unwrap()[0].clone();
+        let configuration: serde_json::Value = serde_json::from_slice(&configuration).unwrap();
+        assert!(configuration["ingress"].is_array(), "{configuration}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "run by stock_cloudflared_as_connector"]
+    async fn a_wrong_secret_keeps_it_out() {
+        let edge = Edge::start().await;
+        // The last --token counts.
+        let token = tunnel::Token { secret: vec![1; 32], ..edge.token() }.encode();
+        let _cloudflared = Cloudflared::start(&edge, 1, "quic", &["--token", &token]);
+        eventually("it asked", || *edge.directory.asked.lock().unwrap() > 0).await;
+        assert_eq!(count(&edge), 0);
+    }
+}
