@@ -26,19 +26,26 @@ pub(crate) enum Origin<'a> {
     Given,
     /// A resolver's answer for this name.
     Resolved(&'a str),
+    /// The URL, which is the Worker's choice: loopback is refused then, too.
+    Url,
+    /// A resolver's answer for this name, which the URL chose.
+    ResolvedFromUrl(&'a str),
 }
 
 impl Restrictions {
     /// Refuses an address that must not be connected to.
     pub(crate) fn check(&self, address: SocketAddr, origin: Origin<'_>) -> Result<(), Box<ConnectionError>> {
         let said = match origin {
-            Origin::Given => format!("{}", address.ip()),
-            Origin::Resolved(name) => format!("{name} resolves to {}, which", address.ip()),
+            Origin::Given | Origin::Url => format!("{}", address.ip()),
+            Origin::Resolved(name) | Origin::ResolvedFromUrl(name) => {
+                format!("{name} resolves to {}, which", address.ip())
+            }
         };
         let phase = match origin {
-            Origin::Given => Phase::Route,
-            Origin::Resolved(_) => Phase::Dns,
+            Origin::Given | Origin::Url => Phase::Route,
+            Origin::Resolved(_) | Origin::ResolvedFromUrl(_) => Phase::Dns,
         };
+        let chosen_by_url = matches!(origin, Origin::Url | Origin::ResolvedFromUrl(_));
         let canonical = SocketAddr::new(address.ip().to_canonical(), address.port());
         let is_listener = |listeners: &[SocketAddr]| {
             listeners.iter().any(|listener| SocketAddr::new(listener.ip().to_canonical(), listener.port()) == canonical)
@@ -52,6 +59,9 @@ impl Restrictions {
         }
         let why = match special(canonical.ip()) {
             Some(kind) => kind.to_owned(),
+            None if chosen_by_url && canonical.ip().is_loopback() => {
+                "a loopback address of the connector's machine, which a URL must not choose".to_owned()
+            }
             None if is_listener(&self.edge_listeners) => {
                 format!("with port {} the edge's own listener", address.port())
             }
@@ -137,6 +147,17 @@ mod tests {
         assert_eq!(code(&restrictions, "192.0.2.1:8788"), Some(ErrorCode::DestinationIpProhibited));
         assert_eq!(code(&restrictions, "192.0.2.1:80"), None);
         assert_eq!(code(&restrictions, "10.9.1.1:80"), Some(ErrorCode::DestinationIpProhibited));
+    }
+
+    #[test]
+    fn a_url_must_not_choose_loopback() {
+        let none = Restrictions::default();
+        for address in ["127.0.0.1:80", "127.8.8.8:80", "[::1]:80", "[::ffff:127.0.0.1]:80"] {
+            let address = address.parse().unwrap();
+            assert!(none.check(address, Origin::Given).is_ok());
+            assert_eq!(none.check(address, Origin::Url).unwrap_err().phase, Phase::Route);
+            assert_eq!(none.check(address, Origin::ResolvedFromUrl("x")).unwrap_err().phase, Phase::Dns);
+        }
     }
 
     #[test]

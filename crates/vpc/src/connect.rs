@@ -13,9 +13,10 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::address::{Origin, Restrictions};
-use crate::dns::{Resolver, Zone};
+use crate::dns::{Resolved, Resolver, Zone};
 use crate::network::{Network, OpenError, OpenedFlow};
 use crate::policy::Policy;
+use crate::private_network::Scope;
 use crate::service::{Host, Service};
 use race::{Race, Step};
 
@@ -28,33 +29,52 @@ pub(crate) struct Connected {
     pub address: SocketAddr,
 }
 
-/// The addresses of a service that may be connected to, resolved where need be, and how long resolving took.
+/// The addresses of a service that may be connected to.
+pub(crate) struct Addresses {
+    pub list: Vec<SocketAddr>,
+    /// Whether a resolver was waited for.
+    pub asked: bool,
+}
+
+/// Finds the addresses of a service, resolved where need be, and keeps those that may be connected to.
 pub(crate) async fn addresses(
     service: &Service,
+    scope: &Scope,
     port: u16,
     restrictions: &Restrictions,
     resolver: &Resolver,
-) -> Result<Vec<SocketAddr>, Box<ConnectionError>> {
-    let (found, origin): (Vec<IpAddr>, Origin<'_>) = match &service.host {
+) -> Result<Addresses, Box<ConnectionError>> {
+    let (Resolved { addresses, asked }, origin) = match &service.host {
         Host::Addresses { ipv4, ipv6 } => {
-            (ipv6.map(IpAddr::V6).into_iter().chain(ipv4.map(IpAddr::V4)).collect(), Origin::Given)
+            let addresses: Vec<IpAddr> = ipv6.map(IpAddr::V6).into_iter().chain(ipv4.map(IpAddr::V4)).collect();
+            let origin = match scope {
+                Scope::Registered => Origin::Given,
+                Scope::Url { .. } => Origin::Url,
+            };
+            (Resolved { addresses, asked: false }, origin)
         }
         Host::Hostname { name, resolvers } => {
             let zone = Zone { tunnel: service.tunnel, resolvers: resolvers.clone() };
-            let resolved = resolver.resolve(&zone, name, &service.policy).await?;
-            (resolved.addresses, Origin::Resolved(name))
+            let origin = match scope {
+                Scope::Registered => Origin::Resolved(name),
+                Scope::Url { .. } => Origin::ResolvedFromUrl(name),
+            };
+            (resolver.resolve(&zone, name, &service.policy).await?, origin)
         }
     };
-    let mut allowed = Vec::with_capacity(found.len());
+    let mut allowed = Vec::with_capacity(addresses.len());
     let mut refused = None;
-    for address in found.into_iter().map(|address| SocketAddr::new(address, port)) {
-        match restrictions.check(address, origin) {
-            Ok(()) => allowed.push(address),
+    for address in addresses {
+        let checked = restrictions
+            .check(SocketAddr::new(address, port), origin)
+            .and_then(|()| confine(address, scope, &service.name));
+        match checked {
+            Ok(()) => allowed.push(SocketAddr::new(address, port)),
             Err(error) => refused = refused.or(Some(error)),
         }
     }
     if !allowed.is_empty() {
-        return Ok(allowed);
+        return Ok(Addresses { list: allowed, asked });
     }
     Err(refused.unwrap_or_else(|| {
         Box::new(ConnectionError::new(
@@ -63,6 +83,20 @@ pub(crate) async fn addresses(
             format!("The service `{}` is registered without an address.", service.name),
         ))
     }))
+}
+
+/// A name that the URL chose must lead into the ranges that the network has routes for.
+fn confine(address: IpAddr, scope: &Scope, network: &str) -> Result<(), Box<ConnectionError>> {
+    match scope {
+        Scope::Url { within } if !within.is_empty() && !within.iter().any(|range| range.contains(&address)) => {
+            Err(Box::new(ConnectionError::new(
+                ErrorCode::DestinationNotFound,
+                Phase::Route,
+                format!("The name resolves to {address}, and no route of the network `{network}` covers that."),
+            )))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Opens a flow to the first address that accepts.

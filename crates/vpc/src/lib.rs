@@ -1,4 +1,5 @@
-//! VPC Services: a request goes to a registered service behind a tunnel: routed, resolved, connected, secured, exchanged.
+//! VPC Services and Networks: a request goes to a private service behind a tunnel: routed, resolved, connected, secured,
+//! exchanged.
 //!
 //! Every attempt ends in a response or in a [`connection_error::ConnectionError`] that says which phase failed on which
 //! facts, and in one [`telemetry::ConnectionEvent`] with its timings. The edge itself speaks TLS and HTTP with the private
@@ -19,9 +20,11 @@ mod network;
 mod plan;
 mod policy;
 mod pool;
+mod private_network;
 mod rate_limit;
 mod service;
 mod state;
+mod tcp;
 mod tls;
 mod traffic;
 mod upgrade;
@@ -31,8 +34,10 @@ pub use address::Restrictions;
 pub use attempt::Caller;
 pub use network::{DnsQueryError, DnsTransport, Io, Network, OpenError, OpenedFlow};
 pub use policy::{BreakerPolicy, Policy};
+pub use private_network::{NetworkRoute, PrivateNetwork, RouteDestination};
 pub use service::{
     AppProtocol, CertificateVerification, ClientCertificate, Host, Scheme, Service, ServiceKind, TlsSettings,
 };
+pub use tcp::TcpConnection;
 pub use upgrade::{Upgraded, UpgradedStream};
 pub use vpc::{Options, Vpc};

@@ -2,6 +2,8 @@
 //!
 //! The tunnels of the sister crate implement it for real; tests implement it with plain sockets.
 
+mod tunnel;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

@@ -29,7 +29,7 @@ pub struct Service {
 }
 
 /// What a service speaks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ServiceKind {
     /// HTTP. With neither port both schemes are allowed on 80 and 443; giving only one port enforces its scheme.
     Http {
@@ -48,7 +48,7 @@ pub enum ServiceKind {
 }
 
 /// The protocol of a TCP service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AppProtocol {
     /// MySQL
     MySql,

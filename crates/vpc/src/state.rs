@@ -7,12 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use connection_error::{ConnectionError, ErrorCode, Phase};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::breaker::Breaker;
 use crate::http::Connection;
 use crate::pool::Pool;
+use crate::private_network::Scope;
 use crate::rate_limit::RateLimiter;
-use crate::service::{Scheme, Service};
+use crate::service::{Scheme, Service, ServiceKind};
 use crate::tls::TlsClient;
 
 /// Room for one connection of a service. It is given back when this is dropped.
@@ -28,9 +30,17 @@ pub(crate) struct PoolKey {
     pub server_name: Option<String>,
 }
 
+/// Which state: a service's by its id, and on a network one for each destination.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct StateKey {
+    pub id: Uuid,
+    pub destination: Option<(String, ServiceKind)>,
+}
+
 /// One service's state. It belongs to one version of the registration: an edit begins anew.
 pub(crate) struct ServiceState {
     service: Arc<Service>,
+    scope: Scope,
     breaker: Mutex<Breaker>,
     limiter: Mutex<RateLimiter>,
     connections: Arc<Semaphore>,
@@ -49,11 +59,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl ServiceState {
-    pub(crate) fn new(service: Arc<Service>) -> Self {
+    pub(crate) fn new(service: Arc<Service>, scope: Scope) -> Self {
         let limit = service.policy.max_connections.clamp(1, Semaphore::MAX_PERMITS);
         let pool = Pool::new(service.policy.idle_timeout);
         Self {
             service,
+            scope,
             breaker: Mutex::default(),
             limiter: Mutex::default(),
             connections: Arc::new(Semaphore::new(limit)),
@@ -65,6 +76,15 @@ impl ServiceState {
 
     pub(crate) fn service(&self) -> &Arc<Service> {
         &self.service
+    }
+
+    pub(crate) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Whether this is the state of this registration.
+    pub(crate) fn is_of(&self, service: &Arc<Service>, scope: &Scope) -> bool {
+        (Arc::ptr_eq(&self.service, service) || self.service == *service) && self.scope == *scope
     }
 
     /// Whether the breaker lets an attempt through.

@@ -1,6 +1,5 @@
 //! The way of a request: plan, admit, resolve, take or open a connection, exchange, hand over the body.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -20,12 +19,15 @@ use crate::connect;
 use crate::dns::Resolver;
 use crate::headers;
 use crate::http::{self as http_client, Answer, Connection, Ending, Facts, RequestSource, ResponseBody, Tried};
-use crate::network::Network;
+use crate::network::{Io, Network};
 use crate::plan::Plan;
-use crate::service::{Host, Service};
-use crate::state::{ConnectionPermit, PoolKey, ServiceState};
+use crate::private_network::{Destination, PrivateNetwork, Scope};
+use crate::service::{Host, Scheme, Service, ServiceKind};
+use crate::state::{ConnectionPermit, PoolKey, ServiceState, StateKey};
+use crate::tcp::TcpConnection;
 use crate::tls::Offer;
 use crate::upgrade::{Upgraded, UpgradedStream};
+use lru::LruCache;
 
 /// How many connections one request may use up: a stale one, one that is closing, and a good one.
 const MAX_TRIES: u32 = 3;
@@ -39,6 +41,9 @@ pub struct Options {
     pub restrictions: Restrictions,
     /// How many DNS answers are remembered, over all tunnels.
     pub dns_cache_entries: NonZeroUsize,
+    /// How many services, and destinations on networks, are remembered with their connections; the least recently used
+    /// go first.
+    pub remembered_destinations: NonZeroUsize,
 }
 
 impl Default for Options {
@@ -47,6 +52,7 @@ impl Default for Options {
             cdn_id: "culvert".to_owned(),
             restrictions: Restrictions::default(),
             dns_cache_entries: NonZeroUsize::new(10_000).unwrap_or(NonZeroUsize::MIN),
+            remembered_destinations: NonZeroUsize::new(10_000).unwrap_or(NonZeroUsize::MIN),
         }
     }
 }
@@ -62,7 +68,7 @@ struct Shared {
     sink: Arc<dyn Sink>,
     resolver: Resolver,
     options: Options,
-    services: Mutex<HashMap<Uuid, Arc<ServiceState>>>,
+    states: Mutex<LruCache<StateKey, Arc<ServiceState>>>,
 }
 
 /// What an attempt works on while it has no response.
@@ -77,7 +83,8 @@ impl Vpc {
     /// A client for the services behind `network`'s tunnels that reports every attempt to `sink`.
     pub fn new(network: Arc<dyn Network>, sink: Arc<dyn Sink>, options: Options) -> Self {
         let resolver = Resolver::new(Arc::clone(&network), options.dns_cache_entries);
-        Self { shared: Arc::new(Shared { network, sink, resolver, options, services: Mutex::default() }) }
+        let states = Mutex::new(LruCache::new(options.remembered_destinations));
+        Self { shared: Arc::new(Shared { network, sink, resolver, options, states }) }
     }
 
     /// Sends a request to a service and waits for the response head. The request's URI is absolute.
@@ -98,6 +105,105 @@ impl Vpc {
         request: Request<Body>,
         caller: Caller,
     ) -> Result<Response<Body>, Box<ConnectionError>> {
+        let key = StateKey { id: service.id, destination: None };
+        self.fetch_from(key, service, Scope::Registered, request, caller).await
+    }
+
+    /// Sends a request to where its URL leads on a network, as [`Vpc::fetch`] does for a service.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vpc::fetch`]; `destination_not_found` when no route of the network covers the URL's host.
+    pub async fn fetch_on_network(
+        &self,
+        network: &PrivateNetwork,
+        request: Request<Body>,
+        caller: Caller,
+    ) -> Result<Response<Body>, Box<ConnectionError>> {
+        let uri = request.uri();
+        let scheme = if matches!(uri.scheme_str(), Some("https" | "wss")) { Scheme::Https } else { Scheme::Http };
+        let port = uri.port_u16().unwrap_or(scheme.default_port());
+        let kind = ServiceKind::Http { http_port: Some(port), https_port: Some(port) };
+        let host = uri.host().unwrap_or_default().to_owned();
+        let (key, destination) = self.destination(network, host, kind, &caller)?;
+        self.fetch_from(key, destination.service, destination.scope, request, caller).await
+    }
+
+    /// Opens a raw TCP connection to a TCP service.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConnectionError`] of the phases up to `connect`; `http_request_denied` when it is not a TCP service.
+    pub async fn connect(&self, service: Arc<Service>, caller: Caller) -> Result<TcpConnection, Box<ConnectionError>> {
+        let key = StateKey { id: service.id, destination: None };
+        self.connect_to(key, service, Scope::Registered, caller).await
+    }
+
+    /// Opens a raw TCP connection to a host, by name or address, and a port on a network.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vpc::connect`]; `destination_not_found` when no route of the network covers the host.
+    pub async fn connect_on_network(
+        &self,
+        network: &PrivateNetwork,
+        host: &str,
+        port: u16,
+        caller: Caller,
+    ) -> Result<TcpConnection, Box<ConnectionError>> {
+        let kind = ServiceKind::Tcp { port, app_protocol: None };
+        let (key, destination) = self.destination(network, host.to_owned(), kind, &caller)?;
+        self.connect_to(key, destination.service, destination.scope, caller).await
+    }
+
+    /// Forgets a service or network that was edited or deleted: kept connections, breakers and rates. Requests under way
+    /// go on.
+    pub fn forget(&self, id: Uuid) {
+        let mut states = self.shared.states();
+        let keys: Vec<StateKey> = states.iter().map(|(key, _)| key).filter(|key| key.id == id).cloned().collect();
+        for key in keys {
+            if let Some(state) = states.pop(&key) {
+                state.retire();
+            }
+        }
+    }
+
+    /// Where a host leads on a network. That no route covers it is an attempt too, with its event.
+    fn destination(
+        &self,
+        network: &PrivateNetwork,
+        host: String,
+        kind: ServiceKind,
+        caller: &Caller,
+    ) -> Result<(StateKey, Destination), Box<ConnectionError>> {
+        match network.destination(&host, kind.clone()) {
+            Ok(destination) => {
+                let destination_key = Some((host.to_ascii_lowercase(), kind));
+                Ok((StateKey { id: network.id, destination: destination_key }, destination))
+            }
+            Err(error) => {
+                let nowhere = Service {
+                    id: network.id,
+                    name: network.name.clone(),
+                    tunnel: network.routes.first().map_or_else(Uuid::nil, |route| route.tunnel),
+                    kind,
+                    host: Host::Addresses { ipv4: None, ipv6: None },
+                    tls: network.tls.clone(),
+                    policy: network.policy.clone(),
+                };
+                Err(Attempt::new(Arc::clone(&self.shared.sink), &nowhere, caller).fail(error))
+            }
+        }
+    }
+
+    async fn fetch_from(
+        &self,
+        key: StateKey,
+        service: Arc<Service>,
+        scope: Scope,
+        request: Request<Body>,
+        caller: Caller,
+    ) -> Result<Response<Body>, Box<ConnectionError>> {
         let mut attempt = Attempt::new(Arc::clone(&self.shared.sink), &service, &caller);
         let (head, body) = request.into_parts();
         let cdn_id = &self.shared.options.cdn_id;
@@ -106,7 +212,7 @@ impl Vpc {
             Err(error) => return Err(attempt.fail(error)),
         };
         let source = RequestSource::new(body, plan.content_length);
-        let state = self.state(&service);
+        let state = self.state(key, &service, scope);
         let key = PoolKey {
             scheme: plan.scheme,
             server_name: plan.server_name.as_ref().map(|name| name.to_str().into_owned()),
@@ -124,23 +230,44 @@ impl Vpc {
         }
     }
 
-    /// Forgets a service that was edited or deleted: its kept connections, breaker and rate. Requests under way go on.
-    pub fn forget(&self, service: Uuid) {
-        if let Some(state) = self.shared.services().remove(&service) {
-            state.retire();
+    async fn connect_to(
+        &self,
+        key: StateKey,
+        service: Arc<Service>,
+        scope: Scope,
+        caller: Caller,
+    ) -> Result<TcpConnection, Box<ConnectionError>> {
+        let mut attempt = Attempt::new(Arc::clone(&self.shared.sink), &service, &caller);
+        let ServiceKind::Tcp { port, .. } = service.kind else {
+            return Err(attempt.fail(Box::new(ConnectionError::new(
+                ErrorCode::HttpRequestDenied,
+                Phase::Route,
+                format!("The service `{}` is an HTTP service: use fetch() and not connect().", service.name),
+            ))));
+        };
+        let state = self.state(key, &service, scope);
+        match self.shared.open_raw(&state, port, &mut attempt).await {
+            Ok((flow, facts, permit)) => {
+                state.reached();
+                Ok(TcpConnection::new(flow, facts.address, state, attempt, permit))
+            }
+            Err(error) => {
+                state.missed(&error);
+                Err(attempt.fail(error))
+            }
         }
     }
 
     /// The state of a service as it is registered now; that of an earlier registration is retired.
-    fn state(&self, service: &Arc<Service>) -> Arc<ServiceState> {
-        let mut services = self.shared.services();
-        if let Some(state) = services.get(&service.id)
-            && (Arc::ptr_eq(state.service(), service) || state.service() == service)
+    fn state(&self, key: StateKey, service: &Arc<Service>, scope: Scope) -> Arc<ServiceState> {
+        let mut states = self.shared.states();
+        if let Some(state) = states.get(&key)
+            && state.is_of(service, &scope)
         {
             return Arc::clone(state);
         }
-        let state = Arc::new(ServiceState::new(Arc::clone(service)));
-        if let Some(old) = services.insert(service.id, Arc::clone(&state)) {
+        let state = Arc::new(ServiceState::new(Arc::clone(service), scope));
+        if let Some((_, old)) = states.push(key, Arc::clone(&state)) {
             old.retire();
         }
         state
@@ -218,15 +345,15 @@ impl Vpc {
 }
 
 impl Shared {
-    fn services(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<ServiceState>>> {
-        self.services.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn states(&self) -> MutexGuard<'_, LruCache<StateKey, Arc<ServiceState>>> {
+        self.states.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Everything up to the response head, on as many connections as it safely takes.
     async fn attempt(&self, work: &Work<'_>, attempt: &mut Attempt) -> Result<Answer, Box<ConnectionError>> {
         let service = work.state.service();
         work.state.admit()?;
-        let addresses = self.addresses(service, work.plan.port, attempt).await?;
+        let addresses = self.addresses(work.state, work.plan.port, attempt).await?;
         let mut may_reuse = true;
         let mut tries = 0;
         loop {
@@ -266,19 +393,24 @@ impl Shared {
         }
     }
 
-    /// The addresses that the request may go to. Resolving counts as a phase where there is a name.
+    /// The addresses that the attempt may go to. Resolving counts as a phase where a resolver was waited for.
     async fn addresses(
         &self,
-        service: &Service,
+        state: &ServiceState,
         port: u16,
         attempt: &mut Attempt,
     ) -> Result<Vec<SocketAddr>, Box<ConnectionError>> {
         let started = Instant::now();
-        let addresses = connect::addresses(service, port, &self.options.restrictions, &self.resolver).await;
-        if matches!(service.host, Host::Hostname { .. }) {
+        let restrictions = &self.options.restrictions;
+        let found = connect::addresses(state.service(), state.scope(), port, restrictions, &self.resolver).await;
+        let asked = match &found {
+            Ok(addresses) => addresses.asked,
+            Err(error) => error.phase == Phase::Dns,
+        };
+        if asked {
             attempt.timings().dns = Some(started.elapsed());
         }
-        addresses
+        Ok(found?.list)
     }
 
     /// A kept connection that can take the request.
@@ -290,7 +422,39 @@ impl Shared {
         work.state.take(&work.key, addresses, work.plan.upgrade.is_some())
     }
 
-    /// A new connection, through all its phases.
+    /// A new flow to one of the addresses, within the service's limits.
+    async fn open_flow(
+        &self,
+        state: &ServiceState,
+        addresses: &[SocketAddr],
+        attempt: &mut Attempt,
+    ) -> Result<(Box<dyn Io>, Facts, ConnectionPermit), Box<ConnectionError>> {
+        let service = state.service();
+        let permit = state.permit()?;
+        state.count_new_connection()?;
+        let started = Instant::now();
+        let connected = connect::connect(&*self.network, service.tunnel, addresses, &service.policy).await;
+        if connected.as_ref().err().is_none_or(|error| error.phase == Phase::Connect) {
+            attempt.timings().connect = Some(started.elapsed());
+        }
+        let connect::Connected { flow, address } = connected?;
+        attempt.via(address, flow.connector, false);
+        Ok((flow.io, Facts { address, connector: flow.connector }, permit))
+    }
+
+    /// A flow without HTTP, through all its phases.
+    async fn open_raw(
+        &self,
+        state: &ServiceState,
+        port: u16,
+        attempt: &mut Attempt,
+    ) -> Result<(Box<dyn Io>, Facts, ConnectionPermit), Box<ConnectionError>> {
+        state.admit()?;
+        let addresses = self.addresses(state, port, attempt).await?;
+        self.open_flow(state, &addresses, attempt).await
+    }
+
+    /// A new connection for HTTP, through all its phases.
     async fn open(
         &self,
         work: &Work<'_>,
@@ -298,22 +462,14 @@ impl Shared {
         attempt: &mut Attempt,
     ) -> Result<Connection, Box<ConnectionError>> {
         let service = work.state.service();
-        let permit: ConnectionPermit = work.state.permit()?;
-        work.state.count_new_connection()?;
-
-        let started = Instant::now();
-        let connected = connect::connect(&*self.network, service.tunnel, addresses, &service.policy).await;
-        attempt.timings().connect = Some(started.elapsed());
-        let connect::Connected { flow, address } = connected?;
-        attempt.via(address, flow.connector, false);
-        let facts = Facts { address, connector: flow.connector };
-
+        let (io, facts, permit) = self.open_flow(work.state, addresses, attempt).await?;
         let Some(server_name) = work.plan.server_name.clone() else {
-            return http_client::establish(flow.io, false, facts, permit).await;
+            return http_client::establish(io, false, facts, permit).await;
         };
         let offer = if work.plan.upgrade.is_some() { Offer::Http1 } else { Offer::Http };
+        let tls = work.state.tls()?;
         let started = Instant::now();
-        let shaken = work.state.tls()?.connect(flow.io, server_name, offer, service.policy.tls_timeout).await;
+        let shaken = tls.connect(io, server_name, offer, service.policy.tls_timeout).await;
         attempt.timings().tls = Some(started.elapsed());
         let stream = shaken?;
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");

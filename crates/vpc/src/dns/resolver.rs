@@ -66,6 +66,8 @@ type Lookup = Shared<BoxFuture<'static, Result<Answer, LookupError>>>;
 #[derive(Debug)]
 pub(crate) struct Resolved {
     pub addresses: Vec<IpAddr>,
+    /// Whether a resolver was waited for.
+    pub asked: bool,
 }
 
 /// Resolves names behind tunnels. Cheap to clone.
@@ -99,7 +101,7 @@ impl Resolver {
         policy: &Policy,
     ) -> Result<Resolved, Box<ConnectionError>> {
         if let Ok(address) = host.parse() {
-            return Ok(Resolved { addresses: vec![address] });
+            return Ok(Resolved { addresses: vec![address], asked: false });
         }
         let name = message::parse_name(host).map_err(|error| {
             Box::new(ConnectionError::new(
@@ -110,7 +112,9 @@ impl Resolver {
         })?;
         let patience = Patience { timeout: policy.dns_timeout, tries: policy.dns_tries.max(1) };
         let ask = |kind| self.ask(Question { zone: zone.clone(), name: name.clone(), kind }, patience);
-        let (first, other) = match select(ask(RecordType::AAAA), ask(RecordType::A)).await {
+        let (v6, v4) = (ask(RecordType::AAAA), ask(RecordType::A));
+        let asked = v6.peek().is_none() || v4.peek().is_none();
+        let (first, other) = match select(v6, v4).await {
             Either::Left((v6, v4)) => (v6, v4),
             Either::Right((v4, v6)) => (v4, v6),
         };
@@ -127,14 +131,17 @@ impl Resolver {
         if addresses.is_empty() {
             return Err(failure(host, zone, &first, second.as_ref()));
         }
-        Ok(Resolved { addresses })
+        Ok(Resolved { addresses, asked })
     }
 
     /// The answer from the cache, from someone who is asking already, or from the resolvers.
     fn ask(&self, question: Question, patience: Patience) -> Lookup {
         let mut tables = self.shared.lock();
         if let Some(answer) = tables.cache.find(&question, Instant::now()) {
-            return futures_util::future::ready(Ok(answer)).boxed().shared();
+            let known: Lookup = futures_util::future::ready(Ok(answer)).boxed().shared();
+            // Polled once, it can be peeked at: that is how an answer that took no time is known.
+            let _ = known.clone().now_or_never();
+            return known;
         }
         if let Some(lookup) = tables.asking.get(&question) {
             return lookup.clone();
@@ -309,7 +316,10 @@ fn failure(
     match error {
         LookupError::Aliases(name) => dns(
             ErrorCode::DnsError,
-            format!("{host} is an alias of an alias, more than {MAX_ALIASES} times over; the last was {name}."),
+            format!(
+                "{host} is an alias of an alias, more than {MAX_ALIASES} times over; the last was {}.",
+                name.trim_end_matches('.')
+            ),
         ),
         LookupError::Internal(why) => {
             Box::new(ConnectionError::internal(Phase::Dns, format!("{host} could not be looked up: {why}.")))
@@ -333,7 +343,7 @@ fn failure(
             _ => dns(ErrorCode::DnsError, format!("{host} cannot be resolved by {resolver}: {error}.")),
         },
         LookupError::ResponseCode { resolver, code } => {
-            dns(ErrorCode::DnsError, format!("{resolver} answered {} for {host}.", spelled(*code)))
+            dns(ErrorCode::DnsError, format!("{host} cannot be resolved: {resolver} answered {}.", spelled(*code)))
         }
         LookupError::TimedOut { resolvers, after, tries } => dns(
             ErrorCode::DnsTimeout,

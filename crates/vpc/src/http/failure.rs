@@ -140,12 +140,12 @@ fn of_http1(failure: &hyper::Error, evidence: &HeadEvidence<'_>) -> Box<Connecti
     match (&passed.end, &passed.write_failed) {
         (Some(End::Eof), _) => terminated(format!("{address} closed the connection {when}.")),
         (Some(End::Error { kind, text, .. }), _) => {
-            let verb = match kind {
-                io::ErrorKind::ConnectionReset => "reset the connection",
-                io::ErrorKind::UnexpectedEof => "broke off TLS",
-                _ => "was lost",
+            let how = match kind {
+                io::ErrorKind::ConnectionReset => format!("{address} reset the connection"),
+                io::ErrorKind::UnexpectedEof => format!("{address} broke off TLS"),
+                _ => format!("The connection to {address} was lost"),
             };
-            terminated(format!("{address} {verb} {when} ({}).", brief(text)))
+            terminated(format!("{how} {when} ({}).", brief(text)))
         }
         (None, Some((_, why))) => terminated(format!("{address} closed the connection {when} ({why}).")),
         (None, None) if failure.is_canceled() || failure.is_closed() => {

@@ -1,6 +1,7 @@
 //! Which certificates are accepted: the chain and the dates, the name too, or nothing, with the facts of a refusal.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
@@ -10,7 +11,7 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use time::OffsetDateTime;
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use crate::service::{CertificateVerification, TlsSettings};
 
@@ -173,6 +174,19 @@ fn failed_check(error: &CertificateError, name: &ServerName<'_>, mode: Certifica
     }
 }
 
+/// A name of a certificate as one writes it.
+fn shown_name(name: &GeneralName<'_>) -> String {
+    match name {
+        GeneralName::DNSName(name) => (*name).to_owned(),
+        GeneralName::IPAddress(bytes) => match (<[u8; 4]>::try_from(*bytes), <[u8; 16]>::try_from(*bytes)) {
+            (Ok(v4), _) => IpAddr::from(v4).to_string(),
+            (_, Ok(v6)) => IpAddr::from(v6).to_string(),
+            _ => "an impossible address".to_owned(),
+        },
+        other => other.to_string(),
+    }
+}
+
 /// Subject, issuer, dates and names of what was presented.
 fn facts(certificate: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) -> String {
     let Ok((_, parsed)) = X509Certificate::from_der(certificate) else {
@@ -186,7 +200,7 @@ fn facts(certificate: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>])
         .subject_alternative_name()
         .ok()
         .flatten()
-        .map(|extension| extension.value.general_names.iter().take(5).map(ToString::to_string).collect())
+        .map(|extension| extension.value.general_names.iter().take(5).map(shown_name).collect())
         .unwrap_or_default();
     let names = if names.is_empty() { "no names".to_owned() } else { format!("names {}", names.join(", ")) };
     let others = match intermediates.len() {
