@@ -1,7 +1,7 @@
 /** `env`: what a Worker is bound to. */
 import { fetchThrough } from "./fetch.js";
-import { TypeError, defineProperty, jsonParse } from "./primordials.js";
-import { INTERNAL, defineInterface, illegalConstructor, requireArguments } from "./webidl.js";
+import { TypeError, defineProperty, jsonParse, promiseReject } from "./primordials.js";
+import { INTERNAL, defineInterface, illegalConstructor } from "./webidl.js";
 
 /** What a Worker gets as its `env`, one object for the whole isolate. @type {Record<string, any>} */
 export const env = {};
@@ -20,7 +20,7 @@ export class Fetcher {
   /** @param {any} input @param {any} [init] */
   fetch(input, init = undefined) {
     const name = this.#name;
-    requireArguments(arguments.length, 1, "Fetcher.fetch");
+    if (arguments.length === 0) return promiseReject(new TypeError("Fetcher.fetch: 1 argument required, but only 0 present."));
     return fetchThrough(name, input, init);
   }
 }

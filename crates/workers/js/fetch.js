@@ -221,5 +221,6 @@ function isRedirect(status) {
 
 /** @param {any} input @param {any} [init] */
 export function fetch(input, init = undefined) {
+  if (arguments.length === 0) return promiseReject(new TypeError("fetch: 1 argument required, but only 0 present."));
   return fetchThrough(undefined, input, init);
 }

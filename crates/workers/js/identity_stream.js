@@ -19,26 +19,20 @@ function byteState(length) {
   const state = new TransformState(
     {
       start: undefined,
-      transform(chunk, controller) {
-        try {
-          if (!isBufferSource(chunk)) {
-            throw new TypeError(
-              "This TransformStream is being used as a byte stream, but received an object of non-ArrayBuffer/ArrayBufferView " +
-                "type on its writable side.",
-            );
-          }
-          const bytes = viewOf(chunk, "The chunk");
-          const size = typedArrayByteLength(bytes);
-          if (size === 0) return promiseResolve(undefined);
-          if (length !== undefined && passed + size > length) {
-            throw new TypeError("Attempt to write too many bytes through a FixedLengthStream.");
-          }
-          passed += size;
-          controller.enqueue(typedArraySlice(bytes));
-          return promiseResolve(undefined);
-        } catch (error) {
-          return promiseReject(error);
+      check(chunk) {
+        if (!isBufferSource(chunk)) {
+          throw new TypeError(
+            "This TransformStream is being used as a byte stream, but received an object of non-ArrayBuffer/ArrayBufferView " +
+              "type on its writable side.",
+          );
         }
+        passed += typedArrayByteLength(viewOf(chunk, "The chunk"));
+        if (length !== undefined && passed > length) throw new TypeError("Attempt to write too many bytes through a FixedLengthStream.");
+      },
+      transform(chunk, controller) {
+        const bytes = viewOf(chunk, "The chunk");
+        if (typedArrayByteLength(bytes) > 0) controller.enqueue(typedArraySlice(bytes));
+        return promiseResolve(undefined);
       },
       flush() {
         if (length === undefined || passed === length) return promiseResolve(undefined);

@@ -29,6 +29,7 @@ export class TextEncoderStream {
   constructor() {
     const state = new TransformState({
       start: undefined,
+      check: undefined,
       transform: (chunk, controller) => promised(() => this.#encode(toDOMString(chunk), controller)),
       flush: (controller) =>
         promised(() => {
@@ -86,6 +87,7 @@ export class TextDecoderStream {
     this.#ignoreBOM = decoder.ignoreBOM;
     const state = new TransformState({
       start: undefined,
+      check: undefined,
       transform: (chunk, controller) =>
         promised(() => {
           const text = apply(decode, this.#decoder, [chunk === undefined ? null : chunk, { __proto__: null, stream: true }]);

@@ -13,6 +13,7 @@ import { newWritableStream } from "./writable_stream.js";
  * What changes the chunks. Promises are native ones.
  * @typedef {object} Transformer
  * @property {((controller: TransformState) => any) | undefined} start what it gives is resolved
+ * @property {((chunk: any) => void) | undefined} check throws at a chunk that is refused, before there is room for it
  * @property {(chunk: any, controller: TransformState) => Promise<any>} transform
  * @property {(controller: TransformState) => Promise<any>} flush
  * @property {(reason: any) => Promise<any>} cancel
@@ -126,6 +127,15 @@ export class TransformState {
 
   /** @param {any} chunk @returns {Promise<any>} */
   #sinkWrite(chunk) {
+    const check = this.#transformer?.check;
+    if (check !== undefined) {
+      try {
+        check(chunk);
+      } catch (error) {
+        this.error(error);
+        return promiseReject(error);
+      }
+    }
     if (!this.#backpressure) return this.#transform(chunk);
     return promiseThen(/** @type {any} */ (this.#backpressureChange).promise, () => {
       const { state } = this.writable;
@@ -317,6 +327,7 @@ function transformerOfScript(underlying, { cancel, flush, start, transform }) {
     }
   };
   return {
+    check: undefined,
     start: start === undefined ? undefined : (controller) => apply(start, underlying, [facadeOf(controller)]),
     transform:
       transform === undefined
