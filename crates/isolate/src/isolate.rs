@@ -21,6 +21,7 @@ use mozjs::rust::wrappers2::{
 use mozjs::rust::{RealmOptions, Runtime, SIMPLE_GLOBAL_CLASS};
 
 use crate::arguments::{self, HostFunction};
+use crate::context::AsyncContext;
 use crate::engine::Engine;
 use crate::failure::{Exception, Failure, Place};
 use crate::jobs::{self, AsyncTasks, JobQueue};
@@ -192,6 +193,7 @@ impl Isolate {
             modules: RefCell::new(None),
             records: RefCell::new(HashMap::new()),
             importer: RefCell::new(None),
+            context: AsyncContext::default(),
             rejected: RefCell::new(Vec::new()),
             uncaught: RefCell::new(Vec::new()),
             cleanups: RefCell::new(Vec::new()),
@@ -288,6 +290,8 @@ impl Isolate {
             return ended(crate::Termination::Requested(0));
         };
         self.entries += 1;
+        // A panic of an earlier closure may have left one behind.
+        state.context.clear();
         let start = watchdog::thread_cpu();
         state.entry_start.set(start);
         let armed = Armed::new(&state.monitor, self.entries, start, cpu);
@@ -327,6 +331,7 @@ impl Drop for Isolate {
         self.state.records.borrow_mut().clear();
         self.state.importer.borrow_mut().take();
         self.state.memory_counters.borrow_mut().take();
+        self.state.context.clear();
         self.state.roots.close();
         // SAFETY: no task is outstanding.
         unsafe { ShutdownAsyncTasks(cx) };

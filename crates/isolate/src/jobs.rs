@@ -14,9 +14,9 @@ use mozjs::glue::{
     CreateJobQueue, DeleteJobQueue, DispatchablePointer, EventLoopCallbackData, JobQueueTraps, RustJobQueue,
 };
 use mozjs::jsapi::{
-    Dispatchable, Dispatchable_MaybeShuttingDown, GetExecutionGlobalFromJSMicroTask, Handle as RawHandle,
-    HandleValueArray, IsJSMicroTask, JS_GetFunctionObject, JSFunction, JSObject, JSTracer, MutableHandleObject,
-    PromiseRejectionHandlingState, ToMaybeWrappedJSMicroTask,
+    CurrentGlobalOrNull, Dispatchable, Dispatchable_MaybeShuttingDown, GetExecutionGlobalFromJSMicroTask,
+    Handle as RawHandle, HandleValueArray, IsJSMicroTask, JS_GetFunctionObject, JSFunction, JSObject, JSTracer,
+    MutableHandleObject, PromiseRejectionHandlingState, ToMaybeWrappedJSMicroTask,
 };
 use mozjs::jsval::{JSVal, NullValue, ObjectValue, UndefinedValue};
 use mozjs::realm::AutoRealm;
@@ -24,8 +24,9 @@ use mozjs::rooted;
 use mozjs::rust::HandleValue;
 use mozjs::rust::wrappers2::{
     Call, ClearKeptObjects, DispatchableRun, HasAnyMicroTasks, JS_DequeueNextMicroTask, JS_GetPromiseResult,
-    JobQueueIsEmpty, RunJSMicroTask, SetHostCleanupFinalizationRegistryCallback, SetJobQueue,
-    SetPromiseRejectionTrackerCallback, SetUpEventLoopDispatch,
+    JobQueueIsEmpty, MaybeGetHostDefinedDataFromJSMicroTask, RunJSMicroTask,
+    SetHostCleanupFinalizationRegistryCallback, SetJobQueue, SetPromiseRejectionTrackerCallback,
+    SetUpEventLoopDispatch,
 };
 
 use crate::errors;
@@ -65,17 +66,28 @@ impl Drop for JobQueue {
     }
 }
 
+/// Asked for each reaction that waits for a pending promise. The engine keeps the data only together with a global, so a job
+/// that has a global has the right data, also when that is null; see [`crate::context`].
 unsafe extern "C" fn host_defined_data(
-    _: *mut RawJSContext,
+    cx: *mut RawJSContext,
     incumbent_global: MutableHandleObject,
     data: MutableHandleObject,
 ) -> bool {
-    // With one global and nothing to carry along, the engine's own default is right.
     incumbent_global.set(ptr::null_mut());
     data.set(ptr::null_mut());
+    let Some(state) = current().filter(|state| state.context.used()) else { return true };
+    // SAFETY: this is a callback of the engine; the global is stored in its own root at once.
+    incumbent_global.set(unsafe { CurrentGlobalOrNull(cx) });
+    if let Some(context) = state.context.current() {
+        let value = context.get(&state.roots);
+        if value.is_object() {
+            data.set(value.to_object());
+        }
+    }
     true
 }
 
+/// Asked for jobs of settled promises and thenables, whose context is known by their position.
 unsafe extern "C" fn host_defined_global(_: *mut RawJSContext, global: MutableHandleObject) -> bool {
     global.set(ptr::null_mut());
     true
@@ -155,6 +167,8 @@ fn drain(cx: &mut JSContext, state: &Rc<State>) {
     rooted!(&in(cx) let mut task = NullValue());
     rooted!(&in(cx) let mut job = ptr::null_mut::<JSObject>());
     rooted!(&in(cx) let mut global = ptr::null_mut::<JSObject>());
+    rooted!(&in(cx) let mut incumbent = ptr::null_mut::<JSObject>());
+    rooted!(&in(cx) let mut data = ptr::null_mut::<JSObject>());
     // SAFETY: the loop is the one `MicroTask.h` prescribes: dequeue, ask for the global, enter its realm, run.
     unsafe {
         while HasAnyMicroTasks(cx) {
@@ -162,6 +176,7 @@ fn drain(cx: &mut JSContext, state: &Rc<State>) {
                 return;
             }
             JS_DequeueNextMicroTask(cx, task.handle_mut());
+            let mut context = state.context.take_job();
             if !HasAnyMicroTasks(cx) {
                 // Lets `await` of a settled value in the last task go on at once; the engine takes it back when it queues a task.
                 JobQueueIsEmpty(cx);
@@ -174,12 +189,22 @@ fn drain(cx: &mut JSContext, state: &Rc<State>) {
             if global.get().is_null() {
                 continue;
             }
+            if state.context.used() {
+                if !MaybeGetHostDefinedDataFromJSMicroTask(job.get(), incumbent.handle_mut(), data.handle_mut()) {
+                    continue;
+                }
+                if !incumbent.get().is_null() {
+                    context = state.context.stored(&state.roots, data.get());
+                }
+                state.context.switch(cx, context);
+            }
             let mut realm = AutoRealm::new_from_handle(cx, global.handle());
             if !RunJSMicroTask(&mut realm, job.handle()) {
                 report(&mut realm, state);
             }
         }
     }
+    state.context.clear();
 }
 
 /// Takes the pending exception of a task that failed.

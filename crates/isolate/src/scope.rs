@@ -408,6 +408,28 @@ impl Scope<'_> {
         value.is_object() && unsafe { IsCallable(value.to_object()) }
     }
 
+    /// The async context: `undefined`, or the object that [`Scope::set_async_context`] made current, here or where the running work was
+    /// started. Every entry begins without one.
+    pub fn async_context(&mut self) -> Value {
+        self.state.context.current().map_or(Value::Undefined, Value::Object)
+    }
+
+    /// Makes an object the async context: promise reactions, `await`s and thenables that script starts from now on run with it.
+    /// `undefined` and `null` mean none. Gives the previous one, which the caller restores when its own work ends.
+    ///
+    /// # Errors
+    /// [`Failure`] when the context is another primitive.
+    pub fn set_async_context(&mut self, context: &Value) -> Result<Value, Failure> {
+        let context = match context {
+            Value::Undefined | Value::Null => None,
+            Value::Object(handle) if handle.get(&self.state.roots).is_object() => Some(handle.clone()),
+            _ => return Err(self.type_error("an async context is an object")),
+        };
+        let previous = self.async_context();
+        self.state.context.switch(self.cx, context);
+        Ok(previous)
+    }
+
     /// Whether script may use `eval` and `new Function` from now on. Returns what it was.
     pub fn allow_eval(&mut self, allow: bool) -> bool {
         self.state.allow_eval.replace(allow)

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::arguments::HostFunction;
+use crate::context::AsyncContext;
 use crate::failure::Termination;
 use crate::jobs::AsyncTasks;
 use crate::modules::ModuleSource;
@@ -42,6 +43,8 @@ pub(crate) struct State {
     pub(crate) records: RefCell<HashMap<String, Record>>,
     /// The function `specifier => import(specifier)`, made on first use.
     pub(crate) importer: RefCell<Option<Handle>>,
+    /// What asynchronous work carries along.
+    pub(crate) context: AsyncContext,
     /// Promises rejected without a handler since the last checkpoint.
     pub(crate) rejected: RefCell<Vec<Handle>>,
     /// Exceptions that escaped from a microtask.
