@@ -7,6 +7,7 @@
 mod account;
 mod api;
 mod auth;
+mod certificates;
 pub mod codes;
 mod connectivity;
 mod envelope;
@@ -80,6 +81,7 @@ pub fn router(state: ControlState) -> Router {
     let api = account::add(api);
     let api = worker::add(api);
     let api = connectivity::add(api);
+    let api = certificates::add(api);
     let api = tunnels::add(api);
     let api = telemetry::add(api);
     let api = tokens::add(api);

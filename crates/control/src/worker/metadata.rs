@@ -188,6 +188,8 @@ pub(crate) fn parse(metadata: &Value) -> Result<Metadata, ApiError> {
     let mut parsed = Metadata {
         settings: settings(members, codes::VALIDATION)?,
         annotations: annotations(members.get("annotations"), codes::VALIDATION)?,
+        // Secrets are set apart from uploads: one that does not speak of them leaves them as they are.
+        keep: BTreeSet::from(["secret_text".to_owned()]),
         ..Metadata::default()
     };
     for (name, value) in members {

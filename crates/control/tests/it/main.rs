@@ -1,5 +1,11 @@
 //! The API over a real socket, with a platform that only notes what it is asked.
 #![allow(clippy::unwrap_used)]
 
+mod access;
+mod certificates;
 mod harness;
+mod lifecycle;
+mod registry;
+mod transport;
+mod uploads;
 mod wrangler;

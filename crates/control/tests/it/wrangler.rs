@@ -182,7 +182,4 @@ async fn stock_wrangler_does_its_daily_work() {
     wrangler.good("delete --force", &["Successfully deleted demo"]).await;
     wrangler.good(&format!("vpc service delete {service}"), &["Deleted"]).await;
     wrangler.run("tunnel delete t1 --force").await;
-
-    let wrong = Wrangler { program: wrangler.program.clone(), server: &server, project: project.path() };
-    let _ = wrong;
 }

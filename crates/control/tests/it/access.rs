@@ -1,0 +1,205 @@
+//! Who may call what: tokens, permissions, accounts, the audit log.
+
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use store::Permission;
+
+use crate::harness::{Form, Server};
+
+#[tokio::test]
+async fn a_request_needs_a_valid_token() {
+    let server = Server::start().await;
+    let verify = |headers: &'static [(&'static str, &'static str)]| {
+        let server = &server;
+        async move { server.send(Method::GET, "/user/tokens/verify", headers, "").await }
+    };
+    let missing = verify(&[]).await;
+    missing.error(401, 9106);
+    assert_eq!(missing.headers["www-authenticate"], "Bearer");
+    let message = verify(&[("x-auth-key", "k"), ("x-auth-email", "e")]).await.error(401, 9106);
+    assert!(message.contains("API token"), "{message}");
+    for header in ["Basic abc", "Bearer", "Bearer ", "cvt_x", "\u{80}"] {
+        let answer = server.send(Method::GET, "/user/tokens/verify", &[("authorization", header)], "").await;
+        answer.error(401, 6003);
+    }
+    verify(&[("authorization", "Bearer cvt_wrong")]).await.error(401, 9109);
+    let good = format!("bearer {}", server.token);
+    let answer = server.send(Method::GET, "/user/tokens/verify", &[("authorization", &good)], "").await;
+    assert_eq!(answer.result()["status"], "active");
+}
+
+#[tokio::test]
+async fn guessing_is_slowed_down_and_a_good_token_still_works() {
+    let server = Server::start().await;
+    let guess = || server.call_as("cvt_guess", Method::GET, "/workers/scripts", Value::Null);
+    for _ in 0..5 {
+        guess().await.error(401, 9109);
+    }
+    // From here on each costs more; sixty together reach the refusal.
+    let guesses = futures_util::future::join_all((0..70).map(|_| guess()));
+    let good = async {
+        for _ in 0..20 {
+            server.get("/workers/scripts").await.result();
+        }
+    };
+    let (answers, ()) = tokio::join!(guesses, good);
+    let refused: Vec<_> = answers.iter().filter(|a| a.status == StatusCode::TOO_MANY_REQUESTS).collect();
+    assert_eq!(refused.len(), 15);
+    for answer in refused {
+        answer.error(429, 20008);
+        assert_eq!(answer.headers["retry-after"], "60");
+    }
+    server.get("/workers/scripts").await.result();
+}
+
+#[tokio::test]
+async fn the_account_is_known_by_two_names() {
+    let server = Server::start().await;
+    let auth = format!("Bearer {}", server.token);
+    let list = |account: String| {
+        let (server, auth) = (&server, &auth);
+        async move {
+            let path = format!("/accounts/{account}/workers/scripts");
+            server.send(Method::GET, &path, &[("authorization", auth)], "").await
+        }
+    };
+    list("local".to_owned()).await.result();
+    list(server.store.account().id.to_string()).await.result();
+    let message = list("other".to_owned()).await.error(404, 7003);
+    assert!(message.contains("\"local\""), "{message}");
+
+    let accounts = server.send(Method::GET, "/accounts?page=1", &[("authorization", &auth)], "").await;
+    assert_eq!(accounts.result()[0]["id"], "local");
+    assert_eq!(accounts.json()["result_info"]["total_count"], 1);
+    let members = server.send(Method::GET, "/memberships", &[("authorization", &auth)], "").await;
+    assert_eq!(members.result()[0]["account"]["id"], "local");
+    let user = server.send(Method::GET, "/user", &[("authorization", &auth)], "").await;
+    assert_eq!(user.result()["email"], "admin@localhost");
+}
+
+#[tokio::test]
+async fn each_route_names_the_permission_that_is_missing() {
+    let server = Server::start().await;
+    let tunnel = server.tunnel("t").await;
+    let token = server.token_with("reader", &[Permission::WorkersScriptsRead]).await;
+    server.call_as(&token, Method::GET, "/workers/scripts", Value::Null).await.result();
+    for (method, path, label) in [
+        (Method::DELETE, "/workers/scripts/x".to_owned(), "Workers Scripts Edit"),
+        (Method::GET, "/connectivity/directory/services".to_owned(), "Connectivity Directory Read"),
+        (Method::POST, "/connectivity/directory/services".to_owned(), "Connectivity Directory Admin"),
+        (Method::GET, "/cfd_tunnel".to_owned(), "Cloudflare Tunnel Read"),
+        (Method::GET, format!("/cfd_tunnel/{tunnel}/token"), "Cloudflare Tunnel Edit"),
+        (Method::GET, "/tokens".to_owned(), "API Tokens Edit"),
+        (Method::GET, "/audit_logs".to_owned(), "API Tokens Edit"),
+        (Method::GET, String::new(), "Account Settings Read"),
+        (Method::GET, "/connectivity/events".to_owned(), "Connectivity Directory Read"),
+    ] {
+        let message = server.call_as(&token, method, &path, Value::Null).await.error(403, 20007);
+        assert!(message.contains(label) && message.contains("\"reader\""), "{path}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn binding_needs_bind_for_a_service_and_admin_for_a_tunnel() {
+    let server = Server::start().await;
+    let tunnel = server.tunnel("t").await;
+    let service = server.service("api", &tunnel).await;
+    let to_service = json!({ "bindings": [{ "name": "API", "type": "vpc_service", "service_id": service }] });
+    let to_tunnel = json!({ "bindings": [{ "name": "NET", "type": "vpc_network", "tunnel_id": tunnel }] });
+    let to_all = json!({ "bindings": [{ "name": "NET", "type": "vpc_network", "network_id": "cf1:network" }] });
+    let edit = Permission::WorkersScriptsEdit;
+    let plain = server.token_with("plain", &[edit]).await;
+    let bind = server.token_with("bind", &[edit, Permission::ConnectivityDirectoryBind]).await;
+    let admin = server.token_with("adm", &[edit, Permission::ConnectivityDirectoryAdmin]).await;
+    let put = |token: String, metadata: Value| {
+        let server = &server;
+        async move { server.upload_as(&token, Method::PUT, "/workers/scripts/w", &Form::worker(metadata)).await }
+    };
+    let message = put(plain.clone(), to_service.clone()).await.error(403, 20007);
+    assert!(message.contains("Connectivity Directory Bind") && message.contains("API"), "{message}");
+    put(plain.clone(), to_all.clone()).await.error(403, 20007);
+    put(bind.clone(), to_service).await.result();
+    put(bind.clone(), to_all).await.result();
+    let message = put(bind, to_tunnel.clone()).await.error(403, 20007);
+    assert!(message.contains("Connectivity Directory Admin"), "{message}");
+    put(admin, to_tunnel).await.result();
+    // Whoever may edit scripts may carry on what another one bound.
+    let secret = json!({ "name": "KEY", "text": "x", "type": "secret_text" });
+    server.call_as(&plain, Method::PUT, "/workers/scripts/w/secrets", secret).await.result();
+}
+
+#[tokio::test]
+async fn tokens_are_made_listed_and_revoked() {
+    let server = Server::start().await;
+    let made = server
+        .call(
+            Method::POST,
+            "/tokens",
+            json!({
+                "name": "ci", "permissions": ["workers-scripts.edit", "Workers Tail Read"],
+                "expires_on": "2099-01-01T00:00:00Z",
+            }),
+        )
+        .await
+        .result();
+    let value = made["value"].as_str().unwrap();
+    assert_eq!(made["permissions"], json!(["workers-scripts.edit", "workers-tail.read"]));
+    server.call_as(value, Method::GET, "/workers/scripts", Value::Null).await.result();
+    let listed = server.get("/tokens").await;
+    assert_eq!(listed.result().as_array().unwrap().len(), 2);
+    assert!(!String::from_utf8_lossy(&listed.body).contains(value));
+    let path = format!("/tokens/{}", made["id"].as_str().unwrap());
+    server.call(Method::DELETE, &path, Value::Null).await.result();
+    let message = server.call_as(value, Method::GET, "/workers/scripts", Value::Null).await.error(401, 9109);
+    assert!(message.contains("revoked"), "{message}");
+
+    for (body, pointer) in [
+        (json!({ "permissions": ["workers-scripts.edit"] }), "/name"),
+        (json!({ "name": "x" }), "/permissions"),
+        (json!({ "name": "x", "permissions": [] }), "/permissions"),
+        (json!({ "name": "x", "permissions": ["root"] }), "/permissions/0"),
+        (json!({ "name": "x", "permissions": ["api-tokens.edit"], "expires_on": "soon" }), "/expires_on"),
+        (
+            json!({ "name": "x", "permissions": ["api-tokens.edit"], "expires_on": "2001-01-01T00:00:00Z" }),
+            "/expires_on",
+        ),
+    ] {
+        let answer = server.call(Method::POST, "/tokens", body).await;
+        answer.error(400, 20000);
+        assert_eq!(answer.pointer(), pointer);
+    }
+    // Nobody gives more than they have.
+    let limited = server.token_with("limited", &[Permission::ApiTokensEdit]).await;
+    let more = json!({ "name": "x", "permissions": ["cloudflare-tunnel.edit"] });
+    server.call_as(&limited, Method::POST, "/tokens", more).await.error(403, 20007);
+    server.call(Method::DELETE, "/tokens/x", Value::Null).await.error(404, 7003);
+    let unknown = format!("/tokens/{}", uuid::Uuid::new_v4());
+    server.call(Method::DELETE, &unknown, Value::Null).await.error(404, 20001);
+}
+
+#[tokio::test]
+async fn the_audit_log_says_who_did_what() {
+    let server = Server::start().await;
+    let tunnel = server.tunnel("t").await;
+    server.service("api", &tunnel).await;
+    server
+        .deploy("w", json!({ "bindings": [{ "name": "K", "type": "secret_text", "text": "hunter2" }] }))
+        .await
+        .result();
+    let answer = server.get("/audit_logs?limit=2").await;
+    let entries = answer.result();
+    assert_eq!(entries[0]["action"], "deploy");
+    assert_eq!(entries[0]["resource"], json!({ "type": "worker", "id": "w" }));
+    assert_eq!(entries[0]["actor"]["name"], "admin");
+    assert_eq!(entries[0]["actor"]["address"], "127.0.0.1");
+    let cursor = answer.json()["result_info"]["cursor"].as_str().unwrap().to_owned();
+    let rest = server.get(&format!("/audit_logs?cursor={cursor}")).await;
+    let actions: Vec<Value> = rest.result().as_array().unwrap().iter().map(|e| e["resource"]["type"].clone()).collect();
+    assert_eq!(actions, ["service", "tunnel", "token"]);
+    assert_eq!(rest.json()["result_info"]["cursor"], "");
+    for answer in [answer, rest] {
+        assert!(!String::from_utf8_lossy(&answer.body).contains("hunter2"));
+    }
+    server.get("/audit_logs?cursor=x").await.error(400, 20000);
+    server.get("/audit_logs?limit=0").await.error(400, 20000);
+}

@@ -1,0 +1,70 @@
+//! Below the API's own rules: paths that are not there, methods, heads that are too large, stopping.
+
+use http::Method;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::harness::Server;
+
+#[tokio::test]
+async fn every_answer_has_the_envelope() {
+    let server = Server::start().await;
+    let auth = format!("Bearer {}", server.token);
+    let headers: &[(&str, &str)] = &[("authorization", &auth)];
+    server.send(Method::GET, "/nothing", headers, "").await.error(404, 7000);
+    server.send(Method::GET, "", headers, "").await.error(404, 7000);
+    server.send(Method::GET, "//accounts/local/workers/scripts", headers, "").await.error(404, 7000);
+    server.send(Method::POST, "/user", headers, "").await.error(405, 10405);
+    server.send(Method::DELETE, "/accounts/local/workers/scripts", headers, "").await.error(405, 10405);
+    server.send(Method::GET, "/accounts/local/workers/scripts/%ff", headers, "").await.error(404, 7003);
+    server.send(Method::GET, "/accounts/local/cfd_tunnel?name=%ff", headers, "").await.result();
+    let answer = server.get("/workers/scripts").await;
+    assert_eq!(answer.headers["content-type"], "application/json");
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    assert_eq!(answer.headers["cf-ray"].len(), 32);
+}
+
+async fn raw(server: &Server, request: &[u8]) -> String {
+    let mut socket = TcpStream::connect(server.address).await.unwrap();
+    socket.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    // A server that refuses closes, and may reset what is still on its way.
+    let _ = socket.read_to_end(&mut answer).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn health_needs_no_token() {
+    let server = Server::start().await;
+    let answer = raw(&server, b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("ok\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn oversized_heads_and_garbage_are_refused() {
+    let server = Server::start().await;
+    let large = format!("GET /healthz HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "a".repeat(100_000));
+    let answer = raw(&server, large.as_bytes()).await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
+    let many = format!("GET /healthz HTTP/1.1\r\nhost: x\r\n{}\r\n", "a: b\r\n".repeat(1_000));
+    let answer = raw(&server, many.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+    let answer = raw(&server, b"\x16\x03\x01 not http\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    server.get("/workers/scripts").await.result();
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_no_request() {
+    let server = Server::start().await;
+    let head = format!(
+        "POST {}/accounts/local/cfd_tunnel HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-length: 100\r\n\r\n{{\"name\":\"t\"}}",
+        control::PREFIX,
+        server.token
+    );
+    let mut socket = TcpStream::connect(server.address).await.unwrap();
+    socket.write_all(head.as_bytes()).await.unwrap();
+    drop(socket);
+    assert_eq!(server.get("/cfd_tunnel").await.result(), Value::Array(Vec::new()));
+}
