@@ -30,7 +30,7 @@ import {
   Uint8Array,
 } from "./primordials.js";
 import { ByteLengthQueuingStrategy, CountQueuingStrategy } from "./queuing_strategies.js";
-import { ReadableByteStreamController, ReadableStreamBYOBRequest } from "./readable_byte.js";
+import { ReadableByteStreamController, ReadableStreamBYOBRequest } from "./readable_byte_controller.js";
 import { ReadableStreamDefaultController } from "./readable_default.js";
 import { ReadableStream, ReadableStreamBYOBReader, ReadableStreamDefaultReader } from "./readable_stream.js";
 import { Request } from "./request.js";

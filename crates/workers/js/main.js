@@ -9,7 +9,7 @@ import { ExecutionContext } from "./execution_context.js";
 import "./globals.js";
 import { listAppend, listGet } from "./headers.js";
 import { begin, complete, currentContext, enter, forget, registered, settle } from "./invocation.js";
-import { TypeError, apply, arraySlice, construct } from "./primordials.js";
+import { TypeError, arraySlice } from "./primordials.js";
 import { pump } from "./pump.js";
 import { stateOf } from "./readable_stream.js";
 import { incomingRequest } from "./request.js";
@@ -56,10 +56,12 @@ function fetch(invocation, method, url, headers, bodyId) {
   let result;
   try {
     if (isClass) {
-      const instance = construct(entrypoint, [ctx, env]);
-      result = apply(handlerOf(instance), instance, [request]);
+      const instance = new entrypoint(ctx, env);
+      requireHandler(instance);
+      result = instance.fetch(request);
     } else {
-      result = apply(handlerOf(entrypoint), entrypoint, [request, env, ctx]);
+      requireHandler(entrypoint);
+      result = entrypoint.fetch(request, env, ctx);
     }
     if (isResponse(result)) {
       respond(context, result);
@@ -73,10 +75,8 @@ function fetch(invocation, method, url, headers, bodyId) {
 }
 
 /** @param {any} target */
-function handlerOf(target) {
-  const handler = isObject(target) ? target.fetch : undefined;
-  if (typeof handler !== "function") throw new TypeError("Handler does not export a fetch() function.");
-  return handler;
+function requireHandler(target) {
+  if (!isObject(target) || typeof target.fetch !== "function") throw new TypeError("Handler does not export a fetch() function.");
 }
 
 /** @param {Context} context @param {any} result what the handler gave: a promise, or wrong */

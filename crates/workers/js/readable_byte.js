@@ -1,4 +1,4 @@
-/** The controller of byte streams (https://streams.spec.whatwg.org/#rbs-controller-class) and its BYOB request. */
+/** What controls a byte stream (https://streams.spec.whatwg.org/#rbs-controller-abstract-ops). */
 import {
   ArrayBuffer,
   DataView,
@@ -9,13 +9,10 @@ import {
   arrayBufferDetached,
   arrayBufferSlice,
   arrayBufferTransfer,
-  dataViewByteLength,
   dataViewByteOffset,
-  isView,
   min,
   promiseThen,
   promiseResolve,
-  typedArrayByteLength,
   typedArrayByteOffset,
   typedArrayConstructors,
   typedArrayName,
@@ -23,7 +20,8 @@ import {
 } from "./primordials.js";
 import { Queue } from "./queue.js";
 import { CLOSED, ERRORED, READABLE, closeStream, errorStream, fulfillRead, waitingReads } from "./readable_core.js";
-import { INTERNAL, bufferOfView, defineInterface, illegalConstructor, requireArguments, toEnforcedUnsignedLongLong } from "./webidl.js";
+import { ReadableByteStreamController, ReadableStreamBYOBRequest, byteLengthOf, invalidate } from "./readable_byte_controller.js";
+import { INTERNAL, bufferOfView } from "./webidl.js";
 
 /**
  * @typedef {import("./readable_core.js").ReadableState} ReadableState
@@ -49,8 +47,6 @@ import { INTERNAL, bufferOfView, defineInterface, illegalConstructor, requireArg
 
 /** @param {any} view */
 const byteOffsetOf = (view) => (typedArrayName(view) === undefined ? dataViewByteOffset(view) : typedArrayByteOffset(view));
-/** @param {any} view */
-const byteLengthOf = (view) => (typedArrayName(view) === undefined ? dataViewByteLength(view) : typedArrayByteLength(view));
 
 /** TransferArrayBuffer. @param {ArrayBuffer} buffer */
 function transfer(buffer) {
@@ -517,94 +513,3 @@ export class ByteController {
     for (let i = 0; i < filled.length; i++) this.#commit(/** @type {PullInto} */ (filled[i]));
   }
 }
-
-export class ReadableByteStreamController {
-  /** @type {ByteController} */
-  #state;
-
-  /** @param {any} key @param {any} state */
-  constructor(key = undefined, state = undefined) {
-    if (key !== INTERNAL) illegalConstructor();
-    this.#state = state;
-  }
-
-  get byobRequest() {
-    return this.#state.byobRequest;
-  }
-
-  get desiredSize() {
-    return this.#state.desiredSize;
-  }
-
-  close() {
-    if (!this.#state.canCloseOrEnqueue) throw new TypeError("The stream is not in a state that permits close.");
-    this.#state.close();
-  }
-
-  /** @param {any} chunk */
-  enqueue(chunk) {
-    const state = this.#state;
-    requireArguments(arguments.length, 1, "ReadableByteStreamController.enqueue");
-    if (!isView(chunk)) throw new TypeError("The chunk is not an ArrayBufferView.");
-    if (byteLengthOf(chunk) === 0) throw new TypeError("The chunk is empty.");
-    if (arrayBufferByteLength(bufferOfView(chunk)) === 0) throw new TypeError("The chunk's buffer is empty.");
-    if (!state.canCloseOrEnqueue) throw new TypeError("The stream is not in a state that permits enqueue.");
-    state.enqueue(chunk);
-  }
-
-  /** @param {any} [reason] */
-  error(reason = undefined) {
-    this.#state.error(reason);
-  }
-}
-defineInterface(ReadableByteStreamController);
-
-/** @type {(request: ReadableStreamBYOBRequest) => void} */
-let invalidate;
-
-export class ReadableStreamBYOBRequest {
-  /** @type {ByteController | undefined} */
-  #controller;
-  /** @type {Uint8Array | null} */
-  #view;
-
-  /** @param {any} key @param {any} controller @param {any} view */
-  constructor(key = undefined, controller = undefined, view = undefined) {
-    if (key !== INTERNAL) illegalConstructor();
-    this.#controller = controller;
-    this.#view = view;
-  }
-
-  get view() {
-    return this.#view;
-  }
-
-  /** @param {number} bytesWritten */
-  respond(bytesWritten) {
-    void this.#view;
-    requireArguments(arguments.length, 1, "ReadableStreamBYOBRequest.respond");
-    const bytes = toEnforcedUnsignedLongLong(bytesWritten, "bytesWritten");
-    if (this.#controller === undefined) throw new TypeError("This BYOB request has been invalidated.");
-    if (arrayBufferDetached(bufferOfView(this.#view))) throw new TypeError("The BYOB request's buffer is detached.");
-    this.#controller.respond(bytes);
-  }
-
-  /** @param {ArrayBufferView} view */
-  respondWithNewView(view) {
-    void this.#view;
-    requireArguments(arguments.length, 1, "ReadableStreamBYOBRequest.respondWithNewView");
-    if (!isView(view)) throw new TypeError("The argument is not an ArrayBufferView.");
-    if (this.#controller === undefined) throw new TypeError("This BYOB request has been invalidated.");
-    if (arrayBufferDetached(bufferOfView(view))) throw new TypeError("The view's buffer is detached.");
-    this.#controller.respondWithNewView(view);
-  }
-
-  static {
-    invalidate = (request) => {
-      request.#controller = undefined;
-      request.#view = null;
-    };
-  }
-}
-defineInterface(ReadableStreamBYOBRequest);
-

@@ -3,20 +3,14 @@ import { isAbortSignal } from "./abort.js";
 import {
   RangeError,
   SymbolAsyncIterator,
-  SymbolIterator,
   TypeError,
-  apply,
-  asyncIteratorPrototype,
   arrayBufferDetached,
   arrayBufferByteLength,
   defineProperty,
   isView,
   newPromise,
   promiseReject,
-  promiseResolve,
-  promiseThen,
   markHandled,
-  setPrototypeOf,
   dataViewByteLength,
   typedArrayByteLength,
   typedArrayLength,
@@ -26,6 +20,8 @@ import { highWaterMark, toStrategy } from "./queuing_strategies.js";
 import { ByteController } from "./readable_byte.js";
 import { ERRORED, ReadableState, acquireReader, cancelStream, readFrom, releaseReader } from "./readable_core.js";
 import { DefaultController, sourceOfScript } from "./readable_default.js";
+import { stateOfIterable } from "./readable_from.js";
+import { newIterator } from "./readable_iterator.js";
 import { pipe } from "./readable_pipe.js";
 import { tee } from "./readable_tee.js";
 import {
@@ -33,7 +29,6 @@ import {
   bufferOfView,
   defineInterface,
   isObject,
-  makeEnumerable,
   requireArguments,
   toDictionary,
   toEnforcedUnsignedLongLong,
@@ -84,7 +79,7 @@ export class ReadableStream {
   /** @param {any} asyncIterable */
   static from(asyncIterable) {
     requireArguments(arguments.length, 1, "ReadableStream.from");
-    return streamOfIterable(asyncIterable);
+    return newReadableStream(stateOfIterable(asyncIterable));
   }
 
   get locked() {
@@ -366,145 +361,4 @@ function readInto(reader, view, options) {
   if (stream.state === ERRORED) request.error(stream.storedError);
   else stream.controller.pullInto(view, minimum, request);
   return request.promise;
-}
-
-// === async iteration ===
-
-const END = Symbol("end");
-
-/** @type {(reader: ReaderState, preventCancel: boolean) => any} */
-let newIterator;
-
-/** The default asynchronous iterator of ReadableStream (https://webidl.spec.whatwg.org/#es-default-asynchronous-iterator-object). */
-class ReadableStreamAsyncIterator {
-  /** @type {ReaderState} */
-  #reader;
-  /** @type {boolean} */
-  #preventCancel;
-  /** @type {Promise<any> | undefined} */
-  #ongoing;
-  #finished = false;
-
-  /** @param {ReaderState} reader @param {boolean} preventCancel */
-  constructor(reader, preventCancel) {
-    this.#reader = reader;
-    this.#preventCancel = preventCancel;
-  }
-
-  next() {
-    if (!(#reader in this)) return wrongThis();
-    const steps = () => this.#next();
-    return (this.#ongoing = this.#ongoing === undefined ? steps() : promiseThen(this.#ongoing, steps, steps));
-  }
-
-  /** @param {any} value */
-  return(value) {
-    if (!(#reader in this)) return wrongThis();
-    const steps = () => this.#return(value);
-    const returned = this.#ongoing === undefined ? steps() : promiseThen(this.#ongoing, steps, steps);
-    this.#ongoing = returned;
-    return promiseThen(returned, () => ({ value, done: true }));
-  }
-
-  #next() {
-    if (this.#finished) return promiseResolve({ value: undefined, done: true });
-    const { promise, resolve, reject } = newPromise();
-    readFrom(this.#reader, {
-      chunk: resolve,
-      close: () => {
-        this.#finished = true;
-        releaseReader(this.#reader);
-        resolve(END);
-      },
-      error: (reason) => {
-        this.#finished = true;
-        releaseReader(this.#reader);
-        reject(reason);
-      },
-    });
-    return promiseThen(promise, (value) => (value === END ? { value: undefined, done: true } : { value, done: false }));
-  }
-
-  /** @param {any} value */
-  #return(value) {
-    if (this.#finished) return promiseResolve({ value, done: true });
-    this.#finished = true;
-    if (this.#preventCancel) {
-      releaseReader(this.#reader);
-      return promiseResolve(undefined);
-    }
-    const canceled = cancelStream(/** @type {ReadableState} */ (this.#reader.stream), value);
-    releaseReader(this.#reader);
-    return canceled;
-  }
-
-  static {
-    newIterator = (reader, preventCancel) => new ReadableStreamAsyncIterator(reader, preventCancel);
-  }
-}
-{
-  const { prototype } = ReadableStreamAsyncIterator;
-  delete (/** @type {any} */ (prototype).constructor);
-  makeEnumerable(prototype);
-  setPrototypeOf(prototype, asyncIteratorPrototype);
-}
-
-// === ReadableStream.from ===
-
-/** @param {any} iterable */
-function streamOfIterable(iterable) {
-  if (iterable === null || iterable === undefined) throw new TypeError("ReadableStream.from: the argument is not iterable.");
-  let method = iterable[SymbolAsyncIterator];
-  const isAsync = method !== undefined && method !== null;
-  if (!isAsync) method = iterable[SymbolIterator];
-  if (typeof method !== "function") throw new TypeError("ReadableStream.from: the argument is not iterable.");
-  const iterator = apply(method, iterable, []);
-  if (!isObject(iterator)) throw new TypeError("ReadableStream.from: the iterator is not an object.");
-  const { next } = iterator;
-  const state = new ReadableState();
-
-  const pull = () => {
-    let step;
-    try {
-      step = apply(next, iterator, []);
-    } catch (error) {
-      return promiseReject(error);
-    }
-    if (!isAsync) {
-      // As an async-from-sync iterator: the value is awaited too.
-      try {
-        if (!isObject(step)) throw new TypeError("The iterator gave something that is not an object.");
-        const done = !!step.done;
-        step = promiseThen(promiseResolve(step.value), (value) => ({ done, value }));
-      } catch (error) {
-        return promiseReject(error);
-      }
-    }
-    return promiseThen(promiseResolve(step), (result) => {
-      if (!isObject(result)) throw new TypeError("The iterator gave something that is not an object.");
-      if (result.done) state.controller.close();
-      else state.controller.enqueue(result.value);
-    });
-  };
-  const cancel = (/** @type {any} */ reason) => {
-    let result;
-    try {
-      const method = iterator.return;
-      if (method === undefined || method === null) return promiseResolve(undefined);
-      if (typeof method !== "function") throw new TypeError("The iterator's return is not a function.");
-      result = apply(method, iterator, [reason]);
-      if (!isAsync) {
-        if (!isObject(result)) throw new TypeError("The iterator's return gave something that is not an object.");
-        result = promiseThen(promiseResolve(result.value), () => ({ done: true }));
-      }
-    } catch (error) {
-      return promiseReject(error);
-    }
-    return promiseThen(promiseResolve(result), (value) => {
-      if (!isObject(value)) throw new TypeError("The iterator's return gave something that is not an object.");
-      return undefined;
-    });
-  };
-  new DefaultController(state, { start: undefined, pull, cancel }, 0, undefined);
-  return newReadableStream(state);
 }

@@ -1,16 +1,7 @@
 /** Request (https://fetch.spec.whatwg.org/#request-class), with what Workers add and without what only browsers need. */
 import { dependentSignal, isAbortSignal, newSignal } from "./abort.js";
-import {
-  bodyArrayBuffer,
-  bodyBlob,
-  bodyBytes,
-  bodyFormData,
-  bodyJson,
-  bodyText,
-  extractBody,
-  extractedType,
-  nativeBody,
-} from "./body.js";
+import { extractBody, extractedType, nativeBody } from "./body.js";
+import { bodyArrayBuffer, bodyBlob, bodyBytes, bodyFormData, bodyJson, bodyText } from "./body_read.js";
 import { fillList, listAppend, listGet, listHas, newHeaders } from "./headers.js";
 import { register } from "./invocation.js";
 import { TypeError, arraySlice, promiseReject, regexpExec, toUpperCase } from "./primordials.js";

@@ -1,15 +1,6 @@
 /** Response (https://fetch.spec.whatwg.org/#response-class), with what Workers add. */
-import {
-  bodyArrayBuffer,
-  bodyBlob,
-  bodyBytes,
-  bodyFormData,
-  bodyJson,
-  bodyText,
-  extractBody,
-  extractedType,
-  nativeBody,
-} from "./body.js";
+import { extractBody, extractedType, nativeBody } from "./body.js";
+import { bodyArrayBuffer, bodyBlob, bodyBytes, bodyFormData, bodyJson, bodyText } from "./body_read.js";
 import { fillList, listAppend, listGet, listHas, newHeaders } from "./headers.js";
 import host from "./host_object.js";
 import { RangeError, TypeError, arraySlice, jsonStringify, promiseReject, regexpExec } from "./primordials.js";

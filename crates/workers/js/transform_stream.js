@@ -6,7 +6,8 @@ import { ERRORED, ReadableState } from "./readable_core.js";
 import { DefaultController } from "./readable_default.js";
 import { newReadableStream } from "./readable_stream.js";
 import { INTERNAL, defineInterface, illegalConstructor, isObject, toFunction } from "./webidl.js";
-import { WritableController, WritableState } from "./writable_core.js";
+import { WritableController } from "./writable_controller.js";
+import { WritableState } from "./writable_core.js";
 import { newWritableStream } from "./writable_stream.js";
 
 /**

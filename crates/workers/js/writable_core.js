@@ -2,22 +2,13 @@
  * The writable side of the Streams Standard (https://streams.spec.whatwg.org/#ws): states and what is done to them.
  * The classes in `writable_stream.js` are thin covers.
  */
-import { abortSignal, newSignal } from "./abort.js";
+import { abortSignal } from "./abort.js";
 import { TypeError, markHandled, newPromise, promiseReject, promiseResolve, promiseThen } from "./primordials.js";
-import { Queue, SizedQueue } from "./queue.js";
+import { Queue } from "./queue.js";
 
 export const WRITABLE = "writable";
 
 /** @typedef {{promise: Promise<any>, resolve: (value?: any) => void, reject: (reason: any) => void}} Settle */
-
-/**
- * What takes the chunks. Promises are native ones.
- * @typedef {object} Sink
- * @property {((controller: any) => any) | undefined} start what it gives is resolved
- * @property {(chunk: any, controller: any) => Promise<any>} write
- * @property {() => Promise<any>} close
- * @property {(reason: any) => Promise<any>} abort
- */
 
 /** A WritableStream's slots. */
 export class WritableState {
@@ -209,7 +200,7 @@ export function startErroring(stream, reason) {
 }
 
 /** @param {WritableState} stream @param {any} error */
-function dealWithRejection(stream, error) {
+export function dealWithRejection(stream, error) {
   if (stream.state === WRITABLE) startErroring(stream, error);
   else finishErroring(stream);
 }
@@ -255,7 +246,7 @@ function rejectClosing(stream) {
 }
 
 /** @param {WritableState} stream */
-function finishClose(stream) {
+export function finishClose(stream) {
   /** @type {Settle} */ (stream.inFlightClose).resolve(undefined);
   stream.inFlightClose = undefined;
   if (stream.state === "erroring") {
@@ -270,7 +261,7 @@ function finishClose(stream) {
 }
 
 /** @param {WritableState} stream @param {any} error */
-function finishCloseWithError(stream, error) {
+export function finishCloseWithError(stream, error) {
   /** @type {Settle} */ (stream.inFlightClose).reject(error);
   stream.inFlightClose = undefined;
   if (stream.pendingAbort !== undefined) {
@@ -288,164 +279,4 @@ export function updateBackpressure(stream, backpressure) {
     else writer.becomesReady();
   }
   stream.backpressure = backpressure;
-}
-
-const CLOSE = Symbol("close");
-
-/** The slots of a WritableStreamDefaultController. */
-export class WritableController {
-  /** @type {WritableState} */
-  stream;
-  started = false;
-  #queue = new SizedQueue();
-  /** @type {import("./abort.js").AbortSignal | undefined} */
-  #signal;
-  /** @type {Sink | undefined} */
-  #sink;
-  /** @type {number} */
-  #highWaterMark;
-  /** @type {((chunk: any) => number) | undefined} */
-  #size;
-  /** What scripts see of it; set by `writable_stream.js`. @type {any} */
-  facade = undefined;
-
-  /**
-   * @param {WritableState} stream
-   * @param {Sink} sink
-   * @param {number} highWaterMark
-   * @param {((chunk: any) => number) | undefined} size
-   */
-  constructor(stream, sink, highWaterMark, size) {
-    this.stream = stream;
-    stream.controller = this;
-    this.#sink = sink;
-    this.#highWaterMark = highWaterMark;
-    this.#size = size;
-    updateBackpressure(stream, this.desiredSize <= 0);
-    const started = sink.start === undefined ? undefined : sink.start(this);
-    promiseThen(
-      promiseResolve(started),
-      () => {
-        this.started = true;
-        this.#advance();
-      },
-      (reason) => {
-        this.started = true;
-        dealWithRejection(stream, reason);
-      },
-    );
-  }
-
-  /** Aborts when the stream is aborted. */
-  get signal() {
-    return (this.#signal ??= newSignal());
-  }
-
-  get desiredSize() {
-    return this.#highWaterMark - this.#queue.total;
-  }
-
-  /** @param {any} reason */
-  abortSteps(reason) {
-    const sink = /** @type {Sink} */ (this.#sink);
-    this.#forget();
-    return sink.abort(reason);
-  }
-
-  errorSteps() {
-    this.#queue.reset();
-  }
-
-  #forget() {
-    this.#sink = undefined;
-    this.#size = undefined;
-  }
-
-  close() {
-    this.#queue.enqueue(CLOSE, 0);
-    this.#advance();
-  }
-
-  /** @param {any} chunk */
-  chunkSize(chunk) {
-    if (this.#size === undefined) return 1;
-    try {
-      return this.#size(chunk);
-    } catch (error) {
-      this.errorIfNeeded(error);
-      return 1;
-    }
-  }
-
-  /** @param {any} chunk @param {number} size */
-  write(chunk, size) {
-    const { stream } = this;
-    try {
-      this.#queue.enqueue(chunk, size);
-    } catch (error) {
-      this.errorIfNeeded(error);
-      return;
-    }
-    if (!closeOrCloseInFlight(stream) && stream.state === WRITABLE) updateBackpressure(stream, this.desiredSize <= 0);
-    this.#advance();
-  }
-
-  /** @param {any} error */
-  errorIfNeeded(error) {
-    if (this.stream.state === WRITABLE) this.error(error);
-  }
-
-  /** @param {any} error */
-  error(error) {
-    startErroring(this.stream, error);
-  }
-
-  /** AdvanceQueueIfNeeded. */
-  #advance() {
-    const { stream } = this;
-    if (!this.started || stream.inFlightWrite !== undefined) return;
-    if (stream.state === "erroring") {
-      finishErroring(stream);
-      return;
-    }
-    if (stream.state !== WRITABLE || this.#queue.length === 0) return;
-    const chunk = this.#queue.peek();
-    if (chunk === CLOSE) this.#processClose();
-    else this.#processWrite(chunk);
-  }
-
-  #processClose() {
-    const { stream } = this;
-    stream.inFlightClose = stream.closeRequest;
-    stream.closeRequest = undefined;
-    this.#queue.dequeue();
-    const closed = /** @type {Sink} */ (this.#sink).close();
-    this.#forget();
-    promiseThen(
-      closed,
-      () => finishClose(stream),
-      (reason) => finishCloseWithError(stream, reason),
-    );
-  }
-
-  /** @param {any} chunk */
-  #processWrite(chunk) {
-    const { stream } = this;
-    stream.inFlightWrite = stream.writeRequests.shift();
-    promiseThen(
-      /** @type {Sink} */ (this.#sink).write(chunk, this),
-      () => {
-        /** @type {Settle} */ (stream.inFlightWrite).resolve(undefined);
-        stream.inFlightWrite = undefined;
-        this.#queue.dequeue();
-        if (!closeOrCloseInFlight(stream) && stream.state === WRITABLE) updateBackpressure(stream, this.desiredSize <= 0);
-        this.#advance();
-      },
-      (reason) => {
-        /** @type {Settle} */ (stream.inFlightWrite).reject(reason);
-        stream.inFlightWrite = undefined;
-        dealWithRejection(stream, reason);
-      },
-    );
-  }
 }

@@ -2,9 +2,9 @@
 import { RangeError, TypeError, apply, promiseReject, promiseResolve } from "./primordials.js";
 import { highWaterMark, toStrategy } from "./queuing_strategies.js";
 import { INTERNAL, defineInterface, illegalConstructor, isObject, requireArguments, toFunction } from "./webidl.js";
+import { WritableController } from "./writable_controller.js";
 import {
   WRITABLE,
-  WritableController,
   WritableState,
   abortWritable,
   acquireWriter,
@@ -90,7 +90,7 @@ function optionalFunction(value, name) {
 /**
  * @param {any} underlying
  * @param {{abort: any, close: any, start: any, write: any}} methods
- * @returns {import("./writable_core.js").Sink}
+ * @returns {import("./writable_controller.js").Sink}
  */
 function sinkOfScript(underlying, { abort, close, start, write }) {
   /** @param {any} method @param {any[]} values */
