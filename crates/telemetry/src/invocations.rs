@@ -212,7 +212,7 @@ fn key_of(row: &SqliteRow) -> Result<i64, TelemetryError> {
 }
 
 fn view(row: &SqliteRow, names: &Names) -> Result<InvocationView, TelemetryError> {
-    Ok(assemble(row, names, details(row)?)?)
+    assemble(row, names, details(row)?)
 }
 
 fn searched_view(row: &SqliteRow, names: &Names) -> Result<(InvocationView, String), TelemetryError> {

@@ -1,9 +1,12 @@
 //! The keeper: takes facts, has them written, answers questions.
 
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use prometheus_client::registry::Registry;
 use sqlx::{SqliteConnection, SqlitePool};
 use time::OffsetDateTime;
 use tokio::sync::{mpsc, oneshot};
@@ -13,11 +16,23 @@ use crate::database::{self, Names};
 use crate::error::TelemetryError;
 use crate::filter::{ConnectionFilter, InvocationFilter, Page, Paging};
 use crate::live::{Live, LiveItem, LiveReader};
+use crate::metrics::counting::Counted;
+use crate::metrics::prometheus::{Export, Totals};
+use crate::metrics::query::{
+    ConnectionCount, ConnectionMetricsFilter, ConnectionSeries, Made, MetricsRange, MetricsReader, WorkerMetricsFilter,
+    WorkerSeries,
+};
+use crate::metrics::rollup::{self, Rollup};
+use crate::metrics::rows::Resolution;
 use crate::options::TelemetryOptions;
 use crate::queue::{Losses, Queue};
+use crate::sampling::Sampling;
 use crate::view::{ConnectionView, InvocationView};
 use crate::writer::{self, Keys};
 use crate::{ConnectionEvent, InvocationRecord, Sink, connections, invocations, retention};
+
+/// The content type of [`Telemetry::render_prometheus`].
+pub const PROMETHEUS_CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// How often what is too old is looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
@@ -27,27 +42,92 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 pub struct Telemetry {
     recorder: Arc<Recorder>,
     names: Arc<Names>,
+    made: Arc<Made>,
     readers: SqlitePool,
     orders: mpsc::Sender<Order>,
 }
 
 /// The side that takes facts.
 #[derive(Debug)]
-struct Recorder {
+pub(crate) struct Recorder {
+    metrics: Mutex<Recorded>,
     queue: Queue,
     live: Live,
+    sampling: RwLock<HashMap<String, Sampling>>,
+}
+
+/// Metrics of what was recorded.
+#[derive(Debug, Default)]
+struct Recorded {
+    counted: Counted,
+    totals: Totals,
+}
+
+impl Recorder {
+    fn new(options: &TelemetryOptions) -> Self {
+        Self {
+            metrics: Mutex::default(),
+            queue: Queue::new(options),
+            live: Live::new(options.live_buffer),
+            sampling: RwLock::default(),
+        }
+    }
+
+    fn count(&self, count: impl FnOnce(&mut Recorded, i64)) {
+        let mut metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
+        count(&mut metrics, current_minute());
+    }
+
+    /// Everything since start.
+    pub(crate) fn totals(&self) -> Totals {
+        self.metrics.lock().unwrap_or_else(PoisonError::into_inner).totals.clone()
+    }
+
+    pub(crate) fn losses(&self) -> Losses {
+        self.queue.losses()
+    }
+
+    /// Whether this invocation is kept by itself.
+    fn is_sampled(&self, record: &InvocationRecord) -> bool {
+        let sampling = {
+            let settings = self.sampling.read().unwrap_or_else(PoisonError::into_inner);
+            match settings.get(&record.worker) {
+                Some(sampling) => *sampling,
+                None => return true,
+            }
+        };
+        let says_something = !record.logs.is_empty() || !record.exceptions.is_empty();
+        sampling.includes(record.ray_id) && (sampling.invocation_logs || says_something)
+    }
+}
+
+/// Minutes since 1970.
+fn current_minute() -> i64 {
+    OffsetDateTime::now_utc().unix_timestamp().div_euclid(60)
 }
 
 impl Sink for Recorder {
     fn invocation(&self, record: InvocationRecord) {
+        self.count(|metrics, minute| {
+            metrics.counted.at(minute).count_invocation(&record);
+            metrics.totals.count_invocation(&record);
+        });
         let record = Arc::new(record);
         if self.live.is_watched() {
             self.live.send(LiveItem::Invocation(record.clone()));
         }
-        self.queue.push_invocation(record);
+        if self.is_sampled(&record) {
+            self.queue.push_invocation(record);
+        } else {
+            self.queue.count_sampled_out();
+        }
     }
 
     fn connection(&self, event: ConnectionEvent) {
+        self.count(|metrics, minute| {
+            metrics.counted.at(minute).count_connection(&event);
+            metrics.totals.count_connection(&event);
+        });
         let event = Arc::new(event);
         if self.live.is_watched() {
             self.live.send(LiveItem::Connection(event.clone()));
@@ -72,17 +152,21 @@ impl Telemetry {
     pub async fn open(path: impl AsRef<Path>, options: TelemetryOptions) -> Result<Self, TelemetryError> {
         let (mut connection, readers) = database::open(path.as_ref()).await?;
         let names = Arc::new(Names::load(&mut connection).await?);
-        let recorder = Arc::new(Recorder { queue: Queue::new(&options), live: Live::new(options.live_buffer) });
+        let rollup = Rollup::open(&mut connection).await?;
+        let made = Arc::new(Made::default());
+        let recorder = Arc::new(Recorder::new(&options));
         let (orders, received) = mpsc::channel(16);
         let writer = Writer {
             connection,
             names: names.clone(),
+            made: made.clone(),
+            rollup,
             recorder: recorder.clone(),
             keys: Keys::new(i64::from(std::process::id()) ^ OffsetDateTime::now_utc().unix_timestamp()),
             options,
         };
         tokio::spawn(writer.run(received));
-        Ok(Self { recorder, names, readers, orders })
+        Ok(Self { recorder, names, made, readers, orders })
     }
 
     /// Where facts are recorded. Recording never waits.
@@ -106,6 +190,63 @@ impl Telemetry {
         paging: &Paging,
     ) -> Result<Page<ConnectionView>, TelemetryError> {
         connections::query(&self.readers, &self.names, filter, paging).await
+    }
+
+    /// Metrics of Workers over time, as stored up to now.
+    pub async fn worker_metrics(
+        &self,
+        filter: &WorkerMetricsFilter,
+        range: MetricsRange,
+    ) -> Result<Vec<WorkerSeries>, TelemetryError> {
+        self.metrics().workers(filter, range).await
+    }
+
+    /// Metrics of connection attempts over time, as stored up to now.
+    pub async fn connection_metrics(
+        &self,
+        filter: &ConnectionMetricsFilter,
+        range: MetricsRange,
+    ) -> Result<ConnectionSeries, TelemetryError> {
+        self.metrics().connections(filter, range).await
+    }
+
+    /// Connection attempts of a range, counted by everything that they are told apart by, most frequent first.
+    pub async fn connection_counts(
+        &self,
+        filter: &ConnectionMetricsFilter,
+        range: MetricsRange,
+    ) -> Result<Vec<ConnectionCount>, TelemetryError> {
+        self.metrics().connection_counts(filter, range).await
+    }
+
+    fn metrics(&self) -> MetricsReader<'_> {
+        MetricsReader { readers: &self.readers, names: &self.names, made: &self.made }
+    }
+
+    /// Adds the metrics since start to a registry, next to those of others.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register_collector(Box::new(Export(self.recorder.clone())));
+    }
+
+    /// The metrics since start in the OpenMetrics text format, which Prometheus reads; to be served with
+    /// [`PROMETHEUS_CONTENT_TYPE`].
+    pub fn render_prometheus(&self) -> String {
+        let mut registry = Registry::default();
+        self.register(&mut registry);
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
+        text
+    }
+
+    /// Sets which of a Worker's invocations are kept one by one, from now on. Metrics and live readers see all of them.
+    pub fn set_sampling(&self, worker: &str, sampling: Sampling) {
+        let mut settings = self.recorder.sampling.write().unwrap_or_else(PoisonError::into_inner);
+        if sampling == Sampling::default() {
+            settings.remove(worker);
+        } else {
+            settings.insert(worker.to_owned(), sampling);
+        }
     }
 
     /// Facts as they happen from now on.
@@ -150,6 +291,8 @@ struct Writer {
     connection: SqliteConnection,
     names: Arc<Names>,
     recorder: Arc<Recorder>,
+    made: Arc<Made>,
+    rollup: Rollup,
     keys: Keys,
     options: TelemetryOptions,
 }
@@ -201,19 +344,47 @@ impl Writer {
     }
 
     async fn write(&mut self) -> Result<(), TelemetryError> {
+        let metrics = self.write_metrics().await;
         let batch = self.recorder.queue.drain();
         if batch.invocations.is_empty() && batch.connections.is_empty() {
-            return Ok(());
+            return metrics;
         }
         let written = writer::write(&mut self.connection, &self.names, &mut self.keys, &batch).await;
         if written.is_err() {
             self.recorder.queue.count_unwritten(batch.invocations.len(), batch.connections.len());
         }
-        written
+        metrics.and(written)
+    }
+
+    async fn write_metrics(&mut self) -> Result<(), TelemetryError> {
+        let counted = self.recorder.metrics.lock().unwrap_or_else(PoisonError::into_inner).counted.take();
+        if !counted.is_empty()
+            && let Err(error) = self.rollup.add(&mut self.connection, &self.names, &counted).await
+        {
+            // Metrics are exact: they wait for the next time. Their number of keys is bounded.
+            let mut metrics = self.recorder.metrics.lock().unwrap_or_else(PoisonError::into_inner);
+            metrics.counted.put_back(counted);
+            return Err(error);
+        }
+        let rolled = self.rollup.roll(&mut self.connection, &self.names, current_minute()).await;
+        let (hours, days) = self.rollup.made_until(current_minute());
+        self.made.hours.store(hours, Ordering::Release);
+        self.made.days.store(days, Ordering::Release);
+        rolled
     }
 
     async fn sweep(&mut self) -> Result<u64, TelemetryError> {
-        retention::sweep(&mut self.connection, &self.options, OffsetDateTime::now_utc()).await
+        // What is to be removed must have been rolled up.
+        self.write_metrics().await?;
+        let now = OffsetDateTime::now_utc();
+        for (resolution, kept) in [
+            (Resolution::Minute, self.options.minute_retention),
+            (Resolution::Hour, self.options.rollup_retention),
+            (Resolution::Day, self.options.rollup_retention),
+        ] {
+            rollup::forget(&mut self.connection, resolution, (now - kept).unix_timestamp()).await?;
+        }
+        retention::sweep(&mut self.connection, &self.options, now).await
     }
 
     fn report(&self, result: Result<(), TelemetryError>) {

@@ -17,19 +17,28 @@ mod filter;
 mod invocations;
 mod keeper;
 mod live;
+mod metrics;
 mod options;
 mod queue;
 mod record;
 mod redact;
 mod retention;
+mod sampling;
 mod view;
 mod writer;
 
 pub use error::{InvalidFilter, TelemetryError};
 pub use filter::{ConnectionFilter, Cursor, InvocationFilter, Page, Paging, Status};
-pub use keeper::Telemetry;
+pub use keeper::{PROMETHEUS_CONTENT_TYPE, Telemetry};
 pub use live::{LiveItem, LiveReader};
+pub use metrics::counting::WorkerCounts;
+pub use metrics::query::{
+    ConnectionCount, ConnectionMetricsFilter, ConnectionPoint, ConnectionSeries, Distribution, FailureCount,
+    LatencyPoint, MetricsRange, WorkerMetricsFilter, WorkerPoint, WorkerSeries,
+};
+pub use metrics::rows::Resolution;
 pub use options::TelemetryOptions;
 pub use queue::{LossCounts, Losses};
 pub use record::{ConnectionEvent, ConsoleLine, ExceptionRecord, InvocationRecord, Level, Sink, SubrequestRecord};
+pub use sampling::Sampling;
 pub use view::{ConnectionView, EventView, FailureView, InvocationView, RequestView, ResponseView, ScriptVersion};

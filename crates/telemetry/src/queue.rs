@@ -16,6 +16,8 @@ pub struct Losses {
     pub invocations: LossCounts,
     /// Connection events.
     pub connections: LossCounts,
+    /// Invocations that were left out on purpose ([`crate::Sampling`]).
+    pub sampled_out: u64,
 }
 
 /// Facts of one kind that are not kept, by cause, since start.
@@ -117,6 +119,7 @@ pub(crate) struct Queue {
     max_bytes: usize,
     invocation_losses: LossCounters,
     connection_losses: LossCounters,
+    sampled_out: AtomicU64,
     /// Tells the writer not to wait for its next time.
     pub half_full: Notify,
 }
@@ -135,6 +138,7 @@ impl Queue {
             max_bytes: options.queue_bytes,
             invocation_losses: LossCounters::default(),
             connection_losses: LossCounters::default(),
+            sampled_out: AtomicU64::new(0),
             half_full: Notify::new(),
         }
     }
@@ -200,8 +204,16 @@ impl Queue {
         self.connection_losses.unwritten.fetch_add(connections as u64, Ordering::Relaxed);
     }
 
+    pub(crate) fn count_sampled_out(&self) {
+        self.sampled_out.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn losses(&self) -> Losses {
-        Losses { invocations: self.invocation_losses.read(), connections: self.connection_losses.read() }
+        Losses {
+            invocations: self.invocation_losses.read(),
+            connections: self.connection_losses.read(),
+            sampled_out: self.sampled_out.load(Ordering::Relaxed),
+        }
     }
 }
 

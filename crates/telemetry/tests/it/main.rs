@@ -4,4 +4,5 @@
 mod crash;
 mod facts;
 mod keeping;
+mod metrics;
 mod queries;

@@ -1,0 +1,9 @@
+//! Metrics: counted when a fact is recorded, before it can be dropped; rolled up by minute, hour and day; asked for as
+//! series over time; and exported for Prometheus.
+
+pub(crate) mod counting;
+pub(crate) mod prometheus;
+pub(crate) mod query;
+pub(crate) mod rollup;
+pub(crate) mod rows;
+pub(crate) mod sketch;

@@ -1,0 +1,257 @@
+//! Counting facts as they are recorded. Bounded: beyond so many different keys, further ones are counted together.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use connection_error::{Category, ErrorCode};
+use invocation::Outcome;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::error::TelemetryError;
+use crate::metrics::sketch::Sketch;
+use crate::{ConnectionEvent, InvocationRecord};
+
+/// The most keys of one kind and bucket. Workers, versions and services are configured and few; this is for mistakes.
+const MAX_KEYS: usize = 10_000;
+/// Under this name is counted what has no key of its own any more.
+pub(crate) const OTHER: &str = "(other)";
+
+/// Exact counts of a Worker's invocations.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkerCounts {
+    /// All invocations.
+    pub requests: u64,
+    /// By how they ended; outcomes that did not occur are absent.
+    pub outcomes: std::collections::BTreeMap<Outcome, u64>,
+    /// By the class of the response's status: none, 1xx, 2xx, 3xx, 4xx, 5xx.
+    pub status_classes: [u64; 6],
+    /// What they asked of others.
+    pub subrequests: u64,
+    /// The part of it that got no response.
+    pub failed_subrequests: u64,
+}
+
+impl WorkerCounts {
+    /// Invocations that did not end well: every outcome but `ok`, `canceled` and `responseStreamDisconnected`, which are
+    /// the visitor's doing.
+    pub fn errors(&self) -> u64 {
+        let not_errors = [Outcome::Ok, Outcome::Canceled, Outcome::ResponseStreamDisconnected];
+        self.outcomes.iter().filter(|(outcome, _)| !not_errors.contains(outcome)).map(|(_, count)| count).sum()
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.requests += other.requests;
+        for (outcome, count) in &other.outcomes {
+            *self.outcomes.entry(*outcome).or_default() += count;
+        }
+        for (mine, theirs) in self.status_classes.iter_mut().zip(&other.status_classes) {
+            *mine += theirs;
+        }
+        self.subrequests += other.subrequests;
+        self.failed_subrequests += other.failed_subrequests;
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct WorkerMetrics {
+    pub counts: WorkerCounts,
+    /// Microseconds.
+    pub cpu: Sketch,
+    /// Microseconds.
+    pub wall: Sketch,
+    /// Bytes.
+    pub memory: Sketch,
+}
+
+impl WorkerMetrics {
+    fn count(&mut self, record: &InvocationRecord) {
+        self.counts.requests += 1;
+        *self.counts.outcomes.entry(record.outcome).or_default() += 1;
+        let class = record.status.map_or(0, |status| usize::from(status / 100).min(5));
+        if let Some(count) = self.counts.status_classes.get_mut(class) {
+            *count += 1;
+        }
+        self.counts.subrequests += record.subrequests.len() as u64;
+        let failed = record.subrequests.iter().filter(|subrequest| subrequest.error.is_some()).count();
+        self.counts.failed_subrequests += failed as u64;
+        self.cpu.add(record.cpu_time.as_micros() as f64);
+        self.wall.add(record.wall_time.as_micros() as f64);
+        self.memory.add(record.memory as f64);
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) -> Result<(), TelemetryError> {
+        self.counts.merge(&other.counts);
+        self.cpu.merge(&other.cpu)?;
+        self.wall.merge(&other.wall)?;
+        self.memory.merge(&other.memory)
+    }
+}
+
+/// Latencies of connections, in microseconds. Each phase has only the attempts that came through it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Latencies {
+    pub dns: Sketch,
+    pub connect: Sketch,
+    pub tls: Sketch,
+    pub first_byte: Sketch,
+}
+
+impl Latencies {
+    fn count(&mut self, event: &ConnectionEvent) {
+        let timings = &event.timings;
+        // A phase that failed is in the event too; its time is that of the failure, and no latency.
+        let failed = event.error.as_ref().map(|error| error.phase);
+        let phases = [
+            (&mut self.dns, timings.dns, connection_error::Phase::Dns),
+            (&mut self.connect, timings.connect, connection_error::Phase::Connect),
+            (&mut self.tls, timings.tls, connection_error::Phase::Tls),
+            (&mut self.first_byte, timings.head, connection_error::Phase::Head),
+        ];
+        for (sketch, time, phase) in phases {
+            if let Some(time) = time
+                && failed != Some(phase)
+            {
+                sketch.add(time.as_micros() as f64);
+            }
+        }
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) -> Result<(), TelemetryError> {
+        self.dns.merge(&other.dns)?;
+        self.connect.merge(&other.connect)?;
+        self.tls.merge(&other.tls)?;
+        self.first_byte.merge(&other.first_byte)
+    }
+}
+
+/// Everything by which connection attempts are counted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct AttemptKey {
+    pub service: Uuid,
+    pub tunnel: Uuid,
+    pub connector: Option<Uuid>,
+    pub worker: String,
+    pub failure: Option<(ErrorCode, Category)>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Attempts {
+    pub attempts: u64,
+    pub reused: u64,
+}
+
+impl Attempts {
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.attempts += other.attempts;
+        self.reused += other.reused;
+    }
+}
+
+/// Metrics of some stretch of time.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Metrics {
+    pub workers: HashMap<(String, Uuid), WorkerMetrics>,
+    pub latencies: HashMap<(Uuid, Uuid), Latencies>,
+    pub attempts: HashMap<AttemptKey, Attempts>,
+}
+
+impl Metrics {
+    pub(crate) fn count_invocation(&mut self, record: &InvocationRecord) {
+        let key = (record.worker.clone(), record.version);
+        bounded(&mut self.workers, key, || (OTHER.to_owned(), Uuid::nil())).count(record);
+    }
+
+    pub(crate) fn count_connection(&mut self, event: &ConnectionEvent) {
+        let other = || (Uuid::nil(), Uuid::nil());
+        bounded(&mut self.latencies, (event.service, event.tunnel), other).count(event);
+        let key = AttemptKey {
+            service: event.service,
+            tunnel: event.tunnel,
+            connector: event.connector,
+            worker: event.worker.clone(),
+            failure: event.error.as_ref().map(|error| (error.code, error.category)),
+        };
+        let one = Attempts { attempts: 1, reused: u64::from(event.reused) };
+        let failure = key.failure;
+        let other = || AttemptKey {
+            service: Uuid::nil(),
+            tunnel: Uuid::nil(),
+            connector: None,
+            worker: OTHER.to_owned(),
+            failure,
+        };
+        bounded(&mut self.attempts, key, other).merge(one);
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) -> Result<(), TelemetryError> {
+        for (key, metrics) in &other.workers {
+            self.workers.entry(key.clone()).or_default().merge(metrics)?;
+        }
+        for (key, latencies) in &other.latencies {
+            self.latencies.entry(*key).or_default().merge(latencies)?;
+        }
+        for (key, attempts) in &other.attempts {
+            self.attempts.entry(key.clone()).or_default().merge(*attempts);
+        }
+        Ok(())
+    }
+}
+
+/// The value of a key, or of the common key when there are too many.
+fn bounded<K: Eq + Hash, V: Default>(map: &mut HashMap<K, V>, key: K, other: impl FnOnce() -> K) -> &mut V {
+    let key = if map.len() < MAX_KEYS || map.contains_key(&key) { key } else { other() };
+    map.entry(key).or_default()
+}
+
+/// Metrics that were counted and not yet rolled up, by minute since 1970.
+#[derive(Debug, Default)]
+pub(crate) struct Counted {
+    minutes: Vec<(i64, Metrics)>,
+}
+
+impl Counted {
+    /// The metrics of this minute. Minutes follow each other, so it is nearly always the last one.
+    pub(crate) fn at(&mut self, minute: i64) -> &mut Metrics {
+        let place = match self.minutes.iter().rposition(|(known, _)| *known == minute) {
+            Some(place) => place,
+            None => {
+                self.minutes.push((minute, Metrics::default()));
+                self.minutes.len() - 1
+            }
+        };
+        // The place was just found or made.
+        &mut self.minutes[place].1
+    }
+
+    pub(crate) fn take(&mut self) -> Vec<(i64, Metrics)> {
+        std::mem::take(&mut self.minutes)
+    }
+
+    /// Puts back what could not be rolled up, to be tried again.
+    pub(crate) fn put_back(&mut self, minutes: Vec<(i64, Metrics)>) {
+        for (minute, metrics) in minutes {
+            // Sketches of one process have equal settings, and merge.
+            if let Err(error) = self.at(minute).merge(&metrics) {
+                tracing::error!(%error, "metrics are lost");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_many_keys_are_counted_together() {
+        let mut map = HashMap::new();
+        for key in 0..MAX_KEYS as u64 + 500 {
+            *bounded(&mut map, key, || u64::MAX) += 1;
+        }
+        *bounded(&mut map, 7, || u64::MAX) += 1;
+        assert_eq!(map.len(), MAX_KEYS + 1);
+        assert_eq!((map.get(&7), map.get(&u64::MAX)), (Some(&2), Some(&500)));
+    }
+}

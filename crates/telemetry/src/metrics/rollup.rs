@@ -1,0 +1,315 @@
+//! From what was counted to rows by the minute, and from those to hours and days.
+//!
+//! A minute's row is written at each flush, so a process that is killed loses at most what it counted since. An hour is
+//! made of its minutes once it is over, a day of its hours; both can be made again at any time and come out the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sqlx::{Connection, Row, SqliteConnection};
+
+use crate::database::Names;
+use crate::error::TelemetryError;
+use crate::metrics::counting::Metrics;
+use crate::metrics::rows::{self, Numbered, Resolution};
+
+const MINUTES_PER_HOUR: i64 = 60;
+const HOURS_PER_DAY: i64 = 24;
+
+/// What is known of the file's latest buckets.
+#[derive(Debug, Default)]
+pub(crate) struct Rollup {
+    /// Minutes as they are in the file, those that may still be added to.
+    minutes: BTreeMap<i64, Metrics>,
+    /// Hours with minutes that they were not made of yet.
+    stale_hours: BTreeSet<i64>,
+    stale_days: BTreeSet<i64>,
+}
+
+impl Rollup {
+    /// Looks for hours and days that an earlier process left unmade.
+    pub(crate) async fn open(connection: &mut SqliteConnection) -> Result<Self, TelemetryError> {
+        let mut rollup = Self::default();
+        for (fine, coarse, stale) in [
+            (Resolution::Minute, Resolution::Hour, &mut rollup.stale_hours),
+            (Resolution::Hour, Resolution::Day, &mut rollup.stale_days),
+        ] {
+            let ratio = coarse.seconds() / fine.seconds();
+            for table in [
+                "SELECT DISTINCT bucket / $1 FROM worker_metrics WHERE resolution = $2 AND bucket / $1 >= \
+                 (SELECT coalesce(max(bucket), 0) FROM worker_metrics WHERE resolution = $3)",
+                "SELECT DISTINCT bucket / $1 FROM connection_counts WHERE resolution = $2 AND bucket / $1 >= \
+                 (SELECT coalesce(max(bucket), 0) FROM connection_counts WHERE resolution = $3)",
+            ] {
+                // The last one that was made may have been made before its last minute: it is made again.
+                let found = sqlx::query(table)
+                    .bind(ratio)
+                    .bind(fine.seconds())
+                    .bind(coarse.seconds())
+                    .fetch_all(&mut *connection)
+                    .await?;
+                for row in found {
+                    stale.insert(row.try_get(0)?);
+                }
+            }
+        }
+        Ok(rollup)
+    }
+
+    /// Adds what was counted to the file's minutes, in one transaction.
+    pub(crate) async fn add(
+        &mut self,
+        connection: &mut SqliteConnection,
+        names: &Names,
+        counted: &[(i64, Metrics)],
+    ) -> Result<(), TelemetryError> {
+        let mut sums = Vec::new();
+        for (minute, metrics) in counted {
+            if !self.minutes.contains_key(minute) {
+                // An earlier process may have begun it.
+                let stored = rows::read(connection, names, Resolution::Minute, (*minute, *minute + 1)).await?;
+                self.minutes.insert(*minute, stored);
+            }
+            let mut sum = Metrics::default();
+            if let Some(stored) = self.minutes.get(minute) {
+                // Only the keys that are added to are copied and written.
+                sum.workers = metrics.workers.keys().filter_map(|key| pair(&stored.workers, key)).collect();
+                sum.latencies = metrics.latencies.keys().filter_map(|key| pair(&stored.latencies, key)).collect();
+                sum.attempts = metrics.attempts.keys().filter_map(|key| pair(&stored.attempts, key)).collect();
+            }
+            sum.merge(metrics)?;
+            sums.push((*minute, sum));
+        }
+        let mut numbered = Vec::new();
+        for (minute, sum) in &sums {
+            numbered.push((*minute, Numbered::of(connection, names, sum, sum).await?));
+        }
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+        for (minute, rows) in &numbered {
+            rows.write(&mut transaction, Resolution::Minute, *minute).await?;
+        }
+        transaction.commit().await?;
+        drop(numbered);
+        // Only now does memory say the same as the file.
+        for (minute, sum) in sums {
+            let stored = self.minutes.entry(minute).or_default();
+            stored.workers.extend(sum.workers);
+            stored.latencies.extend(sum.latencies);
+            stored.attempts.extend(sum.attempts);
+            self.stale_hours.insert(minute.div_euclid(MINUTES_PER_HOUR));
+        }
+        Ok(())
+    }
+
+    /// Makes the hours and days that are over and not made yet.
+    pub(crate) async fn roll(
+        &mut self,
+        connection: &mut SqliteConnection,
+        names: &Names,
+        current_minute: i64,
+    ) -> Result<(), TelemetryError> {
+        self.minutes.retain(|minute, _| *minute >= current_minute - 1);
+        let current_hour = current_minute.div_euclid(MINUTES_PER_HOUR);
+        while let Some(hour) = self.stale_hours.first().copied().filter(|hour| *hour < current_hour) {
+            let minutes = (hour * MINUTES_PER_HOUR, (hour + 1) * MINUTES_PER_HOUR);
+            make(connection, names, (Resolution::Minute, minutes), (Resolution::Hour, hour)).await?;
+            self.stale_hours.remove(&hour);
+            self.stale_days.insert(hour.div_euclid(HOURS_PER_DAY));
+        }
+        let current_day = current_hour.div_euclid(HOURS_PER_DAY);
+        while let Some(day) = self.stale_days.first().copied().filter(|day| *day < current_day) {
+            let hours = (day * HOURS_PER_DAY, (day + 1) * HOURS_PER_DAY);
+            make(connection, names, (Resolution::Hour, hours), (Resolution::Day, day)).await?;
+            self.stale_days.remove(&day);
+        }
+        Ok(())
+    }
+}
+
+impl Rollup {
+    /// Up to which hour and day, since 1970, every one is made.
+    pub(crate) fn made_until(&self, current_minute: i64) -> (i64, i64) {
+        let hour = current_minute.div_euclid(MINUTES_PER_HOUR);
+        let hours = self.stale_hours.first().map_or(hour, |stale| hour.min(*stale));
+        let day = hours.div_euclid(HOURS_PER_DAY);
+        let days = self.stale_days.first().map_or(day, |stale| day.min(*stale));
+        (hours, days)
+    }
+}
+
+fn pair<K: Clone + Eq + std::hash::Hash, V: Clone>(map: &std::collections::HashMap<K, V>, key: &K) -> Option<(K, V)> {
+    map.get_key_value(key).map(|(key, value)| (key.clone(), value.clone()))
+}
+
+/// Makes one coarse bucket of fine ones.
+async fn make(
+    connection: &mut SqliteConnection,
+    names: &Names,
+    (fine, buckets): (Resolution, (i64, i64)),
+    (coarse, bucket): (Resolution, i64),
+) -> Result<(), TelemetryError> {
+    let sum = rows::read(connection, names, fine, buckets).await?;
+    let numbered = Numbered::of(connection, names, &sum, &sum).await?;
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    numbered.write(&mut transaction, coarse, bucket).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Removes buckets of a resolution that ended before this time, in seconds since 1970.
+pub(crate) async fn forget(
+    connection: &mut SqliteConnection,
+    resolution: Resolution,
+    before: i64,
+) -> Result<(), TelemetryError> {
+    for delete in [
+        "DELETE FROM worker_metrics WHERE resolution = $1 AND bucket < $2",
+        "DELETE FROM connection_latencies WHERE resolution = $1 AND bucket < $2",
+        "DELETE FROM connection_counts WHERE resolution = $1 AND bucket < $2",
+    ] {
+        sqlx::query(delete)
+            .bind(resolution.seconds())
+            .bind(before.div_euclid(resolution.seconds()))
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::path::Path;
+    use std::sync::atomic::AtomicI64;
+
+    use super::*;
+    use crate::database;
+    use crate::metrics::counting::{AttemptKey, Attempts, WorkerMetrics};
+    use crate::metrics::query::{ConnectionMetricsFilter, Made, MetricsRange, MetricsReader, WorkerMetricsFilter};
+    use connection_error::{Category, ErrorCode};
+    use sqlx::SqlitePool;
+    use time::OffsetDateTime;
+    use uuid::Uuid;
+
+    /// Midnight, so that days are whole.
+    const START: i64 = 20_000 * 24 * 60;
+
+    struct File {
+        connection: SqliteConnection,
+        readers: SqlitePool,
+        names: Names,
+        rollup: Rollup,
+    }
+
+    impl File {
+        async fn open(path: &Path) -> Self {
+            let (mut connection, readers) = database::open(path).await.unwrap();
+            let names = Names::load(&mut connection).await.unwrap();
+            let rollup = Rollup::open(&mut connection).await.unwrap();
+            Self { connection, readers, names, rollup }
+        }
+
+        async fn add(&mut self, minute: i64, count: u64) {
+            let mut metrics = Metrics::default();
+            for number in 0..count {
+                let worker = metrics.workers.entry(("hello".to_owned(), Uuid::nil())).or_default();
+                let mut one = WorkerMetrics::default();
+                one.counts.requests = 1;
+                one.cpu.add((number + 1) as f64 * 1000.0);
+                worker.merge(&one).unwrap();
+            }
+            let key = AttemptKey {
+                service: Uuid::from_u128(1),
+                tunnel: Uuid::from_u128(2),
+                connector: None,
+                worker: "hello".to_owned(),
+                failure: Some((ErrorCode::DnsError, Category::Client)),
+            };
+            metrics.attempts.insert(key, Attempts { attempts: count, reused: 0 });
+            metrics.latencies.entry((Uuid::from_u128(1), Uuid::from_u128(2))).or_default().dns.add(1500.0);
+            self.rollup.add(&mut self.connection, &self.names, &[(minute, metrics)]).await.unwrap();
+        }
+
+        async fn roll(&mut self, now: i64) {
+            self.rollup.roll(&mut self.connection, &self.names, now).await.unwrap();
+        }
+
+        /// Requests by step, and as counted through the other tables.
+        async fn requests(&self, step: Resolution, now: i64) -> Vec<u64> {
+            let (hours, days) = self.rollup.made_until(now);
+            let made = Made { hours: AtomicI64::new(hours), days: AtomicI64::new(days) };
+            let reader = MetricsReader { readers: &self.readers, names: &self.names, made: &made };
+            let at = |minute: i64| OffsetDateTime::from_unix_timestamp(minute * 60).unwrap();
+            let points = match step {
+                Resolution::Minute => MetricsRange::new(at(now - 1000), at(now + 1), step),
+                _ => MetricsRange::new(at(START), at(now + 1), step),
+            };
+            let range = points.unwrap();
+            let series = reader.workers(&WorkerMetricsFilter::default(), range).await.unwrap();
+            let attempts = reader.connections(&ConnectionMetricsFilter::default(), range).await.unwrap();
+            let Some(series) = series.first() else { return Vec::new() };
+            let requests: Vec<u64> = series.points.iter().map(|point| point.counts.requests).collect();
+            let counted: Vec<u64> = attempts.points.iter().map(|point| point.categories[&Category::Client]).collect();
+            assert_eq!(requests, counted);
+            assert_eq!(series.total.counts.requests, requests.iter().sum::<u64>());
+            assert_eq!(series.total.cpu_ms.count, series.total.counts.requests);
+            requests
+        }
+    }
+
+    #[tokio::test]
+    async fn hours_and_days_are_the_sums_of_their_minutes() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("t.db");
+        let mut file = File::open(&path).await;
+        // Two days and a half, a fact or two every 20 minutes.
+        for place in 0..180 {
+            let minute = START + place * 20;
+            file.add(minute, 1).await;
+            file.roll(minute).await;
+            if place % 10 == 0 {
+                // The same minute again, as the next flush has it.
+                file.add(minute, 1).await;
+            }
+            if place == 77 {
+                // A process that ends in the middle of an hour.
+                file = File::open(&path).await;
+            }
+        }
+        let now = START + 179 * 20;
+        let days = file.requests(Resolution::Day, now).await;
+        assert_eq!(days, [80, 79, 39]);
+        let hours = file.requests(Resolution::Hour, now).await;
+        assert_eq!((hours.len(), hours.iter().sum::<u64>()), (60, 198));
+        assert_eq!(hours[..4], [4, 3, 3, 4]);
+        assert_eq!(file.requests(Resolution::Minute, now).await.iter().sum::<u64>(), 51 + 5);
+
+        // The same without any minute that is over a day old.
+        forget(&mut file.connection, Resolution::Minute, (now - 24 * 60) * 60).await.unwrap();
+        assert_eq!(file.requests(Resolution::Day, now).await, days);
+        assert_eq!(file.requests(Resolution::Hour, now).await, hours);
+
+        // What comes late counts, too.
+        file.add(now - 120, 5).await;
+        file.roll(now).await;
+        assert_eq!(file.requests(Resolution::Day, now).await, [80, 79, 44]);
+    }
+
+    #[tokio::test]
+    async fn what_an_earlier_process_left_unmade_is_made() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("t.db");
+        let mut file = File::open(&path).await;
+        file.add(START + 30, 3).await;
+        file.add(START + 90, 4).await;
+        drop(file);
+        let mut file = File::open(&path).await;
+        let later = START + 3 * 24 * 60;
+        file.roll(later).await;
+        forget(&mut file.connection, Resolution::Minute, later * 60).await.unwrap();
+        assert_eq!(file.requests(Resolution::Hour, later).await, [3, 4]);
+        forget(&mut file.connection, Resolution::Hour, later * 60).await.unwrap();
+        assert_eq!(file.requests(Resolution::Day, later).await, [7]);
+        forget(&mut file.connection, Resolution::Day, later * 60).await.unwrap();
+        assert!(file.requests(Resolution::Day, later).await.is_empty());
+    }
+}
