@@ -8,6 +8,7 @@ use mozjs::jsapi::{BuildIdCharVector, InstantiateOptions, SetProcessBuildIdOp, S
 use mozjs::rust::wrappers2::SetStackFormat;
 use mozjs::rust::{JSEngine, ParentRuntime, Runtime};
 
+use crate::clock;
 use crate::stencil::{self, CompileError, Kind, Stencil, Template};
 
 /// Why the engine did not start.
@@ -115,6 +116,7 @@ fn run(ready: SyncSender<Result<Template, EngineError>>, parents: SyncSender<Par
     // SAFETY: the format of stack traces is set on the parent runtime, once, before it has children, which read it from
     // there (`Runtime.h`, `stackFormat`). The V8 format is what Workers users and their tools know.
     unsafe { SetStackFormat(runtime.cx(), StackFormat::V8) };
+    clock::install();
     let template = Template::new(runtime.cx());
     crate::exit::install();
     if ready.send(Ok(template)).is_err() {

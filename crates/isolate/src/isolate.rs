@@ -21,6 +21,7 @@ use mozjs::rust::wrappers2::{
 use mozjs::rust::{RealmOptions, Runtime, SIMPLE_GLOBAL_CLASS};
 
 use crate::arguments::{self, HostFunction};
+use crate::clock;
 use crate::context::AsyncContext;
 use crate::engine::Engine;
 use crate::failure::{Exception, Failure, Place};
@@ -188,6 +189,8 @@ impl Isolate {
             memory_seen: Cell::new(0),
             memory_counters: RefCell::new(None),
             memory_check_due: Cell::new(false),
+            freeze_clock: Cell::new(false),
+            frozen_time: Cell::new(None),
             allow_eval: Cell::new(options.allow_eval),
             allow_wasm: Cell::new(options.allow_wasm_compilation),
             modules: RefCell::new(None),
@@ -219,6 +222,7 @@ impl Isolate {
         rooted!(&in(cx) let global = global.as_ptr());
         // SAFETY: the global is rooted and of the current realm; the strings are copied.
         unsafe {
+            clock::opt_in(cx);
             let current = GetCurrentRealmOrNull(cx);
             SetRealmTimezoneOverride(current, c"UTC".as_ptr());
             SetRealmLocaleOverride(current, c"en-US".as_ptr());
@@ -265,6 +269,11 @@ impl Isolate {
         drop(previous);
     }
 
+    /// Whether the clock that script sees stands still during an entry, as Workers have it: script then cannot time itself. Off at first.
+    pub fn freeze_clock(&mut self, freeze: bool) {
+        self.state.freeze_clock.set(freeze);
+    }
+
     /// The only way in. Arms the watchdog, runs `f` in the realm, drains the microtask queue, and measures the thread's
     /// CPU clock around all of it.
     ///
@@ -292,6 +301,7 @@ impl Isolate {
         self.entries += 1;
         // A panic of an earlier closure may have left one behind.
         state.context.clear();
+        state.frozen_time.set(state.freeze_clock.get().then(clock::now));
         let start = watchdog::thread_cpu();
         state.entry_start.set(start);
         let armed = Armed::new(&state.monitor, self.entries, start, cpu);
@@ -305,6 +315,7 @@ impl Isolate {
         // A stop that came too late for any script still condemns the isolate, and counts for this entry.
         let stopped = state.stopped();
         drop(armed);
+        state.frozen_time.set(None);
         let cpu = Duration::from_nanos(watchdog::thread_cpu().saturating_sub(start));
         Entry {
             result: match stopped {

@@ -9,6 +9,7 @@
 //! One [`Isolate`] is one thread, one `JSContext` and one realm. The only way in is [`Isolate::enter`].
 
 mod arguments;
+mod clock;
 mod context;
 mod engine;
 mod errors;

@@ -18,6 +18,7 @@ use mozjs::rust::wrappers2::{
 use mozjs::rust::{HandleObject, HandleValue, JSAutoStructuredCloneBufferWrapper};
 
 use crate::arguments::Throw;
+use crate::clock;
 use crate::engine::Engine;
 use crate::errors::{self, ErrorKind};
 use crate::failure::{Exception, Failure};
@@ -433,6 +434,12 @@ impl Scope<'_> {
     /// Whether script may use `eval` and `new Function` from now on. Returns what it was.
     pub fn allow_eval(&mut self, allow: bool) -> bool {
         self.state.allow_eval.replace(allow)
+    }
+
+    /// The time that script sees: milliseconds since 1970, standing still during an entry after
+    /// [`Isolate::freeze_clock`](crate::Isolate::freeze_clock).
+    pub fn now(&self) -> f64 {
+        self.state.frozen_time.get().unwrap_or_else(clock::now) / 1e3
     }
 
     /// Memory in use and allowed. Cheap: no walk of the heap.

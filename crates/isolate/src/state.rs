@@ -36,6 +36,10 @@ pub(crate) struct State {
     pub(crate) memory_counters: RefCell<Option<Handle>>,
     /// Set at the end of a major collection and when an allocation fails, until memory has been checked.
     pub(crate) memory_check_due: Cell<bool>,
+    /// Whether the clock stands still during an entry.
+    pub(crate) freeze_clock: Cell<bool>,
+    /// What the clock shows while it stands still, in microseconds since 1970.
+    pub(crate) frozen_time: Cell<Option<f64>>,
     pub(crate) allow_eval: Cell<bool>,
     pub(crate) allow_wasm: Cell<bool>,
     pub(crate) modules: RefCell<Option<Rc<dyn ModuleSource>>>,

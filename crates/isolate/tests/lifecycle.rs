@@ -226,6 +226,45 @@ fn an_isolate_can_end_while_the_engine_compiles_for_it() {
 }
 
 #[test]
+fn the_clock_stands_still_when_it_is_told_to() {
+    on_thread(20, || {
+        let (mut isolate, _) = isolate();
+        let passed = |isolate: &mut Isolate| {
+            text(
+                isolate,
+                "{ const a = Date.now(); let i = 0; while (Date.now() === a && i < 2e6) i++;
+                   String(Date.now() - a > 0 || new Date() - a > 0 || globalThis.Temporal?.Now.instant().epochMilliseconds - a > 0) }",
+            )
+        };
+        assert_eq!(passed(&mut isolate), "true");
+        isolate.freeze_clock(true);
+        assert_eq!(passed(&mut isolate), "false");
+        let now = |isolate: &mut Isolate| {
+            let (inside, script) = isolate
+                .enter(None, |scope| {
+                    let first = scope.now();
+                    std::thread::sleep(Duration::from_millis(5));
+                    let script = Engine::start().unwrap().compile_script("t.js", "Date.now()").unwrap();
+                    let Value::Number(date) = scope.run_script(&script)? else { panic!() };
+                    assert_eq!(first.to_bits(), scope.now().to_bits());
+                    Ok((first, date))
+                })
+                .result
+                .unwrap();
+            assert_eq!(inside.floor(), script);
+            inside
+        };
+        let first = now(&mut isolate);
+        let second = now(&mut isolate);
+        assert!(second >= first + 5.0 && second < first + 5_000.0, "{first} {second}");
+        let real = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64() * 1e3;
+        assert!((real - second).abs() < 5_000.0);
+        isolate.freeze_clock(false);
+        assert_eq!(passed(&mut isolate), "true");
+    });
+}
+
+#[test]
 fn a_panic_of_the_closure_leaves_the_isolate_usable() {
     on_thread(20, || {
         let (mut isolate, _) = isolate();
