@@ -1,0 +1,207 @@
+/** What the pages read, with how often it is read again. One hook a call; keys begin with what is read. */
+
+import { keepPreviousData, useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
+import { createContext, useContext } from "react";
+import { readRange, type Range } from "../model/time";
+import { call, fetchAll, fetchResult, type QueryValue } from "./client";
+import type {
+  ApiToken, AuditEntry, ConnectionEvent, ConnectionMetrics, Connector, CustomDomain, Deployment, Edge, ErrorRow, Invocation,
+  InvocationMetrics, PermissionGroup, Route, Schedule, Script, ServiceReference, Session, Tunnel, Version, VpcService, WorkerSettings,
+} from "./types";
+
+/** How often what changes by itself is read again, in milliseconds. */
+const LIVE = 2_500;
+const LIST = 10_000;
+
+export const SessionContext = createContext<Session | null>(null);
+
+export function useSession(): Session {
+  const session = useContext(SessionContext);
+  if (session === null) throw new Error("only where somebody is signed in");
+  return session;
+}
+
+/** Paths below the account. */
+export function useAccount(): (path: string) => string {
+  const session = useSession();
+  return (path) => `/accounts/${encodeURIComponent(session.account.id)}${path}`;
+}
+
+/** Marks what was read as stale, after a change. */
+export function useRefresh(): (...heads: string[]) => Promise<void> {
+  const client = useQueryClient();
+  return async (...heads) => {
+    await Promise.all(heads.map((head) => client.invalidateQueries({ queryKey: [head] })));
+  };
+}
+
+export function useServices() {
+  const account = useAccount();
+  return useQuery({ queryKey: ["services"], refetchInterval: LIST, queryFn: ({ signal }) => fetchAll<VpcService>(account("/connectivity/directory/services"), { signal }) });
+}
+
+export function useService(id: string) {
+  const account = useAccount();
+  return useQuery({ queryKey: ["services", id], refetchInterval: LIST, queryFn: ({ signal }) => fetchResult<VpcService>(account(`/connectivity/directory/services/${encodeURIComponent(id)}`), { signal }) });
+}
+
+export function useServiceReferences(id: string) {
+  const account = useAccount();
+  return useQuery({ queryKey: ["references", id], refetchInterval: LIST, queryFn: ({ signal }) => fetchResult<ServiceReference[]>(account(`/connectivity/directory/services/${encodeURIComponent(id)}/references`), { signal }) });
+}
+
+export function useTunnels() {
+  const account = useAccount();
+  return useQuery({ queryKey: ["tunnels"], refetchInterval: LIST / 2, queryFn: ({ signal }) => fetchAll<Tunnel>(account("/cfd_tunnel"), { signal, query: { is_deleted: false } }) });
+}
+
+export function useTunnel(id: string) {
+  const account = useAccount();
+  return useQuery({ queryKey: ["tunnels", id], refetchInterval: LIVE, queryFn: ({ signal }) => fetchResult<Tunnel>(account(`/cfd_tunnel/${encodeURIComponent(id)}`), { signal }) });
+}
+
+export function useConnectors(id: string) {
+  const account = useAccount();
+  return useQuery({ queryKey: ["tunnels", id, "connectors"], refetchInterval: LIVE, queryFn: ({ signal }) => fetchResult<Connector[]>(account(`/cfd_tunnel/${encodeURIComponent(id)}/connections`), { signal }) });
+}
+
+export function useTunnelToken(id: string, wanted: boolean) {
+  const account = useAccount();
+  return useQuery({ queryKey: ["tunnel-token", id], enabled: wanted, gcTime: 0, queryFn: ({ signal }) => fetchResult<string>(account(`/cfd_tunnel/${encodeURIComponent(id)}/token`), { signal }) });
+}
+
+export function useEdge() {
+  const account = useAccount();
+  return useQuery({ queryKey: ["edge"], staleTime: Infinity, queryFn: ({ signal }) => fetchResult<Edge>(account("/edge"), { signal }) });
+}
+
+export function useErrorRows() {
+  return useQuery({ queryKey: ["connection-errors"], staleTime: Infinity, queryFn: ({ signal }) => fetchResult<ErrorRow[]>("/connection-errors", { signal }) });
+}
+
+/** Which facts are wanted; the same names as in the API. */
+export type Filters = Record<string, QueryValue>;
+
+/** How a range stands in a query's key: a preset moves with the time and is read again, a fixed one is not. */
+function rangeKey(range: Range): string {
+  return range.preset?.id ?? `${range.since}-${range.until}`;
+}
+
+function current(range: Range): { since: number; until: number } {
+  if (range.preset === null) return { since: range.since, until: range.until };
+  const { since, until } = readRange(new URLSearchParams({ range: range.preset.id }), Date.now());
+  return { since, until };
+}
+
+export interface MetricsQuery extends Filters {
+  by?: string;
+  quantiles?: boolean;
+  limit?: number;
+}
+
+function useMetrics<M>(head: string, path: string, range: Range, { points = true, ...query }: MetricsQuery & { points?: boolean }) {
+  const account = useAccount();
+  return useQuery({
+    queryKey: [head, rangeKey(range), points, query],
+    refetchInterval: range.preset === null ? false : LIVE,
+    placeholderData: keepPreviousData,
+    queryFn: ({ signal }) => fetchResult<M>(account(path), { signal, query: { ...query, ...current(range), ...(points ? { step: range.step } : {}) } }),
+  });
+}
+
+export function useConnectionMetrics(range: Range, query: MetricsQuery & { points?: boolean } = {}) {
+  return useMetrics<ConnectionMetrics>("connection-metrics", "/connectivity/metrics", range, query);
+}
+
+export function useInvocationMetrics(range: Range, query: MetricsQuery & { points?: boolean } = {}) {
+  return useMetrics<InvocationMetrics>("invocation-metrics", "/workers/metrics", range, query);
+}
+
+function useRecords<T>(head: string, path: string, range: Range, filters: Filters, live: boolean) {
+  const account = useAccount();
+  return useInfiniteQuery({
+    queryKey: [head, rangeKey(range), filters],
+    refetchInterval: live && range.preset !== null ? LIVE : false,
+    placeholderData: keepPreviousData,
+    initialPageParam: "",
+    queryFn: ({ signal, pageParam }) => call<T[]>(account(path), { signal, query: { limit: 50, ...filters, ...current(range), cursor: pageParam } }),
+    getNextPageParam: (page) => page.info.cursor ?? "",
+    select: (data) => ({
+      rows: data.pages.flatMap((page) => page.result),
+      lost: data.pages[0]?.info.lost ?? 0,
+      more: (data.pages.at(-1)?.info.cursor ?? "") !== "",
+    }),
+  });
+}
+
+export function useConnectionEvents(range: Range, filters: Filters, live = true) {
+  return useRecords<ConnectionEvent>("events", "/connectivity/events", range, filters, live);
+}
+
+export function useInvocations(range: Range, filters: Filters, live = true) {
+  return useRecords<Invocation>("invocations", "/workers/invocations", range, filters, live);
+}
+
+export function useWorkers() {
+  const account = useAccount();
+  return useQuery({ queryKey: ["workers"], refetchInterval: LIST, queryFn: ({ signal }) => fetchResult<Script[]>(account("/workers/scripts"), { signal }) });
+}
+
+function useOfWorker<T>(head: string, name: string, path: string, pick: (result: never) => T) {
+  const account = useAccount();
+  return useQuery({
+    queryKey: [head, name],
+    refetchInterval: LIST,
+    queryFn: async ({ signal }) => pick(await fetchResult(account(`/workers/scripts/${encodeURIComponent(name)}${path}`), { signal })),
+  });
+}
+
+export function useWorkerSettings(name: string) {
+  return useOfWorker("worker-settings", name, "/settings", (result: WorkerSettings) => result);
+}
+
+export function useVersions(name: string) {
+  return useOfWorker("versions", name, "/versions", (result: { items: Version[] }) => result.items);
+}
+
+export function useDeployments(name: string) {
+  return useOfWorker("deployments", name, "/deployments", (result: { deployments: Deployment[] }) => result.deployments);
+}
+
+export function useRoutes(name: string) {
+  return useOfWorker("routes", name, "/routes", (result: Route[]) => result);
+}
+
+export function useSchedules(name: string) {
+  return useOfWorker("schedules", name, "/schedules", (result: { schedules: Schedule[] }) => result.schedules);
+}
+
+export function useSubdomain(name: string) {
+  return useOfWorker("subdomain", name, "/subdomain", (result: { enabled: boolean }) => result);
+}
+
+export function useDomains() {
+  const account = useAccount();
+  return useQuery({ queryKey: ["domains"], refetchInterval: LIST, queryFn: ({ signal }) => fetchResult<CustomDomain[]>(account("/workers/domains"), { signal }) });
+}
+
+export function useTokens() {
+  const account = useAccount();
+  return useQuery({ queryKey: ["tokens"], refetchInterval: LIST, queryFn: ({ signal }) => fetchAll<ApiToken>(account("/tokens"), { signal }) });
+}
+
+export function usePermissionGroups() {
+  const account = useAccount();
+  return useQuery({ queryKey: ["permission-groups"], staleTime: Infinity, queryFn: ({ signal }) => fetchResult<PermissionGroup[]>(account("/tokens/permission_groups"), { signal }) });
+}
+
+export function useAudit(resource: string) {
+  const account = useAccount();
+  return useInfiniteQuery({
+    queryKey: ["audit", resource],
+    initialPageParam: "",
+    queryFn: ({ signal, pageParam }) => call<AuditEntry[]>(account("/audit_logs"), { signal, query: { limit: 50, resource, cursor: pageParam } }),
+    getNextPageParam: (page) => page.info.cursor ?? "",
+    select: (data) => ({ rows: data.pages.flatMap((page) => page.result), more: (data.pages.at(-1)?.info.cursor ?? "") !== "" }),
+  });
+}

@@ -1,0 +1,52 @@
+/** From groups of sparse points to the columns that a chart draws. */
+
+import type { Group, Metrics, Point } from "../api/types";
+
+export interface Column {
+  label: string;
+  values: (number | null)[];
+}
+
+/** Every step of the range, in seconds since 1970. */
+export function steps(metrics: Pick<Metrics<unknown>, "since" | "until" | "step">): number[] {
+  if (metrics.step === null) return [];
+  const length = metrics.step * 1000;
+  const first = Math.floor(metrics.since / length) * length;
+  const times: number[] = [];
+  for (let at = first; at < metrics.until; at += length) times.push(at / 1000);
+  return times;
+}
+
+/** One column: the points' values at each of the times, and `missing` where there is no point. */
+export function column<M, T extends number | null>(
+  times: readonly number[],
+  points: readonly Point<M>[],
+  value: (point: Point<M>) => number | null,
+  missing: T,
+): (number | T | null)[] {
+  const byTime = new Map(points.map((point) => [point.at / 1000, point]));
+  return times.map((time) => {
+    const point = byTime.get(time);
+    return point === undefined ? missing : value(point);
+  });
+}
+
+/** Adds columns up, each on top of those before it. */
+export function stack(columns: readonly (readonly (number | null)[])[]): number[][] {
+  const sums: number[] = [];
+  return columns.map((values) =>
+    values.map((value, index) => {
+      const sum = (sums[index] ?? 0) + (value ?? 0);
+      sums[index] = sum;
+      return sum;
+    }),
+  );
+}
+
+/** Adds the counts of groups. */
+export function total<M extends { count: number; failed: number }>(groups: readonly Group<M>[]): { count: number; failed: number } {
+  return groups.reduce(
+    (sum, group) => ({ count: sum.count + group.count, failed: sum.failed + group.failed }),
+    { count: 0, failed: 0 },
+  );
+}

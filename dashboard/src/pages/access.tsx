@@ -1,0 +1,181 @@
+/** Who may do what, and who did what: API tokens and the audit log. */
+
+import { useState, type FormEvent } from "react";
+import { ApiFailure, fetchResult } from "../api/client";
+import { useAccount, useAudit, usePermissionGroups, useRefresh, useSession, useTokens } from "../api/queries";
+import type { ApiToken, AuditEntry } from "../api/types";
+import { may } from "../model/permissions";
+import { useAddress } from "../ui/address";
+import { Button, CheckInput, CodeBlock, SelectInput, TextInput } from "../ui/controls";
+import { ConfirmDialog, DialogFrame } from "../ui/dialog";
+import { Badge, PageHead, Panel, Tabs, Time } from "../ui/page";
+import { Empty, Failed, Loaded } from "../ui/states";
+import { Table } from "../ui/table";
+import { tell } from "../ui/toasts";
+
+export default function Access({ tab }: { tab: "tokens" | "audit" }) {
+  const session = useSession();
+  return (
+    <>
+      <PageHead title="Access" lead="Who may do what, and who did what." />
+      <Tabs label="Access" items={[{ href: "/access/tokens", label: "API tokens" }, { href: "/access/audit", label: "Audit log" }]} />
+      {may(session, "api-tokens.edit") ? (tab === "tokens" ? <Tokens /> : <Audit />) : (
+        <Panel><Empty title="Your token does not show this"><p>It lacks the permission API Tokens Edit. Sign in with a token that has it.</p></Empty></Panel>
+      )}
+    </>
+  );
+}
+
+const STATUS = { active: ["healthy", "Active"], expired: ["idle", "Expired"], disabled: ["down", "Revoked"] } as const;
+
+function Tokens() {
+  const session = useSession();
+  const account = useAccount();
+  const refresh = useRefresh();
+  const tokens = useTokens();
+  const groups = usePermissionGroups();
+  const [creating, setCreating] = useState(false);
+  const [revoking, setRevoking] = useState<ApiToken | null>(null);
+  const label = (key: string) => groups.data?.find((group) => group.id === key)?.name ?? key;
+  return (
+    <Panel title="API tokens" aside={<Button small onPress={() => setCreating(true)}>Create a token</Button>} flush>
+      <Loaded query={tokens}>
+        {(all) => (
+          <Table
+            label="API tokens" rows={[...all].sort((a, b) => b.issued_on.localeCompare(a.issued_on))} rowKey={(token) => token.id}
+            columns={[
+              { label: "Name", primary: true, cell: (token) => <>{token.name}{token.id === session.token_id ? <span className="muted"> (this session)</span> : null}</> },
+              { label: "State", cell: (token) => { const [health, words] = STATUS[token.status]; return <Badge health={health}>{words}</Badge>; } },
+              { label: "Permissions", wide: true, cell: (token) => groups.data !== undefined && token.permissions.length === groups.data.length ? "All" : <span className="small">{token.permissions.map(label).join(", ")}</span> },
+              { label: "Last used", cell: (token) => <Time at={token.last_used_on} /> },
+              { label: "Expires", cell: (token) => token.expires_on === null ? "never" : <Time at={token.expires_on} form="short" /> },
+              { label: "Made", cell: (token) => <Time at={token.issued_on} /> },
+              { label: "", cell: (token) => token.status === "active" ? <Button small look="danger" aria-label={`Revoke ${token.name}`} onPress={() => setRevoking(token)}>Revoke</Button> : null },
+            ]}
+          />
+        )}
+      </Loaded>
+      <DialogFrame title="Create an API token" open={creating} onClose={() => setCreating(false)}>
+        <NewToken onDone={() => setCreating(false)} />
+      </DialogFrame>
+      <ConfirmDialog
+        title={`Revoke ${revoking?.name ?? ""}?`} action="Revoke" open={revoking !== null} onClose={() => setRevoking(null)}
+        onConfirm={async () => {
+          await fetchResult(account(`/tokens/${revoking?.id ?? ""}`), { method: "DELETE" });
+          await refresh("tokens");
+          tell(`Revoked ${revoking?.name ?? ""}.`);
+        }}
+      >
+        <p>It stops working at once, and sessions that were begun with it end.{revoking?.id === session.token_id ? " This is your own session." : ""}</p>
+      </ConfirmDialog>
+    </Panel>
+  );
+}
+
+function NewToken({ onDone }: { onDone: () => void }) {
+  const session = useSession();
+  const account = useAccount();
+  const refresh = useRefresh();
+  const groups = usePermissionGroups();
+  const [name, setName] = useState("");
+  const [chosen, setChosen] = useState<readonly string[]>([]);
+  const [expiry, setExpiry] = useState("");
+  const [wrong, setWrong] = useState<Record<string, string>>({});
+  const [failure, setFailure] = useState<unknown>(null);
+  const [made, setMade] = useState<ApiToken | null>(null);
+  const submit = async (event: FormEvent) => {
+    event.preventDefault();
+    setFailure(null);
+    const faults: Record<string, string> = {};
+    if (name.trim() === "") faults.name = "Give the token a name.";
+    if (chosen.length === 0) faults.permissions = "Choose at least one permission.";
+    setWrong(faults);
+    if (Object.keys(faults).length > 0) return;
+    try {
+      setMade(await fetchResult<ApiToken>(account("/tokens"), { method: "POST", body: { name: name.trim(), permissions: chosen, ...(expiry === "" ? {} : { expires_on: new Date(expiry).toISOString() }) } }));
+      await refresh("tokens");
+    } catch (error) {
+      const fields: Record<string, string> = {};
+      if (error instanceof ApiFailure) for (const item of error.errors) { const field = item.source?.pointer?.split("/")[1]; if (field !== undefined) fields[field] = item.message; }
+      setWrong(fields);
+      if (Object.keys(fields).length === 0) setFailure(error);
+    }
+  };
+  if (made !== null) {
+    return (
+      <>
+        <p>This is shown once. Keep it where it is safe.</p>
+        <CodeBlock label="token" text={made.value ?? ""} />
+        <div className="dialog-actions"><Button look="primary" onPress={onDone}>Done</Button></div>
+      </>
+    );
+  }
+  return (
+    <form className="stack" onSubmit={(event) => void submit(event)} noValidate>
+      <TextInput label="Name" value={name} onChange={setName} wrong={wrong.name} placeholder="ci" autoFocus />
+      <fieldset className="group">
+        <legend>Permissions</legend>
+        <Loaded query={groups}>
+          {(all) => all.map((group) => (
+            <CheckInput key={group.id} label={group.name} value={chosen.includes(group.id)} disabled={!may(session, group.id)} onChange={(on) => setChosen(on ? [...chosen, group.id] : chosen.filter((each) => each !== group.id))} />
+          ))}
+        </Loaded>
+        {wrong.permissions === undefined ? null : <p className="wrong" role="alert">{wrong.permissions}</p>}
+      </fieldset>
+      <TextInput label="Expires" type="datetime-local" value={expiry} onChange={setExpiry} wrong={wrong.expires_on} hint="Empty: never." />
+      {failure === null ? null : <Failed error={failure} />}
+      <div className="dialog-actions"><Button onPress={onDone}>Cancel</Button><Button look="primary" type="submit">Create</Button></div>
+    </form>
+  );
+}
+
+const RESOURCES = ["worker", "version", "deployment", "service", "tunnel", "token", "secret", "certificate"];
+
+function Audit() {
+  const [params, change] = useAddress();
+  const resource = params.get("resource") ?? "";
+  const open = params.get("entry");
+  const audit = useAudit(resource);
+  const options = [...new Set([...RESOURCES, ...(resource === "" ? [] : [resource]), ...(audit.data?.rows.map((row) => row.resource.type) ?? [])])];
+  return (
+    <>
+      <div className="filters">
+        <SelectInput label="What" compact value={resource} onChange={(value) => change({ resource: value })} options={[{ id: "", label: "Everything" }, ...options.map((id) => ({ id, label: id }))]} />
+      </div>
+      <Panel title="Changes" aside="Newest first">
+        <Loaded query={audit} lines={8}>
+          {(data) => data.rows.length === 0 ? <Empty title="No changes" /> : (
+            <div className="stack">
+              <ul className="event-list">
+                {data.rows.map((entry) => <Entry key={entry.id} entry={entry} open={open === entry.id} onToggle={() => change({ entry: open === entry.id ? null : entry.id })} />)}
+              </ul>
+              {data.more ? <div><Button isDisabled={audit.isFetchingNextPage} onPress={() => void audit.fetchNextPage()}>Older ones</Button></div> : null}
+            </div>
+          )}
+        </Loaded>
+      </Panel>
+    </>
+  );
+}
+
+function Entry({ entry, open, onToggle }: { entry: AuditEntry; open: boolean; onToggle: () => void }) {
+  const body = `entry-${entry.id}`;
+  return (
+    <li className="event">
+      <button type="button" className="event-head" aria-expanded={open} aria-controls={body} onClick={onToggle}>
+        <span className="muted"><Time at={entry.when} form="short" /></span>
+        <span>{entry.actor.name}</span>
+        <span className="event-detail"><strong>{entry.action}</strong> {entry.resource.type} <code>{entry.resource.id}</code></span>
+      </button>
+      {open ? (
+        <div id={body} className="event-body stack">
+          <p><Time at={entry.when} form="precise" />, by {entry.actor.name}{entry.actor.address === undefined ? "" : ` from ${entry.actor.address}`}</p>
+          <div className="columns">
+            <div><h3>Before</h3><pre className="stack-trace">{entry.before === null ? "It was not there." : JSON.stringify(entry.before, null, 2)}</pre></div>
+            <div><h3>After</h3><pre className="stack-trace">{entry.after === null ? "It is gone." : JSON.stringify(entry.after, null, 2)}</pre></div>
+          </div>
+        </div>
+      ) : null}
+    </li>
+  );
+}

@@ -1,0 +1,117 @@
+/** The reference of connection errors: searchable, one address per code. */
+
+import { useEffect } from "react";
+import { Link } from "wouter";
+import { useConnectionMetrics, useErrorRows } from "../api/queries";
+import { CATEGORIES, PHASES, type Category, type ErrorRow } from "../api/types";
+import { formatCount } from "../model/format";
+import { readRange } from "../model/time";
+import { useAddress } from "../ui/address";
+import { SelectInput, TextInput } from "../ui/controls";
+import { CategoryName, Facts, PageHead, Panel, Time, useNow } from "../ui/page";
+import { Empty, Loaded } from "../ui/states";
+import { Table } from "../ui/table";
+
+const WHOSE: Record<Category, string> = {
+  "Bad Upstream": "the private service, its network or its configuration",
+  Client: "the Worker or its configuration",
+  Internal: "Culvert itself",
+};
+
+export default function Errors({ code }: { code?: string }) {
+  const reference = useErrorRows();
+  return <Loaded query={reference} lines={10}>{(rows) => code === undefined ? <Reference rows={rows} /> : <OneCode code={code} rows={rows.filter((row) => row.code === code)} />}</Loaded>;
+}
+
+function Reference({ rows }: { rows: readonly ErrorRow[] }) {
+  const [params, change] = useAddress();
+  const search = params.get("q") ?? "";
+  const category = params.get("category") ?? "";
+  const phase = params.get("phase") ?? "";
+  const words = search.toLowerCase().split(/\s+/).filter(Boolean);
+  const fitting = rows.filter((row) => {
+    const text = `${row.code} ${row.code.replaceAll("_", " ")} ${row.category} ${row.meaning} ${row.fix}`.toLowerCase();
+    return words.every((word) => text.includes(word)) && (category === "" || row.category === category) && (phase === "" || row.phases.some((each) => each === phase));
+  });
+  return (
+    <>
+      <PageHead
+        title="Connection errors"
+        lead={<>A fetch to a private service that fails throws <code>ProxyError: CODE</code>. Each code says what failed; its category says whose fault it is. The names are those of RFC 9209.</>}
+      />
+      <div className="filters">
+        <TextInput label="Search" compact type="search" value={search} onChange={(q) => change({ q })} placeholder="Code, cause or cure" />
+        <SelectInput label="Category" compact value={category} onChange={(value) => change({ category: value })} options={[{ id: "", label: "All categories" }, ...CATEGORIES.map((id) => ({ id, label: id }))]} />
+        <SelectInput label="Phase" compact value={phase} onChange={(value) => change({ phase: value })} options={[{ id: "", label: "All phases" }, ...PHASES.map((id) => ({ id, label: id }))]} />
+      </div>
+      <p className="visually-hidden" role="status">{fitting.length} of {rows.length} shown</p>
+      {fitting.length === 0 ? <Panel><Empty title="No code fits" /></Panel> : CATEGORIES.filter((each) => fitting.some((row) => row.category === each)).map((each) => (
+        <Panel key={each} title={each} aside={<>The fault of {WHOSE[each]}</>} flush>
+          <Table
+            label={each} rows={fitting.filter((row) => row.category === each)} rowKey={(row) => `${row.code} ${row.category}`}
+            columns={[
+              { label: "Code", primary: true, cell: (row) => <Link href={`/errors/${row.code}`}><code>{row.code}</code></Link> },
+              { label: "Phase", cell: (row) => row.phases.length === PHASES.length ? "any" : row.phases.join(", ") },
+              { label: "What happened", wide: true, cell: (row) => row.meaning },
+              { label: "What to do", wide: true, cell: (row) => <span className="muted">{row.fix}</span> },
+            ]}
+          />
+        </Panel>
+      ))}
+    </>
+  );
+}
+
+function OneCode({ code, rows }: { code: string; rows: readonly ErrorRow[] }) {
+  const crumb = { href: "/errors", label: "Connection errors" };
+  useEffect(() => window.scrollTo(0, 0), [code]);
+  if (rows.length === 0) {
+    return (
+      <>
+        <PageHead title={code} crumb={crumb} />
+        <Panel><Empty title="There is no such code"><p><Link href={`/errors?q=${encodeURIComponent(code)}`}>Search the reference</Link></p></Empty></Panel>
+      </>
+    );
+  }
+  return (
+    <>
+      <PageHead title={code} crumb={crumb} lead={<>A Worker sees <code>Error: ProxyError: {code}</code>.</>} />
+      {rows.map((row) => (
+        <Panel key={row.category} title={rows.length > 1 ? `As a ${row.category} failure` : "What it means"}>
+          <Facts
+            items={[
+              ["What happened", row.meaning],
+              ["What to do", <strong key="fix">{row.fix}</strong>],
+              ["Whose fault", <span key="whose"><CategoryName category={row.category} />: {WHOSE[row.category]}</span>],
+              ["Phase", row.phases.length === PHASES.length ? "any" : row.phases.join(", ")],
+              ["Status in Proxy-Status", String(row.status)],
+            ]}
+          />
+        </Panel>
+      ))}
+      <Seen code={code} />
+    </>
+  );
+}
+
+/** Which services met it in the last day. */
+function Seen({ code }: { code: string }) {
+  const now = useNow();
+  const metrics = useConnectionMetrics(readRange(new URLSearchParams({ range: "24h" }), now), { code, by: "service", points: false });
+  return (
+    <Panel title="Seen in the last 24 hours" flush>
+      <Loaded query={metrics}>
+        {(data) => data.groups.length === 0 ? <Empty title="Not once" /> : (
+          <Table
+            label="Services" rows={data.groups} rowKey={(group) => group.key.service ?? ""}
+            columns={[
+              { label: "Service", primary: true, cell: (group) => <Link href={`/services/${group.key.service ?? ""}?range=24h&code=${code}`}>{group.key.service_name ?? group.key.service}</Link> },
+              { label: "Times", align: "end", cell: (group) => formatCount(group.count) },
+              { label: "Last", cell: (group) => <Time at={group.last} /> },
+            ]}
+          />
+        )}
+      </Loaded>
+    </Panel>
+  );
+}

@@ -1,0 +1,119 @@
+/** Health in one look: what there is, what fails now and whose fault it is. */
+
+import { Link } from "wouter";
+import { useConnectionMetrics, useErrorRows, useInvocationMetrics, useServices, useTunnels, useWorkers } from "../api/queries";
+import { CATEGORIES } from "../api/types";
+import { formatCount, formatShare, plural } from "../model/format";
+import { serviceHealth, tunnelHealth } from "../model/health";
+import { total } from "../model/series";
+import { tunnelOf } from "../model/service";
+import { readRange } from "../model/time";
+import { Badge, CategoryName, CodeLink, PageHead, Panel, Time, useNow } from "../ui/page";
+import { RangePicker, useRange } from "../ui/range";
+import { Empty, Failed, Loaded } from "../ui/states";
+import { Table } from "../ui/table";
+import { ButtonLink } from "../ui/controls";
+import { Connections } from "./service-metrics";
+
+export default function Overview() {
+  const { range, choose } = useRange();
+  const now = useNow();
+  const lately = readRange(new URLSearchParams({ range: "15m" }), now);
+  const services = useServices();
+  const tunnels = useTunnels();
+  const workers = useWorkers();
+  const recent = useConnectionMetrics(lately, { by: "service", limit: 1000, points: false });
+  const failing = useConnectionMetrics(lately, { by: "code", points: false });
+  const invocations = useInvocationMetrics(lately, { by: "worker", limit: 1000, points: false });
+  const byCategory = useConnectionMetrics(range, { by: "category" });
+
+  const states = services.data?.map((service) => {
+    const id = tunnelOf(service);
+    const tunnel = tunnels.data === undefined || id === undefined ? undefined : (tunnels.data.find((item) => item.id === id) ?? null);
+    const counts = recent.data === undefined ? undefined : (recent.data.groups.find((group) => group.key.service === service.service_id) ?? { count: 0, failed: 0 });
+    return { service, counts, ...serviceHealth(tunnel, counts) };
+  });
+  const troubled = states?.filter(({ health }) => health === "failing" || health === "down" || health === "degraded") ?? [];
+  const down = tunnels.data?.filter((tunnel) => tunnelHealth(tunnel).health !== "healthy") ?? [];
+  const badWorkers = invocations.data?.groups.filter((group) => group.failed > 0) ?? [];
+  const fresh = services.data?.length === 0 && tunnels.data?.length === 0 && workers.data?.length === 0;
+
+  return (
+    <>
+      <PageHead title="Overview" lead="What there is, and what fails now." actions={<RangePicker />} />
+      {services.error ? <Failed error={services.error} /> : null}
+      <div className="cards">
+        <Card href="/services" label="VPC Services" value={services.data?.length} words={states === undefined ? "" : troubled.length === 0 ? "none in trouble" : `${formatCount(troubled.length)} in trouble`} bad={troubled.length > 0} />
+        <Card href="/tunnels" label="Tunnels" value={tunnels.data?.length} words={tunnels.data === undefined ? "" : down.length === 0 ? "all connected" : `${formatCount(down.length)} not fully connected`} bad={down.length > 0} />
+        <Card href="/workers" label="Workers" value={workers.data?.length} words={invocations.data === undefined ? "" : badWorkers.length === 0 ? "no failures, 15 min" : `${formatCount(badWorkers.length)} with failures, 15 min`} bad={badWorkers.length > 0} />
+      </div>
+      {fresh ? (
+        <Panel>
+          <Empty title="Nothing here yet">
+            <p>First make a tunnel into a private network, then register a service behind it, then bind a Worker to the service.</p>
+            <ButtonLink href="/tunnels/new" look="primary">Create a tunnel</ButtonLink>
+          </Empty>
+        </Panel>
+      ) : null}
+      {troubled.length === 0 ? null : (
+        <Panel title="Services in trouble" aside="Last 15 minutes" flush>
+          <Table
+            label="Services in trouble" rows={troubled} rowKey={({ service }) => service.service_id}
+            columns={[
+              { label: "Service", primary: true, cell: ({ service }) => <Link href={`/services/${service.service_id}`}>{service.name}</Link> },
+              { label: "State", cell: ({ health, words }) => <Badge health={health}>{words}</Badge> },
+              { label: "Failed", align: "end", cell: ({ counts }) => counts === undefined || counts.count === 0 ? "–" : `${formatCount(counts.failed)} of ${formatCount(counts.count)}` },
+              { label: "", cell: ({ service }) => <Link href={`/services/${service.service_id}/diagnose`}>Diagnose</Link> },
+            ]}
+          />
+        </Panel>
+      )}
+      <Panel title="Failures now" aside="Connections to private services, last 15 minutes" flush>
+        <Loaded query={failing} lines={3}>{(data) => <Failures groups={data.groups} />}</Loaded>
+      </Panel>
+      {badWorkers.length === 0 ? null : (
+        <Panel title="Workers with failures" aside="Last 15 minutes" flush>
+          <Table
+            label="Workers with failures" rows={badWorkers} rowKey={(group) => group.key.worker ?? ""}
+            columns={[
+              { label: "Worker", primary: true, cell: (group) => <Link href={`/workers/${encodeURIComponent(group.key.worker ?? "")}`}>{group.key.worker}</Link> },
+              { label: "Failed", align: "end", cell: (group) => `${formatCount(group.failed)} of ${formatCount(group.count)} (${formatShare(group.failed, group.count)})` },
+              { label: "Last request", cell: (group) => <Time at={group.last} /> },
+            ]}
+          />
+        </Panel>
+      )}
+      <Panel title="Connections to private services" aside={plural(total(byCategory.data?.groups ?? []).count, "connection")}>
+        <Loaded query={byCategory}>{(data) => total(data.groups).count === 0 ? <Empty title="No connections in this range" /> : <Connections metrics={data} onRange={choose} />}</Loaded>
+      </Panel>
+    </>
+  );
+}
+
+function Card({ href, label, value, words, bad }: { href: string; label: string; value: number | undefined; words: string; bad: boolean }) {
+  return (
+    <Link href={href} className="card">
+      <span className="card-label">{label}</span>
+      <span className="card-value">{value === undefined ? "…" : formatCount(value)}</span>
+      <span className="small">{bad ? <Badge health="failing">{words}</Badge> : <span className="muted">{words}</span>}</span>
+    </Link>
+  );
+}
+
+function Failures({ groups }: { groups: readonly { key: { code?: string | null; category?: (typeof CATEGORIES)[number] | null }; count: number; last?: number }[] }) {
+  const reference = useErrorRows();
+  const rows = groups.filter((group) => typeof group.key.code === "string");
+  if (rows.length === 0) return <Empty title="Nothing fails" />;
+  return (
+    <Table
+      label="Failures now" rows={rows} rowKey={(group) => `${group.key.code ?? ""} ${group.key.category ?? ""}`}
+      columns={[
+        { label: "Code", primary: true, cell: (group) => <CodeLink code={group.key.code ?? ""} /> },
+        { label: "Whose fault", cell: (group) => group.key.category ? <CategoryName category={group.key.category} /> : "–" },
+        { label: "Count", align: "end", cell: (group) => formatCount(group.count) },
+        { label: "Last seen", cell: (group) => <Time at={group.last} /> },
+        { label: "What to do", wide: true, cell: (group) => <span className="muted">{reference.data?.find((row) => row.code === group.key.code && row.category === group.key.category)?.fix}</span> },
+      ]}
+    />
+  );
+}

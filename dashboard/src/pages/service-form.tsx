@@ -1,0 +1,169 @@
+/** The form of a VPC Service, for a new one and for one that is changed. Errors stand at their fields, the server's too. */
+
+import { useEffect, useRef, useState, type FormEvent } from "react";
+import { ApiFailure } from "../api/client";
+import { useTunnels } from "../api/queries";
+import type { VpcServiceSpec } from "../api/types";
+import { placeErrors, readDraft, type DraftField, type FieldErrors, type ServiceDraft } from "../model/service";
+import { Button, ButtonLink, ChoiceInput, SelectInput, TextInput } from "../ui/controls";
+import { Failed } from "../ui/states";
+
+export interface ServiceFormProps {
+  initial: ServiceDraft;
+  action: string;
+  onSubmit: (spec: VpcServiceSpec) => Promise<void>;
+  onCancel?: () => void;
+  disabled?: boolean;
+}
+
+const ADVANCED: readonly DraftField[] = ["dnsMs", "connectMs", "tlsMs", "readMs", "writeMs", "connections", "connectionsPerSecond", "breakerFailures", "breakerTrialMs", "methods", "pathPrefixes"];
+
+export function ServiceForm({ initial, action, onSubmit, onCancel, disabled = false }: ServiceFormProps) {
+  const tunnels = useTunnels();
+  const form = useRef<HTMLFormElement>(null);
+  const [draft, setDraft] = useState(initial);
+  const [wrong, setWrong] = useState<FieldErrors>({});
+  const [failure, setFailure] = useState<unknown>(null);
+  const [busy, setBusy] = useState(false);
+  const [more, setMore] = useState(() => ADVANCED.some((field) => initial[field] !== ""));
+
+  // The first field that is wrong gets the focus.
+  useEffect(() => {
+    if (Object.keys(wrong).length === 0) return;
+    form.current?.querySelector<HTMLElement>("[data-invalid] input, [data-invalid] textarea, [data-invalid] button")?.focus();
+  }, [wrong]);
+
+  const set = <F extends DraftField>(field: F) => (value: ServiceDraft[F]) => {
+    setDraft((before) => ({ ...before, [field]: value }));
+    setWrong(({ [field]: _, ...rest }) => rest);
+  };
+  const text = (field: DraftField) => ({ value: draft[field], wrong: wrong[field], onChange: (value: string) => set(field)(value as never) });
+
+  const show = (errors: FieldErrors) => {
+    if (ADVANCED.some((field) => errors[field] !== undefined)) setMore(true);
+    setWrong(errors);
+  };
+
+  const submit = async (event: FormEvent) => {
+    event.preventDefault();
+    setFailure(null);
+    const { spec, errors } = readDraft(draft);
+    if (spec === undefined) {
+      show(errors);
+      return;
+    }
+    setBusy(true);
+    try {
+      await onSubmit(spec);
+    } catch (error) {
+      if (error instanceof ApiFailure) {
+        const placed = placeErrors(error.errors);
+        show(placed.fields);
+        setFailure(placed.rest.length > 0 || Object.keys(placed.fields).length === 0 ? error : null);
+      } else setFailure(error);
+    } finally {
+      setBusy(false);
+    }
+  };
+
+  const options = (tunnels.data ?? []).map(({ id, name }) => ({ id, label: name }));
+  if (draft.tunnel !== "" && !options.some(({ id }) => id === draft.tunnel)) options.push({ id: draft.tunnel, label: draft.tunnel });
+
+  return (
+    <form ref={form} className="form" onSubmit={(event) => void submit(event)} noValidate>
+      <TextInput label="Service name" {...text("name")} placeholder="inventory" hint="For people; Workers know the service by its id." />
+      <ChoiceInput label="Type" value={draft.type} onChange={set("type")} wrong={wrong.type} options={[{ id: "http", label: "HTTP, for fetch()" }, { id: "tcp", label: "TCP, for connect()" }]} />
+      <SelectInput label="Tunnel" {...text("tunnel")} options={options} placeholder={options.length === 0 ? "No tunnels yet" : "Choose a tunnel"} hint="The way into the service's network." />
+      {tunnels.data?.length === 0 ? <div><ButtonLink href="/tunnels/new" small>Create a tunnel</ButtonLink></div> : null}
+
+      <fieldset className="group">
+        <legend>Host</legend>
+        <ChoiceInput label="Reached by" value={draft.hostKind} onChange={set("hostKind")} options={[{ id: "address", label: "IP address" }, { id: "hostname", label: "Host name" }]} />
+        {draft.hostKind === "address" ? (
+          <div className="form-grid">
+            <TextInput label="IPv4 address" {...text("ipv4")} placeholder="10.0.0.5" />
+            <TextInput label="IPv6 address" {...text("ipv6")} placeholder="fd00::5" hint="With both, the one that answers first is used." />
+          </div>
+        ) : (
+          <>
+            <TextInput label="Host name" {...text("hostname")} placeholder="inventory.internal" />
+            <ChoiceInput label="DNS resolver" value={draft.resolver} onChange={set("resolver")} options={[{ id: "tunnel", label: "The connector's own" }, { id: "custom", label: "These resolvers" }]} />
+            {draft.resolver === "custom" ? <TextInput label="Resolver addresses" {...text("resolverIps")} placeholder="10.0.0.2, 10.0.0.3" hint="Asked in this order, through the tunnel." /> : null}
+          </>
+        )}
+      </fieldset>
+
+      <fieldset className="group">
+        <legend>Ports</legend>
+        {draft.type === "http" ? (
+          <>
+            <ChoiceInput label="Ports" value={draft.ports} onChange={set("ports")} options={[{ id: "default", label: "Default: 80 and 443" }, { id: "custom", label: "These ports" }]} />
+            {draft.ports === "custom" ? (
+              <div className="form-grid">
+                <TextInput label="HTTP port" numeric {...text("httpPort")} hint="For http: URLs. Empty: not allowed." />
+                <TextInput label="HTTPS port" numeric {...text("httpsPort")} hint="For https: URLs. Empty: not allowed." />
+              </div>
+            ) : null}
+          </>
+        ) : (
+          <div className="form-grid">
+            <TextInput label="TCP port" numeric {...text("tcpPort")} placeholder="5432" />
+            <SelectInput label="Protocol" {...text("appProtocol")} options={[{ id: "", label: "Any" }, { id: "postgresql", label: "PostgreSQL" }, { id: "mysql", label: "MySQL" }]} />
+          </div>
+        )}
+      </fieldset>
+
+      <fieldset className="group">
+        <legend>TLS to the service</legend>
+        <ChoiceInput
+          label="The service's certificate" value={draft.verification} onChange={set("verification")} wrong={wrong.verification}
+          options={[{ id: "verify_full", label: "Verify fully" }, { id: "verify_ca", label: "Verify the issuer, not the name" }, { id: "disabled", label: "Do not verify" }]}
+          hint="The name that is checked is the host of the URL which the Worker fetches."
+        />
+        <div className="form-grid">
+          <TextInput label="Certificate authority" {...text("certificateAuthority")} placeholder="UUID" hint="Its id, as wrangler cert upload printed it. Empty: public authorities." />
+          <TextInput label="Client certificate" {...text("clientCertificate")} placeholder="UUID" hint="Shown to services that ask for one." />
+        </div>
+      </fieldset>
+
+      <details open={more} onToggle={(event) => setMore(event.currentTarget.open)}>
+        <summary>Timeouts, limits and policy</summary>
+        <div className="stack">
+          <fieldset className="group">
+            <legend>Timeouts, in milliseconds</legend>
+            <div className="form-grid">
+              <TextInput label="DNS" numeric {...text("dnsMs")} placeholder="5000" />
+              <TextInput label="Connect" numeric {...text("connectMs")} placeholder="5000" />
+              <TextInput label="TLS" numeric {...text("tlsMs")} placeholder="10000" />
+              <TextInput label="Read" numeric {...text("readMs")} placeholder="60000" />
+              <TextInput label="Write" numeric {...text("writeMs")} placeholder="30000" />
+            </div>
+          </fieldset>
+          <fieldset className="group">
+            <legend>Limits</legend>
+            <div className="form-grid">
+              <TextInput label="Concurrent connections" numeric {...text("connections")} placeholder="512" />
+              <TextInput label="New connections per second" numeric {...text("connectionsPerSecond")} placeholder="No limit" />
+              <TextInput label="Breaker: failures in a row" numeric {...text("breakerFailures")} placeholder="8" />
+              <TextInput label="Breaker: trial every … ms" numeric {...text("breakerTrialMs")} placeholder="5000" />
+            </div>
+          </fieldset>
+          <fieldset className="group">
+            <legend>Policy</legend>
+            <div className="form-grid">
+              <TextInput label="Allowed methods" {...text("methods")} placeholder="All" hint="For example: GET, HEAD" />
+              <TextInput label="Allowed path prefixes" {...text("pathPrefixes")} placeholder="All" hint="For example: /api/, /health" />
+            </div>
+          </fieldset>
+        </div>
+      </details>
+
+      {failure === null ? null : <Failed error={failure} />}
+      {Object.keys(wrong).length > 0 ? <p className="wrong" role="status">Some fields need another value.</p> : null}
+      <div className="actions">
+        <Button look="primary" type="submit" isDisabled={busy || disabled}>{busy ? "Saving…" : action}</Button>
+        {onCancel === undefined ? null : <Button onPress={onCancel}>Cancel</Button>}
+      </div>
+    </form>
+  );
+}

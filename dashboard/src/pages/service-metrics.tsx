@@ -1,0 +1,249 @@
+/** What happened on the way to one VPC Service: connections, latency, errors, and the failed connections one by one. */
+
+import { useMemo, useState } from "react";
+import { Link } from "wouter";
+import { useConnectionEvents, useConnectionMetrics, useErrorRows, type Filters } from "../api/queries";
+import { CATEGORIES, type Category, type ConnectionEvent, type ConnectionMetrics, type ErrorRow, type Quantiles, type VpcService } from "../api/types";
+import { formatCompact, formatCount, formatDuration, formatShare, plural, shortId } from "../model/format";
+import { column, steps, total } from "../model/series";
+import { useAddress } from "../ui/address";
+import { Chart, type Series } from "../ui/chart";
+import { Button, CodeBlock, SelectInput, TextInput } from "../ui/controls";
+import { CategoryName, CodeLink, Panel, Time } from "../ui/page";
+import { RangePicker, useRange } from "../ui/range";
+import { Empty, Failed, Loaded } from "../ui/states";
+import { Table } from "../ui/table";
+import { Waterfall } from "../ui/waterfall";
+
+const COLOURS: Record<Category, "upstream" | "client" | "internal"> = { "Bad Upstream": "upstream", Client: "client", Internal: "internal" };
+
+/** The metrics of whatever these filters leave: of one service, or of one tunnel. */
+export function ConnectionsReport({ fixed, empty }: { fixed: Filters; empty: React.ReactNode }) {
+  const { range, choose } = useRange();
+  const [params, change] = useAddress();
+  const filters: Filters = {
+    ...fixed,
+    category: params.get("category"),
+    code: params.get("code"),
+    worker: params.get("worker"),
+    connector: params.get("connector"),
+  };
+  const filtered = ["category", "code", "worker", "connector"].some((name) => params.get(name) !== null);
+  const byCategory = useConnectionMetrics(range, { ...filters, by: "category" });
+  const latency = useConnectionMetrics(range, { ...filters, quantiles: true });
+  const byCode = useConnectionMetrics(range, { ...filters, by: "code", points: false });
+  const workers = useConnectionMetrics(range, { ...fixed, by: "worker", points: false });
+  const connectors = useConnectionMetrics(range, { ...fixed, by: "connector", points: false });
+  const codes = useConnectionMetrics(range, { ...fixed, by: "code", points: false });
+
+  const options = (metrics: ConnectionMetrics | undefined, name: "worker" | "connector" | "code", all: string) => {
+    const values = [...new Set((metrics?.groups ?? []).map((group) => group.key[name]).filter((value): value is string => typeof value === "string"))];
+    const chosen = params.get(name);
+    if (chosen !== null && !values.includes(chosen)) values.push(chosen);
+    return [{ id: "", label: all }, ...values.sort().map((id) => ({ id, label: name === "connector" ? shortId(id) : id }))];
+  };
+
+  return (
+    <>
+      <div className="filters">
+        <RangePicker />
+        <SelectInput label="Category" compact value={params.get("category") ?? ""} onChange={(category) => change({ category })} options={[{ id: "", label: "All categories" }, ...CATEGORIES.map((id) => ({ id, label: id }))]} />
+        <SelectInput label="Code" compact value={params.get("code") ?? ""} onChange={(code) => change({ code })} options={options(codes.data, "code", "All codes")} />
+        <SelectInput label="Worker" compact value={params.get("worker") ?? ""} onChange={(worker) => change({ worker })} options={options(workers.data, "worker", "All Workers")} />
+        <SelectInput label="Connector" compact value={params.get("connector") ?? ""} onChange={(connector) => change({ connector })} options={options(connectors.data, "connector", "All connectors")} />
+        {filtered ? <Button look="plain" onPress={() => change({ category: null, code: null, worker: null, connector: null, detail: null })}>Clear</Button> : null}
+      </div>
+      <Loaded query={byCategory} lines={8}>
+        {(metrics) => {
+          if (total(metrics.groups).count === 0) {
+            return <Panel>{filtered ? <Empty title="Nothing fits these filters in this range" /> : empty}</Panel>;
+          }
+          return (
+            <>
+              <Panel title="Connections" aside="Drag over a chart to look closer."><Connections metrics={metrics} onRange={choose} /></Panel>
+              <Panel title="Latency" aside={`Median, 90th and 99th percentile${latency.data ? ` per ${stepWords(latency.data.step)}` : ""}`}>
+                <Loaded query={latency}>{(data) => <Latency metrics={data} onRange={choose} />}</Loaded>
+              </Panel>
+              <Panel title="Errors" flush><Loaded query={byCode}>{(data) => <Codes metrics={data} />}</Loaded></Panel>
+              <FailedConnections filters={filters} />
+            </>
+          );
+        }}
+      </Loaded>
+    </>
+  );
+}
+
+function stepWords(step: number | null): string {
+  if (step === null) return "range";
+  if (step < 3600) return plural(step / 60, "minute");
+  return step < 86_400 ? plural(step / 3600, "hour") : "day";
+}
+
+export function ServiceMetrics({ service }: { service: VpcService }) {
+  const binding = service.name.toUpperCase().replace(/[^A-Z0-9]+/g, "_") || "SERVICE";
+  return (
+    <ConnectionsReport
+      fixed={{ service: service.service_id }}
+      empty={(
+        <Empty title="No connections in this range">
+          <p>Metrics begin with the first request. Bind a Worker to the service (see <Link href={`/services/${service.service_id}/used-by`}>Used by</Link>), deploy it, and have it fetch:</p>
+          <CodeBlock label="Worker code" text={`await env.${binding}.fetch("http://${service.host.hostname ?? "service.internal"}/")`} />
+          <p>Or see now whether it answers: <Link href={`/services/${service.service_id}/diagnose`}>Diagnose</Link>.</p>
+        </Empty>
+      )}
+    />
+  );
+}
+
+export function Connections({ metrics, onRange }: { metrics: ConnectionMetrics; onRange?: (since: number, until: number) => void }) {
+  const times = useMemo(() => steps(metrics), [metrics]);
+  const sums = total(metrics.groups);
+  const succeeded = useMemo((): Series[] => {
+    const points = metrics.groups.find((group) => group.key.category === null || group.key.category === undefined)?.points ?? [];
+    return [{ label: "Succeeded", colour: "ok", values: column(times, points, (point) => point.count - point.failed, 0) }];
+  }, [metrics, times]);
+  const failed = useMemo(
+    () => CATEGORIES.map((category): Series => ({
+      label: category, colour: COLOURS[category],
+      values: column(times, metrics.groups.find((group) => group.key.category === category)?.points ?? [], (point) => point.failed, 0),
+    })),
+    [metrics, times],
+  );
+  const ofCategory = (category: Category) => metrics.groups.find((group) => group.key.category === category)?.failed ?? 0;
+  return (
+    <div className="stack">
+      <p className="number">
+        <strong>{formatShare(sums.count - sums.failed, sums.count)}</strong> of {plural(sums.count, "connection")} succeeded; {formatCount(sums.failed)} failed.
+      </p>
+      <div className="columns">
+        <Chart label="Successful connections" kind="stacked-bars" times={times} series={succeeded} format={formatCompact} totals={[formatCount(sums.count - sums.failed)]} onRange={onRange} sync="connections" />
+        <Chart label="Failed connections by category" kind="stacked-bars" times={times} series={failed} format={formatCompact} totals={CATEGORIES.map((category) => formatCount(ofCategory(category)))} onRange={onRange} sync="connections" />
+      </div>
+    </div>
+  );
+}
+
+const QUANTILES = [["p50", "1"], ["p90", "2"], ["p99", "3"]] as const;
+
+function Latency({ metrics, onRange }: { metrics: ConnectionMetrics; onRange: (since: number, until: number) => void }) {
+  const times = useMemo(() => steps(metrics), [metrics]);
+  const group = metrics.groups[0];
+  return (
+    <div className="columns">
+      {([["connect", "Connecting"], ["dns", "DNS"], ["first_byte", "First byte"]] as const).map(([measure, words]) => {
+        const whole: Quantiles | undefined = group?.[measure];
+        return (
+          <div key={measure} className="stack tight">
+            <h3>{words}</h3>
+            {whole === undefined ? <p className="muted">{measure === "dns" ? "No name was resolved in this range." : "Nothing measured in this range."}</p> : (
+              <LatencyChart label={`${words} latency`} times={times} metrics={metrics} measure={measure} whole={whole} onRange={onRange} />
+            )}
+          </div>
+        );
+      })}
+    </div>
+  );
+}
+
+function LatencyChart({ label, times, metrics, measure, whole, onRange }: { label: string; times: readonly number[]; metrics: ConnectionMetrics; measure: "connect" | "dns" | "first_byte"; whole: Quantiles; onRange: (since: number, until: number) => void }) {
+  const series = useMemo(
+    () => QUANTILES.map(([quantile, colour]): Series => ({
+      label: quantile, colour, values: column(times, metrics.groups[0]?.points ?? [], (point) => point[measure]?.[quantile] ?? null, null),
+    })),
+    [times, metrics, measure],
+  );
+  return <Chart label={label} kind="lines" times={times} series={series} format={formatDuration} totals={QUANTILES.map(([quantile]) => formatDuration(whole[quantile]))} onRange={onRange} sync="latency" height={170} />;
+}
+
+function Codes({ metrics }: { metrics: ConnectionMetrics }) {
+  const reference = useErrorRows();
+  const [params, change] = useAddress();
+  const failures = metrics.groups.filter((group) => typeof group.key.code === "string" && group.key.category);
+  const all = failures.reduce((sum, group) => sum + group.count, 0);
+  if (all === 0) return <Empty title="No failures in this range" />;
+  const row = (code: string, category: Category): ErrorRow | undefined => reference.data?.find((item) => item.code === code && item.category === category);
+  const rows = failures
+    .map((group) => ({ group, code: group.key.code ?? "", category: group.key.category ?? "Internal" }))
+    .sort((a, b) => CATEGORIES.indexOf(a.category) - CATEGORIES.indexOf(b.category) || b.group.count - a.group.count);
+  return (
+    <Table
+      label="Errors by code" rows={rows} rowKey={({ code, category }) => `${code} ${category}`}
+      columns={[
+        { label: "Code", primary: true, cell: ({ code }) => <CodeLink code={code} /> },
+        { label: "Category", cell: ({ category }) => <CategoryName category={category} /> },
+        { label: "Count", align: "end", cell: ({ group }) => formatCount(group.count) },
+        { label: "Share", align: "end", cell: ({ group }) => formatShare(group.count, all) },
+        { label: "Last seen", cell: ({ group }) => <Time at={group.last} /> },
+        {
+          label: "What it means, and what to do", wide: true,
+          cell: ({ code, category }) => {
+            const found = row(code, category);
+            return found === undefined ? <span className="muted">…</span> : <><div>{found.meaning}</div><div className="muted small">{found.fix}</div></>;
+          },
+        },
+        {
+          label: "", cell: ({ code, category }) => params.get("code") === code && params.get("category") === category ? (
+            <Button small look="plain" onPress={() => change({ code: null, category: null })}>Show all</Button>
+          ) : <Button small aria-label={`Show only ${code}, ${category}`} onPress={() => change({ code, category })}>Only this</Button>,
+        },
+      ]}
+    />
+  );
+}
+
+function FailedConnections({ filters }: { filters: Filters }) {
+  const { range } = useRange();
+  const [params, change] = useAddress();
+  const detail = params.get("detail") ?? "";
+  const events = useConnectionEvents(range, { ...filters, failed: true, detail });
+  const open = params.get("event");
+  return (
+    <Panel title="Failed connections" aside="Newest first">
+      <div className="stack">
+        <div className="filters">
+          <TextInput label="Detail contains" compact type="search" value={detail} onChange={(value) => change({ detail: value })} placeholder="Address, errno, certificate …" />
+        </div>
+        {events.error ? <Failed error={events.error} /> : null}
+        {events.data === undefined ? null : events.data.rows.length === 0 ? <p className="muted">None in this range.</p> : (
+          <>
+            {events.data.lost > 0 ? <p className="note warn">{plural(events.data.lost, "record")} of this range were not kept because there was too much to write. The metrics above count them.</p> : null}
+            <ul className="event-list">
+              {events.data.rows.map((event) => (
+                <FailedConnection key={event.id} event={event} open={open === event.id} onToggle={() => change({ event: open === event.id ? null : event.id })} />
+              ))}
+            </ul>
+            {events.data.more ? <div><Button isDisabled={events.isFetchingNextPage} onPress={() => void events.fetchNextPage()}>Older ones</Button></div> : null}
+          </>
+        )}
+      </div>
+    </Panel>
+  );
+}
+
+function FailedConnection({ event, open, onToggle }: { event: ConnectionEvent; open: boolean; onToggle: () => void }) {
+  const [body] = useState(() => `event-${event.id}`);
+  return (
+    <li className="event">
+      <button type="button" className="event-head" aria-expanded={open} aria-controls={body} onClick={onToggle}>
+        <span className="muted"><Time at={event.timestamp} form="clock" /></span>
+        <code className="event-code">{event.code}</code>
+        <span className="event-detail">{event.detail}</span>
+      </button>
+      {open ? (
+        <div id={body} className="event-body stack">
+          <p>{event.detail}</p>
+          <Waterfall event={event} />
+          <dl className="facts">
+            <dt>When</dt><dd><Time at={event.timestamp} form="precise" /></dd>
+            <dt>Whose fault</dt><dd>{event.category === undefined ? "–" : <CategoryName category={event.category} />}, in the phase {event.phase}</dd>
+            <dt>What to do</dt><dd>{event.code === undefined ? null : <>See <CodeLink code={event.code} />. {event.retryable ? "Sending the same request again is safe and may help." : "Sending it again is not known to be safe, or will not help."}</>}</dd>
+            <dt>Worker</dt><dd><Link href={`/workers/${encodeURIComponent(event.worker)}/logs?ray=${event.rayId}`}>{event.worker}, ray {event.rayId}</Link></dd>
+            <dt>Address</dt><dd>{event.address === undefined ? <span className="muted">not known</span> : <code>{event.address}</code>}</dd>
+            <dt>Connector</dt><dd>{event.connectorId === undefined ? <span className="muted">none</span> : <code>{event.connectorId}</code>}</dd>
+          </dl>
+        </div>
+      ) : null}
+    </li>
+  );
+}

@@ -1,0 +1,152 @@
+/** One VPC Service: its metrics, settings, who uses it, and a connection made now. */
+
+import { useState } from "react";
+import { Link, useLocation, useParams } from "wouter";
+import { fetchResult } from "../api/client";
+import { useAccount, useRefresh, useService, useServiceReferences, useSession, useTunnels } from "../api/queries";
+import type { VpcService, VpcServiceSpec } from "../api/types";
+import { serviceHealth } from "../model/health";
+import { may } from "../model/permissions";
+import { draftOf, hostText, portsText, tunnelOf } from "../model/service";
+import { Button, CodeBlock, CopyButton } from "../ui/controls";
+import { ConfirmDialog } from "../ui/dialog";
+import { Badge, Facts, PageHead, Panel, Tabs, Time } from "../ui/page";
+import { Empty, Loaded } from "../ui/states";
+import { Table } from "../ui/table";
+import { tell } from "../ui/toasts";
+import { Diagnose } from "./service-diagnose";
+import { ServiceForm } from "./service-form";
+import { ServiceMetrics } from "./service-metrics";
+
+export default function Service({ tab }: { tab: "metrics" | "settings" | "used-by" | "diagnose" }) {
+  const { id = "" } = useParams();
+  const service = useService(id);
+  const tunnels = useTunnels();
+  const tunnelId = service.data === undefined ? undefined : tunnelOf(service.data);
+  const tunnel = tunnels.data === undefined || tunnelId === undefined ? undefined : (tunnels.data.find((item) => item.id === tunnelId) ?? null);
+  const down = serviceHealth(tunnel, undefined);
+  return (
+    <>
+      <PageHead
+        title={service.data?.name ?? "VPC Service"} crumb={{ href: "/services", label: "VPC Services" }}
+        badge={down.health === "down" ? <Badge health="down">{down.words}</Badge> : null}
+        lead={service.data === undefined ? undefined : (
+          <>{service.data.type.toUpperCase()} · <code>{hostText(service.data)}</code> · {portsText(service.data)}
+            {tunnel ? <> · through <Link href={`/tunnels/${tunnel.id}`}>{tunnel.name}</Link></> : null}</>
+        )}
+      />
+      <Tabs
+        label="This service"
+        items={[
+          { href: `/services/${id}`, label: "Metrics" },
+          { href: `/services/${id}/settings`, label: "Settings" },
+          { href: `/services/${id}/used-by`, label: "Used by" },
+          { href: `/services/${id}/diagnose`, label: "Diagnose" },
+        ]}
+      />
+      <Loaded query={service}>
+        {(data) => tab === "metrics" ? <ServiceMetrics service={data} />
+          : tab === "settings" ? <Settings key={data.service_id} service={data} />
+          : tab === "used-by" ? <UsedBy service={data} />
+          : <Diagnose key={data.service_id} service={data} />}
+      </Loaded>
+    </>
+  );
+}
+
+const EDITED: readonly (keyof VpcService)[] = ["name", "type", "host", "http_port", "https_port", "tcp_port", "app_protocol", "tls_settings", "timeouts", "limits", "breaker", "policy", "service_id", "created_at", "updated_at"];
+
+/** What the server knows of a service and the form does not: it goes back as it came, since a replacement replaces everything. */
+function unedited(service: VpcService): Partial<VpcServiceSpec> {
+  return Object.fromEntries(Object.entries(service).filter(([name]) => !(EDITED as readonly string[]).includes(name)));
+}
+
+function Settings({ service }: { service: VpcService }) {
+  const session = useSession();
+  const account = useAccount();
+  const refresh = useRefresh();
+  const [, navigate] = useLocation();
+  const [deleting, setDeleting] = useState(false);
+  const path = account(`/connectivity/directory/services/${service.service_id}`);
+  const admin = may(session, "connectivity-directory.admin");
+  const save = async (spec: VpcServiceSpec) => {
+    await fetchResult(path, { method: "PUT", body: { ...unedited(service), ...spec } });
+    await refresh("services");
+    tell("Saved. The next request uses it.");
+  };
+  const remove = async () => {
+    await fetchResult(path, { method: "DELETE" });
+    tell(`Deleted ${service.name}.`);
+    navigate("/services");
+    await refresh("services");
+  };
+  return (
+    <>
+      <Panel title="Service">
+        <Facts
+          items={[
+            ["Service id", <span className="row" key="id"><code>{service.service_id}</code><CopyButton text={service.service_id} label="service id" /></span>],
+            ["Created", <Time key="created" at={service.created_at} form="full" />],
+            ["Changed", <Time key="changed" at={service.updated_at} form="full" />],
+          ]}
+        />
+      </Panel>
+      <Panel title="Settings" aside={admin ? undefined : "Your token may look, not change."}>
+        <ServiceForm key={service.updated_at} initial={draftOf(service)} action="Save" onSubmit={save} disabled={!admin} />
+      </Panel>
+      {admin ? (
+        <Panel title="Delete">
+          <div className="row">
+            <p className="muted">Refused while deployed Workers bind the service.</p>
+            <Button look="danger" onPress={() => setDeleting(true)}>Delete this service</Button>
+          </div>
+          <ConfirmDialog title={`Delete ${service.name}?`} action="Delete" typed={service.name} open={deleting} onClose={() => setDeleting(false)} onConfirm={remove}>
+            <p>Its registration is removed. Its metrics stay until they are too old to be kept.</p>
+          </ConfirmDialog>
+        </Panel>
+      ) : null}
+    </>
+  );
+}
+
+function UsedBy({ service }: { service: VpcService }) {
+  const references = useServiceReferences(service.service_id);
+  const host = service.host.hostname ?? "inventory.internal";
+  const binding = service.name.toUpperCase().replace(/[^A-Z0-9]+/g, "_") || "SERVICE";
+  return (
+    <>
+      <Panel title="Workers that are bound to it" flush>
+        <Loaded query={references}>
+          {(rows) => rows.length === 0 ? <Empty title="No deployed Worker is bound to it"><p>Bind it as below, and deploy.</p></Empty> : (
+            <Table
+              label="Workers" rows={rows} rowKey={(row) => `${row.worker} ${row.binding} ${row.version_id}`}
+              columns={[
+                { label: "Worker", primary: true, cell: (row) => <Link href={`/workers/${encodeURIComponent(row.worker)}/bindings`}>{row.worker}</Link> },
+                { label: "Binding", cell: (row) => <code>env.{row.binding}</code> },
+                { label: "Version", cell: (row) => <code>{row.version_id.slice(0, 8)}</code> },
+                { label: "Traffic", align: "end", cell: (row) => `${row.percentage} %` },
+              ]}
+            />
+          )}
+        </Loaded>
+      </Panel>
+      <Panel title="Bind a Worker to it">
+        <div className="stack">
+          <p>In <code>wrangler.jsonc</code>:</p>
+          <CodeBlock label="wrangler configuration" text={JSON.stringify({ vpc_services: [{ binding, service_id: service.service_id }] }, null, 2).slice(2, -2)} />
+          {service.type === "http" ? (
+            <>
+              <p>In the Worker. The host becomes <code>Host</code> and SNI; where the request goes is this registration's business:</p>
+              <CodeBlock label="Worker code" text={`const response = await env.${binding}.fetch("http://${host}/");`} />
+            </>
+          ) : (
+            <>
+              <p>In the Worker:</p>
+              <CodeBlock label="Worker code" text={`const socket = env.${binding}.connect("${host}:${service.tcp_port ?? 5432}");`} />
+            </>
+          )}
+        </div>
+      </Panel>
+    </>
+  );
+}

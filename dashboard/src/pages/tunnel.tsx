@@ -1,0 +1,143 @@
+/** One tunnel: who is connected, how well, what goes through it; rotating its secret, deleting it. */
+
+import { useState } from "react";
+import { Link, useLocation } from "wouter";
+import { fetchResult } from "../api/client";
+import { useAccount, useConnectors, useRefresh, useServices, useSession, useTunnel, useTunnelToken } from "../api/queries";
+import type { Connector, Tunnel } from "../api/types";
+import { formatCount, formatDuration, shortId } from "../model/format";
+import { tunnelHealth } from "../model/health";
+import { may } from "../model/permissions";
+import { hostText, portsText, tunnelOf } from "../model/service";
+import { Button, ButtonLink, CopyButton } from "../ui/controls";
+import { ConfirmDialog } from "../ui/dialog";
+import { Badge, Facts, PageHead, Panel, Time } from "../ui/page";
+import { Empty, Loaded } from "../ui/states";
+import { Table } from "../ui/table";
+import { tell } from "../ui/toasts";
+import { ConnectionsReport } from "./service-metrics";
+import { TunnelCommands } from "./tunnel-commands";
+
+export default function TunnelPage({ id }: { id: string }) {
+  const tunnel = useTunnel(id);
+  const connectors = useConnectors(id);
+  const services = useServices();
+  const health = tunnel.data === undefined ? null : tunnelHealth(tunnel.data);
+  const behind = services.data?.filter((service) => tunnelOf(service) === id) ?? [];
+  return (
+    <>
+      <PageHead title={tunnel.data?.name ?? "Tunnel"} crumb={{ href: "/tunnels", label: "Tunnels" }} badge={health === null ? null : <Badge health={health.health}>{health.words}</Badge>} />
+      <Loaded query={tunnel}>
+        {(data) => (
+          <>
+            <Panel>
+              <Facts
+                items={[
+                  ["Tunnel id", <span className="row" key="id"><code>{data.id}</code><CopyButton text={data.id} label="tunnel id" /></span>],
+                  ["Created", <Time key="created" at={data.created_at} form="full" />],
+                  ["Connected since", data.conns_active_at === null ? "not connected" : <Time key="since" at={data.conns_active_at} form="full" />],
+                ]}
+              />
+            </Panel>
+            <Panel title="Connectors" flush>
+              <Loaded query={connectors}>
+                {(all) => all.length === 0 ? (
+                  <Empty title="No connector"><p>Requests to services behind this tunnel fail with <Link href="/errors/destination_unavailable"><code>destination_unavailable</code></Link> until one connects. The commands are below.</p></Empty>
+                ) : <Connectors connectors={all} />}
+              </Loaded>
+            </Panel>
+            <Panel title="Services behind it" flush aside={<Link href={`/services/new?tunnel=${id}`}>Register one</Link>}>
+              {behind.length === 0 ? <Empty title="No service uses this tunnel" /> : (
+                <Table
+                  label="Services" rows={behind} rowKey={(service) => service.service_id}
+                  columns={[
+                    { label: "Name", primary: true, cell: (service) => <Link href={`/services/${service.service_id}`}>{service.name}</Link> },
+                    { label: "Host", cell: (service) => <code>{hostText(service)}</code> },
+                    { label: "Ports", cell: portsText },
+                  ]}
+                />
+              )}
+            </Panel>
+            <ConnectionsReport fixed={{ tunnel: id }} empty={<Empty title="Nothing went through this tunnel in this range" />} />
+            <Manage tunnel={data} services={behind.length} />
+          </>
+        )}
+      </Loaded>
+    </>
+  );
+}
+
+function Connectors({ connectors }: { connectors: readonly Connector[] }) {
+  const rows = connectors.flatMap((connector) => connector.conns.map((connection) => ({ connector, connection })));
+  return (
+    <>
+      {connectors.filter((connector) => (connector.warnings ?? []).length > 0).map((connector) => (
+        <div key={connector.id} className="panel-note">
+          <div className="note warn">
+            <strong>Connector {shortId(connector.id)}, {connector.version}</strong>
+            {connector.warnings?.map((warning) => <p key={warning}>{warning}</p>)}
+          </div>
+        </div>
+      ))}
+      <Table
+        label="Connectors" rows={rows} rowKey={({ connection }) => connection.id}
+        columns={[
+          { label: "Connector", primary: true, cell: ({ connector }) => <code title={connector.id}>{shortId(connector.id)}</code> },
+          { label: "Version", cell: ({ connector }) => `${connector.version} ${connector.arch}` },
+          { label: "From", cell: ({ connection }) => <code>{connection.origin_ip}</code> },
+          { label: "State", cell: ({ connection }) => connection.is_pending_reconnect ? <Badge health="degraded">Reconnecting</Badge> : <Badge health="healthy">Connected</Badge> },
+          { label: "Protocol", cell: ({ connection }) => connection.protocol?.toUpperCase() ?? <span className="muted">–</span> },
+          { label: "Round trip", align: "end", cell: ({ connection }) => connection.rtt === undefined ? <span className="muted">–</span> : formatDuration(connection.rtt) },
+          { label: "Open flows", align: "end", cell: ({ connection }) => connection.flows === undefined ? <span className="muted">–</span> : formatCount(connection.flows) },
+          { label: "Since", cell: ({ connection }) => <Time at={connection.opened_at} /> },
+        ]}
+      />
+    </>
+  );
+}
+
+function Manage({ tunnel, services }: { tunnel: Tunnel; services: number }) {
+  const session = useSession();
+  const account = useAccount();
+  const refresh = useRefresh();
+  const [, navigate] = useLocation();
+  const [shown, setShown] = useState(false);
+  const [asking, setAsking] = useState<"rotate" | "delete" | null>(null);
+  const token = useTunnelToken(tunnel.id, shown);
+  if (!may(session, "cloudflare-tunnel.edit")) return null;
+  const path = account(`/cfd_tunnel/${tunnel.id}`);
+  const rotate = async () => {
+    await fetchResult(`${path}/rotate`, { method: "POST", body: {} });
+    setShown(true);
+    await refresh("tunnel-token", "tunnels");
+    tell("The old token no longer works. Start the connectors with the new one.");
+  };
+  const remove = async () => {
+    await fetchResult(path, { method: "DELETE" });
+    tell(`Deleted ${tunnel.name}.`);
+    navigate("/tunnels");
+    await refresh("tunnels");
+  };
+  return (
+    <>
+      <Panel title="Connect">
+        {shown ? <Loaded query={token}>{(text) => <TunnelCommands token={text} />}</Loaded> : (
+          <div className="row"><Button onPress={() => setShown(true)}>Show the commands and the token</Button></div>
+        )}
+      </Panel>
+      <Panel title="Rotate or delete">
+        <div className="stack">
+          <div className="row"><Button look="danger" onPress={() => setAsking("rotate")}>Rotate the token</Button><span className="muted">Draws another secret and cuts every connection made with the old one.</span></div>
+          <div className="row"><Button look="danger" onPress={() => setAsking("delete")}>Delete this tunnel</Button><span className="muted">{services === 0 ? "Its connections are cut." : "Refused while services or Workers use it."}</span></div>
+        </div>
+        <ConfirmDialog title={`Rotate the token of ${tunnel.name}?`} action="Rotate" open={asking === "rotate"} onClose={() => setAsking(null)} onConfirm={rotate}>
+          <p>Every connector loses its connection at once and cannot come back with the old token. Services behind the tunnel are unreachable until one is started with the new token.</p>
+        </ConfirmDialog>
+        <ConfirmDialog title={`Delete ${tunnel.name}?`} action="Delete" typed={tunnel.name} open={asking === "delete"} onClose={() => setAsking(null)} onConfirm={remove}>
+          <p>Its connectors are disconnected and its token stops working.</p>
+        </ConfirmDialog>
+      </Panel>
+      <div><ButtonLink href="/tunnels" look="plain">All tunnels</ButtonLink></div>
+    </>
+  );
+}

@@ -1,0 +1,118 @@
+/** What serves a Worker's requests now and did before: versions, the split between them, going back. */
+
+import { useState } from "react";
+import { fetchResult } from "../api/client";
+import { useAccount, useDeployments, useRefresh, useSession, useVersions } from "../api/queries";
+import type { Deployment, Version } from "../api/types";
+import { shortId } from "../model/format";
+import { may } from "../model/permissions";
+import { shareOf, split, versionMessage, versionTag } from "../model/worker";
+import { Button, TextInput } from "../ui/controls";
+import { DialogFrame } from "../ui/dialog";
+import { Badge, Panel, Time } from "../ui/page";
+import { Empty, Failed, Loaded } from "../ui/states";
+import { Table } from "../ui/table";
+import { tell } from "../ui/toasts";
+
+export function WorkerDeployments({ name }: { name: string }) {
+  const session = useSession();
+  const versions = useVersions(name);
+  const deployments = useDeployments(name);
+  const [chosen, setChosen] = useState<Version | null>(null);
+  const edit = may(session, "workers-scripts.edit");
+  const numbers = new Map((versions.data ?? []).map((version) => [version.id, version.number]));
+  const words = (id: string) => { const number = numbers.get(id); return number === undefined ? shortId(id) : `#${number}`; };
+  const active = deployments.data ?? [];
+  return (
+    <>
+      <Panel title="In force now">
+        <Loaded query={deployments}>
+          {(all) => all[0] === undefined ? <Empty title="Nothing is deployed" /> : (
+            <div className="stack">
+              <p>
+                {all[0].versions.map((item, index) => <span key={item.version_id}>{index > 0 ? ", " : ""}<strong>{item.percentage} %</strong> version {words(item.version_id)} <code className="muted">{shortId(item.version_id)}</code></span>)}
+              </p>
+              <p className="muted">Since <Time at={all[0].created_on} form="full" />, by {all[0].source}{all[0].annotations?.["workers/message"] === undefined ? "" : `: ${all[0].annotations["workers/message"]}`}</p>
+            </div>
+          )}
+        </Loaded>
+      </Panel>
+      <Panel title="Versions" flush>
+        <Loaded query={versions}>
+          {(all) => (
+            <Table
+              label="Versions" rows={[...all].sort((a, b) => b.number - a.number)} rowKey={(version) => version.id}
+              columns={[
+                { label: "Version", primary: true, cell: (version) => <>#{version.number} <code className="muted" title={version.id}>{shortId(version.id)}</code></> },
+                { label: "Traffic", cell: (version) => { const share = shareOf(version.id, active); return share > 0 ? <Badge health="healthy">{share} %</Badge> : <span className="muted">none</span>; } },
+                { label: "Made", cell: (version) => <Time at={version.metadata.created_on} /> },
+                { label: "By", cell: (version) => `${version.metadata.author_id ?? version.metadata.author_email ?? ""} (${version.metadata.source})` },
+                { label: "Message", wide: true, cell: (version) => <>{versionTag(version) === "" ? null : <Badge health="none">{versionTag(version)}</Badge>} {versionMessage(version)}</> },
+                { label: "", cell: (version) => edit && shareOf(version.id, active) < 100 ? <Button small aria-label={`Deploy version ${version.number}`} onPress={() => setChosen(version)}>Deploy</Button> : null },
+              ]}
+            />
+          )}
+        </Loaded>
+      </Panel>
+      <Panel title="Deployments" flush>
+        <Loaded query={deployments}>
+          {(all) => (
+            <Table
+              label="Deployments" rows={all} rowKey={(deployment) => deployment.id}
+              columns={[
+                { label: "When", primary: true, cell: (deployment) => <Time at={deployment.created_on} form="full" /> },
+                { label: "Versions", cell: (deployment) => deployment.versions.map((item) => `${item.percentage} % ${words(item.version_id)}`).join(", ") },
+                { label: "Why", cell: (deployment) => deployment.annotations?.["workers/triggered_by"] ?? "" },
+                { label: "By", cell: (deployment) => deployment.source },
+                { label: "Message", wide: true, cell: (deployment) => deployment.annotations?.["workers/message"] ?? "" },
+              ]}
+            />
+          )}
+        </Loaded>
+      </Panel>
+      <DialogFrame title={`Deploy version #${chosen?.number ?? ""}`} open={chosen !== null} onClose={() => setChosen(null)}>
+        {chosen === null ? null : <DeployForm name={name} version={chosen} deployments={active} words={words} onDone={() => setChosen(null)} />}
+      </DialogFrame>
+    </>
+  );
+}
+
+function DeployForm({ name, version, deployments, words, onDone }: { name: string; version: Version; deployments: readonly Deployment[]; words: (id: string) => string; onDone: () => void }) {
+  const account = useAccount();
+  const refresh = useRefresh();
+  const [percentage, setPercentage] = useState("100");
+  const [message, setMessage] = useState("");
+  const [busy, setBusy] = useState(false);
+  const [failure, setFailure] = useState<unknown>(null);
+  const number = Number(percentage);
+  const valid = percentage.trim() !== "" && number > 0 && number <= 100;
+  const versions = valid ? split(version.id, number, deployments) : [];
+  const deploy = async () => {
+    setBusy(true);
+    setFailure(null);
+    try {
+      await fetchResult(account(`/workers/scripts/${encodeURIComponent(name)}/deployments`), {
+        method: "POST", body: { strategy: "percentage", versions, annotations: message.trim() === "" ? {} : { "workers/message": message.trim() } },
+      });
+      await refresh("deployments", "versions", "workers");
+      tell("Deployed. Every request from now on sees it.");
+      onDone();
+    } catch (error) {
+      setFailure(error);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <>
+      <TextInput label="Share of the requests, in percent" numeric value={percentage} onChange={setPercentage} wrong={valid ? undefined : "A number above 0, at most 100."} autoFocus />
+      {valid ? <p className="muted">{versions.map((item) => `${item.percentage} % to ${words(item.version_id)}`).join(", ")}.</p> : null}
+      <TextInput label="Message" value={message} onChange={setMessage} placeholder="Why" />
+      {failure === null ? null : <Failed error={failure} />}
+      <div className="dialog-actions">
+        <Button onPress={onDone}>Cancel</Button>
+        <Button look="primary" isDisabled={!valid || busy} onPress={() => void deploy()}>Deploy</Button>
+      </div>
+    </>
+  );
+}

@@ -1,0 +1,162 @@
+/** A Worker's invocations: searched, live, and one of them in full. Every filter is in the address, the opened record too. */
+
+import { useInvocations, useVersions, type Filters } from "../api/queries";
+import type { Invocation, Subrequest } from "../api/types";
+import { formatBytes, formatDuration, plural, shortId } from "../model/format";
+import { OUTCOMES, outcomeLabel } from "../model/health";
+import { useAddress } from "../ui/address";
+import { Button, CheckInput, SelectInput, TextInput } from "../ui/controls";
+import { Badge, CodeLink, Facts, Panel, Time } from "../ui/page";
+import { RangePicker, useRange } from "../ui/range";
+import { Empty, Loaded } from "../ui/states";
+
+const NAMES = ["q", "outcome", "status", "version", "ray", "min_cpu"];
+
+export function WorkerLogs({ name }: { name: string }) {
+  const { range } = useRange("24h");
+  const [params, change] = useAddress();
+  const live = params.get("live") !== "off" && range.preset !== null;
+  const get = (field: string) => params.get(field) ?? "";
+  const filters: Filters = { worker: name, q: get("q"), outcome: get("outcome"), status: get("status"), version: get("version"), ray_id: get("ray"), min_cpu: get("min_cpu") };
+  const records = useInvocations(range, filters, live);
+  const versions = useVersions(name);
+  const open = params.get("record") ?? (get("ray") !== "" && records.data?.rows.length === 1 ? records.data.rows[0]?.id : undefined);
+  const filtered = NAMES.some((field) => get(field) !== "");
+  return (
+    <>
+      <div className="filters">
+        <RangePicker fallback="24h" />
+        <TextInput label="Text" compact type="search" value={get("q")} onChange={(q) => change({ q })} placeholder="URL, console, exception" />
+        <SelectInput label="Outcome" compact value={get("outcome")} onChange={(outcome) => change({ outcome })} options={[{ id: "", label: "Any outcome" }, ...Object.entries(OUTCOMES).map(([id, { label }]) => ({ id, label }))]} />
+        <SelectInput label="Status" compact value={get("status")} onChange={(status) => change({ status })} options={["", "2xx", "3xx", "4xx", "5xx"].map((id) => ({ id, label: id === "" ? "Any status" : id }))} />
+        <SelectInput label="Version" compact value={get("version")} onChange={(version) => change({ version })} options={[{ id: "", label: "All versions" }, ...(versions.data ?? []).map(({ id, number }) => ({ id, label: `#${number} (${shortId(id)})` }))]} />
+        <TextInput label="Ray id" compact value={get("ray")} onChange={(ray) => change({ ray })} />
+        <TextInput label="CPU over, ms" compact numeric value={get("min_cpu")} onChange={(value) => change({ min_cpu: value.replace(/[^\d.]/g, "") })} />
+        {filtered ? <Button look="plain" onPress={() => change(Object.fromEntries([...NAMES, "record"].map((field) => [field, null])))}>Clear</Button> : null}
+      </div>
+      <Panel
+        title="Invocations"
+        aside={<span className="row">{live ? <i className="live-dot" aria-hidden="true" /> : null}<CheckInput label="Live" value={live} disabled={range.preset === null} onChange={(value) => change({ live: value ? null : "off" })} /></span>}
+      >
+        <Loaded query={records} lines={8}>
+          {(data) => (
+            <div className="stack">
+              {data.lost > 0 ? <p className="note warn">{plural(data.lost, "record")} of this range were not kept because there was too much to write. The metrics count them.</p> : null}
+              {data.rows.length === 0 ? <Empty title={filtered ? "No invocation fits these filters" : "No invocations in this range"}><p>{filtered ? null : "They appear here within two seconds of the request."}</p></Empty> : (
+                <ul className="event-list">
+                  {data.rows.map((row) => <InvocationRow key={row.id} row={row} open={open === row.id} onToggle={() => change({ record: open === row.id ? null : row.id })} />)}
+                </ul>
+              )}
+              {data.more ? <div><Button isDisabled={records.isFetchingNextPage} onPress={() => void records.fetchNextPage()}>Older ones</Button></div> : null}
+            </div>
+          )}
+        </Loaded>
+      </Panel>
+    </>
+  );
+}
+
+function path(url: string): string {
+  try {
+    const parsed = new URL(url);
+    return parsed.pathname + parsed.search;
+  } catch {
+    return url;
+  }
+}
+
+function summary(row: Invocation): string {
+  const request = row.event.request;
+  const head = request === undefined ? (row.event.cron ?? row.eventType) : `${request.method} ${path(request.url)}`;
+  const exception = row.exceptions[0];
+  return exception === undefined ? head : `${head}: ${exception.name}: ${exception.message}`;
+}
+
+function InvocationRow({ row, open, onToggle }: { row: Invocation; open: boolean; onToggle: () => void }) {
+  const body = `record-${row.id}`;
+  const health = OUTCOMES[row.outcome]?.health ?? "idle";
+  return (
+    <li className="event">
+      <button type="button" className="event-head" aria-expanded={open} aria-controls={body} onClick={onToggle}>
+        <span className="muted"><Time at={row.eventTimestamp} form="clock" /></span>
+        <span className="row">
+          <Badge health={health}>{row.outcome === "ok" ? (row.event.response?.status ?? "ok") : outcomeLabel(row.outcome)}</Badge>
+        </span>
+        <span className="event-detail">{summary(row)}</span>
+      </button>
+      {open ? <div id={body} className="event-body stack"><Record row={row} /></div> : null}
+    </li>
+  );
+}
+
+function Record({ row }: { row: Invocation }) {
+  const { request, response } = row.event;
+  return (
+    <>
+      <Facts
+        items={[
+          ["When", <Time key="when" at={row.eventTimestamp} form="precise" />],
+          ...(request === undefined ? [] : [["Request", <code key="request">{request.method} {request.url}</code>] as const]),
+          ["Response", response === undefined ? "none" : String(response.status)],
+          ["Outcome", <span key="outcome">{outcomeLabel(row.outcome)} <span className="muted">{OUTCOMES[row.outcome]?.meaning}</span></span>],
+          ["Time", `${formatDuration(row.cpuTime)} CPU, ${formatDuration(row.wallTime)} wall`],
+          ["Memory", formatBytes(row.memory)],
+          ["Ray id", <code key="ray">{row.rayId}</code>],
+          ["Version", <code key="version">{row.scriptVersion.id}</code>],
+        ]}
+      />
+      {row.truncated ? <p className="note warn">Log data beyond 256 KB was cut.</p> : null}
+      {row.exceptions.map((exception, index) => (
+        <div key={index} className="note bad">
+          <strong>{exception.name}: {exception.message}</strong>
+          {exception.connection === undefined ? null : <p><CodeLink code={exception.connection.code} />: {exception.connection.detail}</p>}
+          {exception.stack === undefined || exception.stack === "" ? null : <pre className="stack-trace">{exception.stack}</pre>}
+        </div>
+      ))}
+      <section aria-label="Console">
+        <h3>Console</h3>
+        {row.logs.length === 0 ? <p className="muted">Nothing was logged.</p> : row.logs.map((line, index) => (
+          <div key={index} className="log-line">
+            <span className="muted"><Time at={line.timestamp} form="clock" /></span>
+            <span className={`level-${line.level}`}>{line.level}</span>
+            <pre>{line.message.map((part) => typeof part === "string" ? part : JSON.stringify(part, null, 1)).join(" ")}</pre>
+          </div>
+        ))}
+      </section>
+      {row.subrequests.length === 0 ? null : (
+        <section aria-label="Subrequests">
+          <h3>Subrequests</h3>
+          <Subrequests rows={row.subrequests} wall={row.wallTime} />
+        </section>
+      )}
+      {request === undefined ? null : (
+        <details>
+          <summary>Request headers</summary>
+          <Facts items={Object.entries(request.headers).map(([header, value]) => [header, <code key={header}>{value}</code>] as const)} />
+        </details>
+      )}
+      <details>
+        <summary>The record as JSON</summary>
+        <pre className="stack-trace">{JSON.stringify(row, null, 2)}</pre>
+      </details>
+    </>
+  );
+}
+
+function Subrequests({ rows, wall }: { rows: readonly Subrequest[]; wall: number }) {
+  const scale = Math.max(wall, ...rows.map((row) => row.startedMs + row.durationMs), 0.001);
+  return (
+    <ul className="subrequests">
+      {rows.map((row, index) => (
+        <li key={index}>
+          <div><strong>{row.target}</strong> <code>{row.method} {row.url}</code></div>
+          <div className="track" aria-hidden="true"><span className={`bar ${row.error === undefined ? "" : "failed"}`} style={{ left: `${(row.startedMs / scale) * 100}%`, width: `max(3px, ${(row.durationMs / scale) * 100}%)` }} /></div>
+          <div className="small">
+            {row.error === undefined ? <span>Status {row.status ?? "unknown"}</span> : /^[a-z_]+$/.test(row.error) ? <CodeLink code={row.error} /> : <span className="failed-words">{row.error}</span>}
+            <span className="muted">, {formatDuration(row.durationMs)}, {formatDuration(row.startedMs)} after the beginning</span>
+          </div>
+        </li>
+      ))}
+    </ul>
+  );
+}

@@ -1,0 +1,346 @@
+/** What of a Worker is changed without an upload: limits, variables, secrets, where it is served, what is recorded; deleting it. */
+
+import { useState, type FormEvent } from "react";
+import { useLocation } from "wouter";
+import { ApiFailure, fetchResult } from "../api/client";
+import { useAccount, useDomains, useRefresh, useRoutes, useSchedules, useSession, useSubdomain, useWorkerSettings } from "../api/queries";
+import type { Binding, WorkerSettings as Settings } from "../api/types";
+import { may } from "../model/permissions";
+import { changedBindings, isVariable, variableFault, variableText, type VariableEdit } from "../model/worker";
+import { Button, CheckInput, ChoiceInput, TextInput } from "../ui/controls";
+import { ConfirmDialog, DialogFrame } from "../ui/dialog";
+import { Facts, Panel } from "../ui/page";
+import { Empty, Failed, Loaded } from "../ui/states";
+import { Table } from "../ui/table";
+import { tell } from "../ui/toasts";
+
+/** The path of a Worker's calls, and what to do after a change of it. */
+function useWorker(name: string) {
+  const account = useAccount();
+  const refresh = useRefresh();
+  return {
+    path: account(`/workers/scripts/${encodeURIComponent(name)}`),
+    changed: async (words: string) => {
+      await refresh("worker-settings", "versions", "deployments", "workers");
+      tell(words);
+    },
+  };
+}
+
+export function WorkerSettings({ name }: { name: string }) {
+  const session = useSession();
+  const settings = useWorkerSettings(name);
+  const edit = may(session, "workers-scripts.edit");
+  return (
+    <Loaded query={settings} lines={8}>
+      {(data) => (
+        <>
+          {edit ? null : <p className="note">Your token may look, not change.</p>}
+          <Limits key={JSON.stringify(data.limits)} name={name} settings={data} edit={edit} />
+          <Variables name={name} bindings={data.bindings} edit={edit} />
+          <Secrets name={name} bindings={data.bindings} edit={edit} />
+          <Addresses name={name} edit={edit} />
+          <Observability key={JSON.stringify(data.observability)} name={name} settings={data} edit={edit} />
+          <Panel title="Runtime">
+            <Facts items={[["Compatibility date", data.compatibility_date ?? "not set"], ["Compatibility flags", (data.compatibility_flags ?? []).join(", ") || "none"]]} />
+          </Panel>
+          {edit ? <Delete name={name} /> : null}
+        </>
+      )}
+    </Loaded>
+  );
+}
+
+/** A form that saves, and says what the server said. */
+function useSaving(save: () => Promise<void>) {
+  const [busy, setBusy] = useState(false);
+  const [failure, setFailure] = useState<unknown>(null);
+  const submit = async (event?: FormEvent) => {
+    event?.preventDefault();
+    setBusy(true);
+    setFailure(null);
+    try {
+      await save();
+    } catch (error) {
+      setFailure(error);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return { busy, failure, submit };
+}
+
+function whole(text: string, most: number): { value: number | undefined; wrong: string | undefined } {
+  if (text.trim() === "") return { value: undefined, wrong: undefined };
+  const value = /^\d+$/.test(text.trim()) ? Number(text) : NaN;
+  return value >= 1 && value <= most ? { value, wrong: undefined } : { value: undefined, wrong: `A whole number from 1 to ${most.toLocaleString("en")}.` };
+}
+
+function Limits({ name, settings, edit }: { name: string; settings: Settings; edit: boolean }) {
+  const { path, changed } = useWorker(name);
+  const [cpu, setCpu] = useState(String(settings.limits?.cpu_ms ?? ""));
+  const [subrequests, setSubrequests] = useState(String(settings.limits?.subrequests ?? ""));
+  const cpuRead = whole(cpu, 300_000);
+  const subrequestsRead = whole(subrequests, 10_000_000);
+  const { busy, failure, submit } = useSaving(async () => {
+    await fetchResult(`${path}/settings`, {
+      method: "PATCH",
+      body: { limits: { ...(cpuRead.value !== undefined && { cpu_ms: cpuRead.value }), ...(subrequestsRead.value !== undefined && { subrequests: subrequestsRead.value }) } },
+    });
+    await changed("Saved as a new version, which is deployed.");
+  });
+  return (
+    <Panel title="Limits">
+      <form className="form" onSubmit={(event) => void submit(event)} noValidate>
+        <div className="form-grid">
+          <TextInput label="CPU time of an invocation, ms" numeric value={cpu} onChange={setCpu} wrong={cpuRead.wrong} placeholder="30000" disabled={!edit} />
+          <TextInput label="Subrequests of an invocation" numeric value={subrequests} onChange={setSubrequests} wrong={subrequestsRead.wrong} placeholder="1000" disabled={!edit} />
+        </div>
+        {failure === null ? null : <Failed error={failure} />}
+        <div className="actions"><Button look="primary" type="submit" isDisabled={!edit || busy || cpuRead.wrong !== undefined || subrequestsRead.wrong !== undefined}>Save limits</Button></div>
+      </form>
+    </Panel>
+  );
+}
+
+function Variables({ name, bindings, edit }: { name: string; bindings: readonly Binding[]; edit: boolean }) {
+  const { path, changed } = useWorker(name);
+  const [editing, setEditing] = useState<Binding | "new" | null>(null);
+  const [removing, setRemoving] = useState<string | null>(null);
+  const variables = bindings.filter(isVariable);
+  const send = async (replaced: string | null, next: VariableEdit | null) => {
+    await fetchResult(`${path}/settings`, { method: "PATCH", body: { bindings: changedBindings(bindings, replaced, next) } });
+    await changed("Saved as a new version, which is deployed.");
+  };
+  return (
+    <Panel title="Variables" aside={edit ? <Button small onPress={() => setEditing("new")}>Add a variable</Button> : undefined} flush>
+      {variables.length === 0 ? <Empty title="No variables" /> : (
+        <Table
+          label="Variables" rows={variables} rowKey={(binding) => binding.name}
+          columns={[
+            { label: "Name", primary: true, cell: (binding) => <code>{binding.name}</code> },
+            { label: "Type", cell: (binding) => binding.type === "json" ? "JSON" : "Text" },
+            { label: "Value", wide: true, cell: (binding) => <code>{variableText(binding)}</code> },
+            {
+              label: "", cell: (binding) => edit ? (
+                <span className="actions">
+                  <Button small aria-label={`Change ${binding.name}`} onPress={() => setEditing(binding)}>Change</Button>
+                  <Button small look="danger" aria-label={`Delete ${binding.name}`} onPress={() => setRemoving(binding.name)}>Delete</Button>
+                </span>
+              ) : null,
+            },
+          ]}
+        />
+      )}
+      <DialogFrame title={editing === "new" ? "Add a variable" : "Change a variable"} open={editing !== null} onClose={() => setEditing(null)}>
+        {editing === null ? null : <VariableForm initial={editing === "new" ? null : editing} taken={bindings.map((binding) => binding.name).filter((each) => editing === "new" || each !== editing.name)} onSave={send} onDone={() => setEditing(null)} />}
+      </DialogFrame>
+      <ConfirmDialog title={`Delete ${removing ?? ""}?`} action="Delete" open={removing !== null} onClose={() => setRemoving(null)} onConfirm={() => send(removing, null)}>
+        <p>A new version without it is deployed.</p>
+      </ConfirmDialog>
+    </Panel>
+  );
+}
+
+function VariableForm({ initial, taken, onSave, onDone }: { initial: Binding | null; taken: readonly string[]; onSave: (replaced: string | null, edit: VariableEdit) => Promise<void>; onDone: () => void }) {
+  const [edit, setEdit] = useState<VariableEdit>({ name: initial?.name ?? "", kind: initial?.type === "json" ? "json" : "plain_text", text: initial === null ? "" : variableText(initial) });
+  const [shown, setShown] = useState(false);
+  const fault = variableFault(edit, taken);
+  const { busy, failure, submit } = useSaving(async () => {
+    setShown(true);
+    if (fault !== null) return;
+    await onSave(initial?.name ?? null, edit);
+    onDone();
+  });
+  const wrong = (field: "name" | "text") => shown && fault?.field === field ? fault.message : undefined;
+  return (
+    <form className="stack" onSubmit={(event) => void submit(event)} noValidate>
+      <TextInput label="Name" value={edit.name} onChange={(name) => setEdit({ ...edit, name: name.trim() })} wrong={wrong("name")} autoFocus />
+      <ChoiceInput label="Type" value={edit.kind} onChange={(kind) => setEdit({ ...edit, kind })} options={[{ id: "plain_text", label: "Text" }, { id: "json", label: "JSON" }]} />
+      <TextInput label="Value" multiline value={edit.text} onChange={(text) => setEdit({ ...edit, text })} wrong={wrong("text")} />
+      {failure === null ? null : <Failed error={failure} />}
+      <div className="dialog-actions"><Button onPress={onDone}>Cancel</Button><Button look="primary" type="submit" isDisabled={busy}>Save and deploy</Button></div>
+    </form>
+  );
+}
+
+function Secrets({ name, bindings, edit }: { name: string; bindings: readonly Binding[]; edit: boolean }) {
+  const { path, changed } = useWorker(name);
+  const [setting, setSetting] = useState<string | null>(null);
+  const [removing, setRemoving] = useState<string | null>(null);
+  const secrets = bindings.filter((binding) => binding.type === "secret_text");
+  return (
+    <Panel title="Secrets" aside={edit ? <Button small onPress={() => setSetting("")}>Add a secret</Button> : undefined} flush>
+      {secrets.length === 0 ? <Empty title="No secrets"><p>A secret is a variable whose value goes in and never comes out.</p></Empty> : (
+        <Table
+          label="Secrets" rows={secrets} rowKey={(binding) => binding.name}
+          columns={[
+            { label: "Name", primary: true, cell: (binding) => <code>{binding.name}</code> },
+            { label: "Value", cell: () => <span className="muted">never shown</span> },
+            {
+              label: "", cell: (binding) => edit ? (
+                <span className="actions">
+                  <Button small aria-label={`Replace ${binding.name}`} onPress={() => setSetting(binding.name)}>Replace</Button>
+                  <Button small look="danger" aria-label={`Delete ${binding.name}`} onPress={() => setRemoving(binding.name)}>Delete</Button>
+                </span>
+              ) : null,
+            },
+          ]}
+        />
+      )}
+      <DialogFrame title={setting === "" ? "Add a secret" : `Replace ${setting ?? ""}`} open={setting !== null} onClose={() => setSetting(null)}>
+        {setting === null ? null : (
+          <SecretForm
+            initial={setting} onDone={() => setSetting(null)}
+            onSave={async (secret, text) => {
+              await fetchResult(`${path}/secrets`, { method: "PUT", body: { name: secret, text, type: "secret_text" } });
+              await changed(`Set ${secret}, and deployed.`);
+            }}
+          />
+        )}
+      </DialogFrame>
+      <ConfirmDialog
+        title={`Delete ${removing ?? ""}?`} action="Delete" open={removing !== null} onClose={() => setRemoving(null)}
+        onConfirm={async () => {
+          await fetchResult(`${path}/secrets/${encodeURIComponent(removing ?? "")}`, { method: "DELETE" });
+          await changed(`Deleted ${removing ?? ""}.`);
+        }}
+      >
+        <p>A new version without it is deployed. Its value cannot be brought back.</p>
+      </ConfirmDialog>
+    </Panel>
+  );
+}
+
+function SecretForm({ initial, onSave, onDone }: { initial: string; onSave: (name: string, text: string) => Promise<void>; onDone: () => void }) {
+  const [secret, setSecret] = useState(initial);
+  const [text, setText] = useState("");
+  const { busy, failure, submit } = useSaving(async () => {
+    await onSave(secret, text);
+    onDone();
+  });
+  return (
+    <form className="stack" onSubmit={(event) => void submit(event)} noValidate>
+      {initial === "" ? <TextInput label="Name" value={secret} onChange={(value) => setSecret(value.trim())} autoFocus /> : null}
+      <TextInput label="Value" type="password" autoComplete="new-password" value={text} onChange={setText} autoFocus={initial !== ""} />
+      {failure === null ? null : <Failed error={failure} />}
+      <div className="dialog-actions"><Button onPress={onDone}>Cancel</Button><Button look="primary" type="submit" isDisabled={busy || secret === "" || text === ""}>Save and deploy</Button></div>
+    </form>
+  );
+}
+
+function lines(text: string): string[] {
+  return text.split("\n").map((line) => line.trim()).filter(Boolean);
+}
+
+function Addresses({ name, edit }: { name: string; edit: boolean }) {
+  const routes = useRoutes(name);
+  const schedules = useSchedules(name);
+  const domains = useDomains();
+  const subdomain = useSubdomain(name);
+  const { path } = useWorker(name);
+  const refresh = useRefresh();
+  const own = domains.data?.filter((domain) => domain.service === name).map((domain) => domain.hostname);
+  return (
+    <Panel title="Where it is served, and when it runs">
+      <div className="stack">
+        <Loaded query={subdomain} lines={1}>
+          {(data) => (
+            <CheckInput
+              label={`At ${name}.localhost, by its name`} value={data.enabled} disabled={!edit}
+              onChange={(enabled) => {
+                void fetchResult(`${path}/subdomain`, { method: "POST", body: { enabled } }).then(() => refresh("subdomain")).catch((error: unknown) => tell(error instanceof Error ? error.message : "It could not be changed."));
+              }}
+            />
+          )}
+        </Loaded>
+        {routes.error instanceof ApiFailure && routes.error.isUnknownCall ? <p className="muted">This server does not list routes yet; they can be set with wrangler.</p> : (
+          <Loaded query={routes} lines={2}>
+            {(data) => (
+              <LinesForm
+                key={JSON.stringify(data)} label="Routes" hint="One a line: host and path, with * at the beginning of the host and the end of the path. Example: app.example.com/*"
+                initial={data.map((route) => route.pattern)} edit={edit}
+                onSave={async (patterns) => { await fetchResult(`${path}/routes`, { method: "PUT", body: patterns.map((pattern) => ({ pattern })) }); await refresh("routes"); }}
+              />
+            )}
+          </Loaded>
+        )}
+        {own === undefined ? null : (
+          <LinesForm
+            key={JSON.stringify(own)} label="Custom domains" hint="One host name a line." initial={own} edit={edit}
+            onSave={async (names) => { await fetchResult(`${path}/domains/records`, { method: "PUT", body: { override_scope: true, override_existing_origin: false, origins: names.map((hostname) => ({ hostname })) } }); await refresh("domains"); }}
+          />
+        )}
+        <Loaded query={schedules} lines={2}>
+          {(data) => (
+            <LinesForm
+              key={JSON.stringify(data)} label="Cron triggers" hint="One expression a line, in UTC. Example: */5 * * * *" initial={data.map((schedule) => schedule.cron)} edit={edit}
+              onSave={async (crons) => { await fetchResult(`${path}/schedules`, { method: "PUT", body: crons.map((cron) => ({ cron })) }); await refresh("schedules"); }}
+            />
+          )}
+        </Loaded>
+      </div>
+    </Panel>
+  );
+}
+
+function LinesForm({ label, hint, initial, edit, onSave }: { label: string; hint: string; initial: readonly string[]; edit: boolean; onSave: (values: string[]) => Promise<void> }) {
+  const [text, setText] = useState(initial.join("\n"));
+  const { busy, failure, submit } = useSaving(async () => {
+    await onSave(lines(text));
+    tell(`${label} saved.`);
+  });
+  const wrong = failure instanceof ApiFailure && failure.errors.some((item) => item.source?.pointer !== undefined) ? failure.message : undefined;
+  return (
+    <form className="stack tight" onSubmit={(event) => void submit(event)} noValidate>
+      <TextInput label={label} hint={hint} multiline value={text} onChange={setText} disabled={!edit} wrong={wrong} />
+      {failure === null || wrong !== undefined ? null : <Failed error={failure} />}
+      <div><Button small type="submit" isDisabled={!edit || busy || lines(text).join("\n") === initial.join("\n")}>Save {label.toLowerCase()}</Button></div>
+    </form>
+  );
+}
+
+function Observability({ name, settings, edit }: { name: string; settings: Settings; edit: boolean }) {
+  const { path, changed } = useWorker(name);
+  const [enabled, setEnabled] = useState(settings.observability?.enabled ?? true);
+  const [rate, setRate] = useState(String(settings.observability?.head_sampling_rate ?? 1));
+  const number = Number(rate);
+  const valid = rate.trim() !== "" && number >= 0 && number <= 1;
+  const { busy, failure, submit } = useSaving(async () => {
+    await fetchResult(`${path}/script-settings`, { method: "PATCH", body: { observability: { ...settings.observability, enabled, head_sampling_rate: number } } });
+    await changed("Saved.");
+  });
+  return (
+    <Panel title="Invocation logs">
+      <form className="form" onSubmit={(event) => void submit(event)} noValidate>
+        <CheckInput label="Keep a record of each invocation" value={enabled} onChange={setEnabled} disabled={!edit} />
+        <TextInput label="Share of the invocations that is kept" value={rate} onChange={setRate} wrong={valid ? undefined : "A number from 0 to 1."} hint="1 keeps all. Metrics always count all." disabled={!edit} />
+        {failure === null ? null : <Failed error={failure} />}
+        <div className="actions"><Button look="primary" type="submit" isDisabled={!edit || busy || !valid}>Save logging</Button></div>
+      </form>
+    </Panel>
+  );
+}
+
+function Delete({ name }: { name: string }) {
+  const { path } = useWorker(name);
+  const refresh = useRefresh();
+  const [, navigate] = useLocation();
+  const [open, setOpen] = useState(false);
+  return (
+    <Panel title="Delete">
+      <div className="row"><p className="muted">Its versions, secrets and routes are deleted with it.</p><Button look="danger" onPress={() => setOpen(true)}>Delete this Worker</Button></div>
+      <ConfirmDialog
+        title={`Delete ${name}?`} action="Delete" typed={name} open={open} onClose={() => setOpen(false)}
+        onConfirm={async () => {
+          await fetchResult(path, { method: "DELETE" });
+          tell(`Deleted ${name}.`);
+          navigate("/workers");
+          await refresh("workers");
+        }}
+      >
+        <p>Requests to it are answered with an error page from then on.</p>
+      </ConfirmDialog>
+    </Panel>
+  );
+}

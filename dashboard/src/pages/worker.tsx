@@ -1,0 +1,44 @@
+/** One Worker: which of its pages. */
+
+import { useParams } from "wouter";
+import { useWorkers } from "../api/queries";
+import { PageHead, Tabs } from "../ui/page";
+import { Empty, Loaded } from "../ui/states";
+import { WorkerBindings } from "./worker-bindings";
+import { WorkerDeployments } from "./worker-deployments";
+import { WorkerLogs } from "./worker-logs";
+import { WorkerMetrics } from "./worker-metrics";
+import { WorkerSettings } from "./worker-settings";
+
+export default function WorkerPage({ tab }: { tab: "metrics" | "logs" | "deployments" | "bindings" | "settings" }) {
+  const { name = "" } = useParams();
+  const workers = useWorkers();
+  const base = `/workers/${encodeURIComponent(name)}`;
+  const worker = workers.data?.find((item) => item.id === name);
+  return (
+    <>
+      <PageHead
+        title={name} crumb={{ href: "/workers", label: "Workers" }}
+        lead={worker?.url === undefined ? undefined : <a href={worker.url} target="_blank" rel="noreferrer">{worker.url}</a>}
+      />
+      <Tabs
+        label="This Worker"
+        items={[
+          { href: base, label: "Metrics" },
+          { href: `${base}/logs`, label: "Logs" },
+          { href: `${base}/deployments`, label: "Deployments" },
+          { href: `${base}/bindings`, label: "Bindings" },
+          { href: `${base}/settings`, label: "Settings" },
+        ]}
+      />
+      <Loaded query={workers}>
+        {(all) => !all.some((item) => item.id === name) && tab !== "logs" && tab !== "metrics" ? <Empty title={`There is no Worker ${name}`} />
+          : tab === "metrics" ? <WorkerMetrics name={name} url={worker?.url} />
+          : tab === "logs" ? <WorkerLogs name={name} />
+          : tab === "deployments" ? <WorkerDeployments name={name} />
+          : tab === "bindings" ? <WorkerBindings name={name} />
+          : <WorkerSettings name={name} />}
+      </Loaded>
+    </>
+  );
+}
