@@ -3,10 +3,12 @@
 pub mod connect;
 pub mod deploy;
 pub mod explain;
-mod log;
 pub mod serve;
 pub mod tunnel;
 pub mod vpc;
+
+mod log;
+mod signals;
 
 use std::future::Future;
 

@@ -12,12 +12,13 @@ use serde::{Deserialize, Serialize};
 use store::{KeySource, Secret, Store};
 use telemetry::Telemetry;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 use tunnel::authority::CertificateAuthority;
 use tunnel::edge::{EdgeOptions as TunnelOptions, TunnelEdge};
 use vpc::Vpc;
 
+use super::signals::until_told_to_stop;
 use crate::cli;
 use crate::failure::Failure;
 use crate::wiring::{ControlPlatform, Current, Dispatcher, Outbounds, PublicNetwork, Serving, StoredTunnels};
@@ -75,7 +76,7 @@ async fn serve(arguments: cli::Serve) -> Result<(), Failure> {
     let serving = Serving::load(&store, cpu_ceiling, None).await.map_err(|error| failed("the configuration cannot be read")(&error))?;
     let current: Current = Arc::new(ArcSwap::from_pointee(serving));
 
-    let telemetry = Telemetry::open(&directory.join(TELEMETRY_FILE), telemetry::TelemetryOptions::default())
+    let telemetry = Telemetry::open(directory.join(TELEMETRY_FILE), telemetry::TelemetryOptions::default())
         .await
         .map_err(|error| failed("records cannot be kept")(&error))?;
 
@@ -90,34 +91,21 @@ async fn serve(arguments: cli::Serve) -> Result<(), Failure> {
     let local = |listener: &TcpListener| listener.local_addr().map_err(|error| failed("cannot tell an address")(&error));
     let addresses = Addresses { http: local(&http)?, api: local(&api)?, tunnel: tunnel_edge.local_addr() };
 
-    let own_listeners = vec![addresses.http, addresses.api];
-    let vpc = Vpc::new(
-        Arc::new(tunnel_edge.tunnels()),
-        telemetry.recorder(),
-        vpc::VpcOptions { own_listeners, ..vpc::VpcOptions::default() },
-    );
+    let vpc = Vpc::new(Arc::new(tunnel_edge.tunnels()), telemetry.recorder(), vpc_options(&addresses));
     let public = PublicNetwork::new(arguments.allow_private_fetch);
+    let outbounds = Arc::new(Outbounds::new(current.clone(), vpc.clone(), public));
+    let defaults = workers::PlatformOptions::new(outbounds, telemetry.recorder(), tokio::runtime::Handle::current());
     let workers = workers::Platform::start(workers::PlatformOptions {
-        max_isolates_per_worker: arguments.max_isolates,
-        ..workers::PlatformOptions::new(
-            Arc::new(Outbounds::new(current.clone(), vpc.clone(), public)),
-            telemetry.recorder(),
-            tokio::runtime::Handle::current(),
-        )
+        isolates_per_worker: arguments.max_isolates.map_or(defaults.isolates_per_worker, std::num::NonZeroUsize::get),
+        ..defaults
     })
     .map_err(|error| failed("the JavaScript engine cannot be started")(&error))?;
 
-    let (stop, stopping) = watch::channel(false);
-    let stopped = move || {
-        let mut stopping = stopping.clone();
-        async move {
-            let _ = stopping.wait_for(|stop| *stop).await;
-        }
-    };
+    let stop = CancellationToken::new();
     let edge = edge::Edge::new(Arc::new(Dispatcher::new(current.clone(), workers.clone())), edge::EdgeOptions::default());
     let visitors = tokio::spawn({
-        let stopped = stopped();
-        async move { edge.serve(http, stopped).await }
+        let stopped = stop.clone();
+        async move { edge.serve(http, stopped.cancelled()).await }
     });
     let platform = Arc::new(ControlPlatform {
         store: store.clone(),
@@ -131,26 +119,43 @@ async fn serve(arguments: cli::Serve) -> Result<(), Failure> {
         cpu_ceiling,
     });
     let state = control::ControlState::new(store.clone(), platform);
-    let operators = tokio::spawn(control::serve(api, control::router(state), stopped()));
+    let operators = tokio::spawn(control::serve(api, control::router(state), stop.clone()));
 
     announce(&addresses_file, &addresses)?;
     until_told_to_stop().await?;
     tracing::info!("stopping: no new requests, those in flight may finish");
     let _ = fs::remove_file(&addresses_file);
-    stop.send_replace(true);
+    stop.cancel();
     let _ = visitors.await;
     let _ = operators.await;
     workers.shutdown().await;
     tunnel_edge.shutdown().await;
-    telemetry.flush().await.map_err(|error| failed("the last records could not be kept")(&error))?;
+    telemetry.close().await.map_err(|error| failed("the last records could not be kept")(&error))?;
     store.close().await;
     Ok(())
+}
+
+/// What no service may be: the edge itself.
+fn vpc_options(addresses: &Addresses) -> vpc::Options {
+    let restrictions = vpc::Restrictions {
+        visitor_listeners: vec![addresses.http],
+        edge_listeners: vec![addresses.api, addresses.tunnel],
+        ..vpc::Restrictions::default()
+    };
+    vpc::Options { restrictions, ..vpc::Options::default() }
 }
 
 async fn listen(whom: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
         Failure::failed(format!("cannot listen for {whom} at {address}: {error}; another process may be using it"))
     })
+}
+
+/// How the store keeps the tunnels' certificate authority.
+#[derive(Serialize, Deserialize)]
+struct AuthorityPems {
+    certificate: String,
+    key: String,
 }
 
 /// The authority that signs the edge's certificate: the store's, made on first use. Its certificate is for everyone.
@@ -162,12 +167,13 @@ async fn tunnel_authority(store: &Store, directory: &Path) -> Result<Certificate
         Some(kept) => kept,
         None => {
             let made = CertificateAuthority::create().map_err(|error| failed(&error))?;
-            let pem = format!("{}{}", made.certificate_pem(), made.private_key_pem());
-            store.material_or_insert(TUNNEL_CA_MATERIAL, &Secret::new(pem)).await.map_err(|error| failed(&error))?
+            let pems = AuthorityPems { certificate: made.certificate_pem().to_owned(), key: made.private_key_pem().to_owned() };
+            let json = serde_json::to_vec(&pems).map_err(|error| failed(&error))?;
+            store.material_or_insert(TUNNEL_CA_MATERIAL, &Secret::new(json)).await.map_err(|error| failed(&error))?
         }
     };
-    let pem = kept.expose_str().ok_or_else(|| failed(&"it is not text"))?;
-    let authority = CertificateAuthority::from_pem(pem, pem).map_err(|error| failed(&error))?;
+    let pems: AuthorityPems = serde_json::from_slice(kept.expose()).map_err(|error| failed(&error))?;
+    let authority = CertificateAuthority::from_pem(&pems.certificate, &pems.key).map_err(|error| failed(&error))?;
     let path = directory.join(TUNNEL_CA_FILE);
     write_whole(&path, authority.certificate_pem().as_bytes())?;
     Ok(authority)
@@ -190,16 +196,5 @@ fn write_whole(path: &Path, content: &[u8]) -> Result<(), Failure> {
     let mut file = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
     file.write_all(content).map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
-}
-
-async fn until_told_to_stop() -> Result<(), Failure> {
-    let failed = |error: std::io::Error| Failure::failed(format!("cannot wait for signals: {error}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
     Ok(())
 }

@@ -8,8 +8,9 @@ use control::{
     BoxFuture, Platform, Rejected, TelemetryError, TelemetryPage, TelemetryQuery, TunnelConnection, Validated,
     WorkerCandidate,
 };
+use serde::Serialize;
 use store::Store;
-use telemetry::Telemetry;
+use telemetry::{ConnectionFilter, InvocationFilter, Telemetry};
 use tokio::sync::Mutex;
 use tunnel::edge::Tunnels;
 use uuid::Uuid;
@@ -81,7 +82,7 @@ impl ControlPlatform {
                 let startup_time_ms = u64::try_from(valid.startup.as_millis()).unwrap_or(u64::MAX);
                 Ok(Validated { startup_time_ms, handlers: valid.handlers })
             }
-            Err(invalid) => Err(Rejected { code: invalid.code, message: invalid.message }),
+            Err(invalid) => Err(Rejected { code: invalid.code().unwrap_or(SCRIPT_REJECTED), message: invalid.to_string() }),
         }
     }
 }
@@ -119,19 +120,49 @@ impl Platform for ControlPlatform {
 
     fn invocations(&self, query: TelemetryQuery) -> BoxFuture<'_, Result<TelemetryPage, TelemetryError>> {
         Box::pin(async move {
-            let _ = (&self.telemetry, query);
-            todo!("when telemetry's queries stand")
+            let parameters = parameters(&query);
+            let pairs = parameters.iter().map(|(name, value)| (*name, value.as_str()));
+            let (filter, paging) = InvocationFilter::from_pairs(pairs).map_err(refused)?;
+            page(self.telemetry.invocations(&filter, &paging).await)
         })
     }
 
     fn connection_events(&self, query: TelemetryQuery) -> BoxFuture<'_, Result<TelemetryPage, TelemetryError>> {
         Box::pin(async move {
-            let _ = (&self.telemetry, query);
-            todo!("when telemetry's queries stand")
+            let parameters = parameters(&query);
+            let pairs = parameters.iter().map(|(name, value)| (*name, value.as_str()));
+            let (filter, paging) = ConnectionFilter::from_pairs(pairs).map_err(refused)?;
+            page(self.telemetry.connections(&filter, &paging).await)
         })
     }
 
     fn worker_url(&self, name: &str) -> String {
         format!("http://{name}.localhost:{}", self.http.port())
     }
+}
+
+/// A query as the parameters that the telemetry's filters are read from.
+fn parameters(query: &TelemetryQuery) -> Vec<(&'static str, String)> {
+    let TelemetryQuery { worker, outcome, service, code, ray_id, limit, cursor } = query;
+    let given = [
+        ("worker", worker.clone()),
+        ("outcome", outcome.clone()),
+        ("service", service.map(|id| id.to_string())),
+        ("code", code.clone()),
+        ("ray_id", ray_id.clone()),
+        ("limit", Some(limit.to_string())),
+        ("cursor", cursor.clone()),
+    ];
+    given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+fn refused(error: telemetry::InvalidFilter) -> TelemetryError {
+    TelemetryError::Unavailable(error.to_string())
+}
+
+fn page<T: Serialize>(page: Result<telemetry::Page<T>, telemetry::TelemetryError>) -> Result<TelemetryPage, TelemetryError> {
+    let unavailable = |error: &dyn std::fmt::Display| TelemetryError::Unavailable(error.to_string());
+    let page = page.map_err(|error| unavailable(&error))?;
+    let rows = page.items.iter().map(serde_json::to_value).collect::<Result<_, _>>().map_err(|error| unavailable(&error))?;
+    Ok(TelemetryPage { rows, next_cursor: page.next.map(|cursor| cursor.to_string()) })
 }
