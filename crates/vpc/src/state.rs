@@ -1,11 +1,12 @@
 //! What is remembered about one service between requests: its breaker, its rate, its connections.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 use connection_error::{ConnectionError, ErrorCode, Phase};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -46,7 +47,34 @@ pub(crate) struct ServiceState {
     connections: Arc<Semaphore>,
     idle: Mutex<IdleConnections>,
     tls: OnceLock<Result<TlsClient, String>>,
+    /// Whether the last TLS connection turned out to be HTTP/1.1, of which each request needs its own.
+    is_http1: AtomicBool,
+    /// Connections being opened that others may want to share.
+    opening: Mutex<HashMap<PoolKey, watch::Receiver<()>>>,
     retired: AtomicBool,
+}
+
+/// Who opens a connection that may turn out to be shareable.
+pub(crate) enum Turn<'a> {
+    /// We do; others wait until this is dropped.
+    Open(Opening<'a>),
+    /// Someone else does; wait for this to end, then look again.
+    Wait(watch::Receiver<()>),
+    /// Nobody waits for anybody.
+    Alone,
+}
+
+/// A connection being opened. Dropping it lets those who wait go on.
+pub(crate) struct Opening<'a> {
+    state: &'a ServiceState,
+    key: PoolKey,
+    _done: watch::Sender<()>,
+}
+
+impl Drop for Opening<'_> {
+    fn drop(&mut self) {
+        lock(&self.state.opening).remove(&self.key);
+    }
 }
 
 struct IdleConnections {
@@ -70,6 +98,8 @@ impl ServiceState {
             connections: Arc::new(Semaphore::new(limit)),
             idle: Mutex::new(IdleConnections { pool, is_reaped: false }),
             tls: OnceLock::new(),
+            is_http1: AtomicBool::new(false),
+            opening: Mutex::default(),
             retired: AtomicBool::new(false),
         }
     }
@@ -173,6 +203,26 @@ impl ServiceState {
                 format!("TLS for the service `{}` cannot be set up: {error}.", self.service.name),
             ))
         })
+    }
+
+    /// Whether to open a connection now or to wait for one that is being opened and may be shared: a burst of requests to
+    /// an HTTP/2 service should not open as many connections.
+    pub(crate) fn turn(&self, key: &PoolKey) -> Turn<'_> {
+        if key.scheme == Scheme::Http || self.is_http1.load(Ordering::Relaxed) {
+            return Turn::Alone;
+        }
+        let mut opening = lock(&self.opening);
+        if let Some(done) = opening.get(key) {
+            return Turn::Wait(done.clone());
+        }
+        let (sender, receiver) = watch::channel(());
+        opening.insert(key.clone(), receiver);
+        Turn::Open(Opening { state: self, key: key.clone(), _done: sender })
+    }
+
+    /// Remembers what a TLS connection turned out to speak.
+    pub(crate) fn speaks(&self, connection: &Connection) {
+        self.is_http1.store(!connection.is_http2(), Ordering::Relaxed);
     }
 
     /// An idle connection to one of these addresses.

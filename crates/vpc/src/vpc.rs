@@ -23,7 +23,7 @@ use crate::network::{Io, Network};
 use crate::plan::Plan;
 use crate::private_network::{Destination, PrivateNetwork, Scope};
 use crate::service::{Host, Scheme, Service, ServiceKind};
-use crate::state::{ConnectionPermit, PoolKey, ServiceState, StateKey};
+use crate::state::{ConnectionPermit, PoolKey, ServiceState, StateKey, Turn};
 use crate::tcp::TcpConnection;
 use crate::tls::Offer;
 use crate::upgrade::{Upgraded, UpgradedStream};
@@ -358,16 +358,7 @@ impl Shared {
         let mut tries = 0;
         loop {
             tries += 1;
-            let kept = if may_reuse { self.kept(work, &addresses).await } else { None };
-            let reused = kept.is_some();
-            let connection = match kept {
-                Some(connection) => {
-                    let facts = connection.facts();
-                    attempt.via(facts.address, facts.connector, true);
-                    connection
-                }
-                None => self.open(work, &addresses, attempt).await?,
-            };
+            let (connection, reused) = self.connection(work, &addresses, may_reuse, attempt).await?;
             let policy = &service.policy;
             let failed =
                 match http_client::exchange(connection, work.plan, work.source, policy, attempt.timings()).await {
@@ -413,13 +404,50 @@ impl Shared {
         Ok(found?.list)
     }
 
+    /// A connection for the request, and whether it had been used before.
+    async fn connection(
+        &self,
+        work: &Work<'_>,
+        addresses: &[SocketAddr],
+        may_reuse: bool,
+        attempt: &mut Attempt,
+    ) -> Result<(Connection, bool), Box<ConnectionError>> {
+        if !may_reuse {
+            return Ok((self.open(work, addresses, attempt).await?, false));
+        }
+        if let Some(kept) = self.kept(work, addresses, attempt).await {
+            return Ok((kept, true));
+        }
+        if work.plan.upgrade.is_some() {
+            return Ok((self.open(work, addresses, attempt).await?, false));
+        }
+        let opening = match work.state.turn(&work.key) {
+            Turn::Open(opening) => Some(opening),
+            Turn::Alone => None,
+            Turn::Wait(mut done) => {
+                // It ends when its sender is dropped, in success and failure alike.
+                let _ = done.changed().await;
+                if let Some(shared) = self.kept(work, addresses, attempt).await {
+                    return Ok((shared, true));
+                }
+                None
+            }
+        };
+        let connection = self.open(work, addresses, attempt).await?;
+        drop(opening);
+        Ok((connection, false))
+    }
+
     /// A kept connection that can take the request.
-    async fn kept(&self, work: &Work<'_>, addresses: &[SocketAddr]) -> Option<Connection> {
+    async fn kept(&self, work: &Work<'_>, addresses: &[SocketAddr], attempt: &mut Attempt) -> Option<Connection> {
         if !work.plan.is_idempotent() {
             // Such a request cannot be sent twice, so a close that has arrived already is given the time to be noticed.
             tokio::task::yield_now().await;
         }
-        work.state.take(&work.key, addresses, work.plan.upgrade.is_some())
+        let connection = work.state.take(&work.key, addresses, work.plan.upgrade.is_some())?;
+        let facts = connection.facts();
+        attempt.via(facts.address, facts.connector, true);
+        Some(connection)
     }
 
     /// A new flow to one of the addresses, within the service's limits.
@@ -474,6 +502,9 @@ impl Shared {
         let stream = shaken?;
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let connection = http_client::establish(stream, is_http2, facts, permit).await?;
+        if work.plan.upgrade.is_none() {
+            work.state.speaks(&connection);
+        }
         if let Some(shared) = connection.share() {
             work.state.keep(work.key.clone(), shared);
         }

@@ -152,6 +152,10 @@ impl Connection {
         }
     }
 
+    pub(crate) fn is_http2(&self) -> bool {
+        matches!(self, Self::Http2(_))
+    }
+
     /// A copy, for those that can be shared.
     pub(crate) fn share(&self) -> Option<Self> {
         match self {

@@ -37,7 +37,9 @@ pub(crate) struct Failed {
     pub error: Box<ConnectionError>,
     /// It is certain that the service has not looked at the request.
     pub unprocessed: bool,
-    pub sent: u64,
+    /// Bytes of the request that left, where that is known.
+    pub sent: Option<u64>,
+    /// Bytes of the response that came.
     pub received: u64,
 }
 
@@ -65,7 +67,7 @@ pub(crate) async fn exchange(
                     format!("The request could not be written as HTTP/2: {error}."),
                 )),
                 unprocessed: true,
-                sent: 0,
+                sent: Some(0),
                 received: 0,
             })?;
             let stream = Stream::of(&connection);
@@ -184,7 +186,12 @@ impl Watch<'_> {
     }
 
     fn failed(&self, error: Box<ConnectionError>, unprocessed: bool) -> Failed {
-        let passed = self.traffic.as_ref().map(|traffic| traffic.passed()).unwrap_or_default();
-        Failed { error, unprocessed, sent: passed.sent, received: passed.received }
+        let passed = self.traffic.as_ref().map(|traffic| traffic.passed());
+        Failed {
+            error,
+            unprocessed,
+            sent: passed.as_ref().map(|passed| passed.sent),
+            received: passed.map_or(0, |passed| passed.received),
+        }
     }
 }

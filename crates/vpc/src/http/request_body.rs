@@ -232,7 +232,7 @@ impl http_body::Body for RequestBody {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::result_large_err)]
     use futures_util::stream;
     use http_body_util::{BodyExt, StreamBody};
 

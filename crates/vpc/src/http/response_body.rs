@@ -161,7 +161,8 @@ fn unknown_address() -> SocketAddr {
     SocketAddr::from(([0, 0, 0, 0], 0))
 }
 
-/// Puts a connection back as soon as it can take the next request, if it ever can.
+/// Puts a connection back as soon as it can take the next request. Where the service has answered in full and the request
+/// is still being sent, that has the write timeout to come to an end; then the connection is closed.
 fn give_back(mut connection: Http1, state: Arc<ServiceState>, key: PoolKey) {
     if connection.sender.is_closed() {
         return;
@@ -171,7 +172,8 @@ fn give_back(mut connection: Http1, state: Arc<ServiceState>, key: PoolKey) {
         return;
     }
     tokio::spawn(async move {
-        if connection.sender.ready().await.is_ok() {
+        let patience = state.service().policy.write_timeout;
+        if let Ok(Ok(())) = tokio::time::timeout(patience, connection.sender.ready()).await {
             state.keep(key, Connection::Http1(connection));
         }
     });

@@ -9,8 +9,8 @@ pub(crate) struct Tried {
     pub reused: bool,
     /// It is certain that the service has not looked at the request: it never left, or HTTP/2 says so.
     pub unprocessed: bool,
-    /// Bytes of the request that left.
-    pub sent: u64,
+    /// Bytes of the request that left, where that is known: not on a shared connection.
+    pub sent: Option<u64>,
     /// Bytes of the response that came.
     pub received: u64,
     /// Doing it twice is the same as doing it once.
@@ -25,7 +25,7 @@ pub(crate) struct Tried {
 /// sent again if that is safe (RFC 9110 section 9.2.2): the service cannot have acted on it, or may act on it twice.
 pub(crate) fn may_retry(tried: &Tried) -> bool {
     let closed_meanwhile = tried.reused && tried.code == ErrorCode::ConnectionTerminated && tried.received == 0;
-    tried.replayable && (tried.unprocessed || (closed_meanwhile && (tried.sent == 0 || tried.idempotent)))
+    tried.replayable && (tried.unprocessed || (closed_meanwhile && (tried.sent == Some(0) || tried.idempotent)))
 }
 
 #[cfg(test)]
@@ -35,7 +35,7 @@ mod tests {
     const CLOSED: Tried = Tried {
         reused: true,
         unprocessed: false,
-        sent: 100,
+        sent: Some(100),
         received: 0,
         idempotent: true,
         replayable: true,
@@ -51,7 +51,9 @@ mod tests {
         assert!(!may_retry(&Tried { code: ErrorCode::ConnectionReadTimeout, ..CLOSED }));
         let post = Tried { idempotent: false, ..CLOSED };
         assert!(!may_retry(&post));
-        assert!(may_retry(&Tried { sent: 0, ..post }));
+        assert!(may_retry(&Tried { sent: Some(0), ..post }));
+        assert!(!may_retry(&Tried { sent: None, ..post }));
+        assert!(may_retry(&Tried { sent: None, ..CLOSED }));
         assert!(may_retry(&Tried { unprocessed: true, reused: false, ..post }));
         assert!(!may_retry(&Tried { unprocessed: true, replayable: false, ..post }));
     }

@@ -262,3 +262,39 @@ async fn a_slow_source_is_not_the_services_fault() {
     assert_eq!(world.text(&Arc::new(service), request).await, "ok");
     assert!(world.event().await.timings.request.unwrap() >= Duration::from_millis(750));
 }
+
+#[tokio::test]
+async fn trailers_of_a_chunked_body_come_through() {
+    let world = World::new();
+    let answer =
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n4\r\ndata\r\n0\r\nX-Sum: 9\r\n\r\n";
+    let service = Arc::new(service_at(answers(answer).await));
+    let collected = world.get(&service, "http://x/").await.unwrap().into_body().collect().await.unwrap();
+    assert_eq!(collected.trailers().unwrap()["x-sum"], "9");
+    assert_eq!(world.event().await.error, None);
+}
+
+#[tokio::test]
+async fn a_request_that_outlives_its_answer_does_not_hold_the_connection() {
+    let world = World::new();
+    let address = serve(|_, mut stream| async move {
+        read_head(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.unwrap();
+        hold(stream).await;
+    })
+    .await;
+    let mut service = service_at(address);
+    service.policy.max_connections = 1;
+    service.policy.write_timeout = Duration::from_millis(200);
+    let service = Arc::new(service);
+    let (_never_sends, body) = channel();
+    let request = Request::post("http://x/").body(body).unwrap();
+    assert_eq!(world.text(&service, request).await, "ok");
+    assert_eq!(world.event().await.error, None);
+    let freed = async {
+        while world.get(&service, "http://x/").await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), freed).await.expect("the connection is given up");
+}

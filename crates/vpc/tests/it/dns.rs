@@ -201,10 +201,8 @@ async fn the_second_resolver_helps_out() {
     let silent: IpAddr = "10.0.0.1".parse().unwrap();
     let alive: IpAddr = "10.0.0.2".parse().unwrap();
     let world = World::new();
-    world.network.resolvers.lock().unwrap().extend([
-        (Some(silent), resolver(|_, _| None).await),
-        (Some(alive), resolver(|question, _| loopback(question, 60)).await),
-    ]);
+    let (of_silent, of_alive) = (resolver(|_, _| None).await, resolver(|question, _| loopback(question, 60)).await);
+    world.network.resolvers.lock().unwrap().extend([(Some(silent), of_silent), (Some(alive), of_alive)]);
     let service = named(answers(OK).await, "orders.internal", vec![silent, alive]);
     assert_eq!(world.text(&service, get("http://x/")).await, "ok");
     assert!(world.event().await.timings.dns.unwrap() >= Duration::from_millis(190));

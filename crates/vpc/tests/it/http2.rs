@@ -105,6 +105,52 @@ async fn many_requests_share_a_connection() {
 }
 
 #[tokio::test]
+async fn a_burst_waits_for_the_first_connection() {
+    let world = World::new();
+    let authority = Authority::new("Test CA");
+    let service = requests(&authority, |(_, mut respond)| ok(&mut respond, "ok")).await;
+    let all = (0..80).map(|_| world.text(&service, get("https://orders.internal/")));
+    assert!(futures_util::future::join_all(all).await.iter().all(|text| text == "ok"));
+    assert_eq!(world.network.opened(), 1);
+    // Where opening fails, everyone finds out by himself and nobody waits for another.
+    let (listener, refused) = crate::support::listen().await;
+    drop(listener);
+    let mut service = service_at(refused);
+    service.policy.breaker = None;
+    let service = Arc::new(service);
+    let all = (0..20).map(|_| world.get(&service, "https://orders.internal/"));
+    let codes: Vec<_> =
+        futures_util::future::join_all(all).await.into_iter().map(|result| result.unwrap_err().code).collect();
+    assert_eq!(codes, [ErrorCode::ConnectionRefused; 20]);
+}
+
+#[tokio::test]
+async fn a_post_on_a_lost_connection_is_not_sent_twice() {
+    let world = World::new();
+    let authority = Authority::new("Test CA");
+    let seen = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = Arc::clone(&seen);
+    let service = connections(&authority, move |_, mut connection| {
+        let counted = Arc::clone(&counted);
+        async move {
+            let Some(Ok((_, mut respond))) = connection.accept().await else { return };
+            ok(&mut respond, "ok");
+            // The next request is taken, and the connection lost with it.
+            if let Some(Ok(_)) = connection.accept().await {
+                counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            }
+        }
+    })
+    .await;
+    assert_eq!(world.text(&service, get("https://orders.internal/")).await, "ok");
+    world.event().await;
+    let request = post("https://orders.internal/", "data");
+    let error = world.request_fails(&service, request, ErrorCode::ConnectionTerminated, Phase::Head).await;
+    assert!(!error.retryable);
+    assert_eq!(seen.load(std::sync::atomic::Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
 async fn a_stream_that_is_reset_before_the_head() {
     let world = World::new();
     let authority = Authority::new("Test CA");

@@ -1,5 +1,5 @@
 //! Every failure of the table that can be caused with real sockets on one machine, and what goes well.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::result_large_err)]
 
 mod support;
 
