@@ -33,6 +33,8 @@ export class Context {
   /** Of `request.signal`, when someone asked for it. @type {import("./abort.js").AbortSignal | undefined} */
   signal = undefined;
   registered = false;
+  /** Stops the response's body that JavaScript writes. @type {((reason: any) => void) | undefined} */
+  stopBody = undefined;
   /** `props` of `ctx`. @type {any} */
   props = undefined;
 

@@ -8,8 +8,8 @@ import { env, makeEnv } from "./bindings.js";
 import { ExecutionContext } from "./execution_context.js";
 import "./globals.js";
 import { listAppend, listGet } from "./headers.js";
-import { begin, complete, currentContext, enter, forget, registered, settle } from "./invocation.js";
-import { TypeError, arraySlice } from "./primordials.js";
+import { begin, complete, currentContext, enter, forget, register, registered, settle } from "./invocation.js";
+import { Error, TypeError, arraySlice } from "./primordials.js";
 import { pump } from "./pump.js";
 import { stateOf } from "./readable_stream.js";
 import { incomingRequest } from "./request.js";
@@ -141,7 +141,16 @@ function respond(context, response) {
     listAppend(list, "content-length", `${stream.fixedLength}`);
   }
   const sink = host.respond(context.id, state.status, state.statusText, list, true);
-  pump(stream, sink, () => settle(context));
+  let over = false;
+  const stop = pump(stream, sink, () => {
+    over = true;
+    context.stopBody = undefined;
+    settle(context);
+  });
+  // It is over at once when the stream had ended before.
+  if (over) return;
+  context.stopBody = stop;
+  register(context);
 }
 
 /** @param {Invocation} invocation */
@@ -150,6 +159,7 @@ function disconnected(invocation) {
   if (context === undefined) return false;
   enter(context);
   if (context.signal !== undefined) abortSignal(context.signal, undefined);
+  context.stopBody?.(new Error("Network connection lost: the visitor stopped reading the response."));
   return context.background > 0;
 }
 

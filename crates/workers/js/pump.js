@@ -9,13 +9,18 @@ import { isBufferSource, viewOf } from "./webidl.js";
  * @param {import("./readable_core.js").ReadableState} state a stream that nobody reads
  * @param {SinkId} sink
  * @param {(failure: {reason: any} | undefined) => void} ended called once, when all was written or something failed
+ * @returns {(reason: any) => void} stops it: the sink's reader is gone
  */
 export function pump(state, sink, ended) {
   const owner = current;
   const reader = acquireReader(state, false);
-  const next = () => readFrom(reader, request);
+  let over = false;
+  const next = () => {
+    if (!over) readFrom(reader, request);
+  };
   const request = {
     chunk(/** @type {any} */ chunk) {
+      if (over) return;
       let operation;
       try {
         checkOwner(owner);
@@ -27,18 +32,25 @@ export function pump(state, sink, ended) {
       onComplete(operation, next, fail);
     },
     close() {
+      if (over) return;
+      over = true;
       host.sinkClose(sink);
       ended(undefined);
     },
     error(/** @type {any} */ reason) {
+      if (over) return;
+      over = true;
       host.sinkAbort(sink, describe(reason));
       ended({ reason });
     },
   };
   next();
+  return fail;
 
   /** The chunk is no bytes, or the reader of the sink is gone. @param {any} reason */
   function fail(reason) {
+    if (over) return;
+    over = true;
     markHandled(cancelStream(state, reason));
     host.sinkAbort(sink, describe(reason));
     ended({ reason });

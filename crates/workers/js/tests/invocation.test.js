@@ -153,6 +153,19 @@ test("the visitor's leaving aborts request.signal; what waitUntil holds is told 
   assert.equal(entries.disconnected(99), false);
 });
 
+test("the visitor's leaving cancels the stream of the response, even an idle one", async () => {
+  const isolated = await worker(`export default { fetch() {
+    return new Response(new ReadableStream({ cancel(reason) { console.log(reason.message); } }));
+  } };`);
+  const { host, entries } = isolated;
+  const result = host.begin(1);
+  entries.fetch(1, "GET", "http://w/", host.own([]), 0);
+  await new Promise((resolve) => setTimeout(resolve, 2));
+  assert.equal(entries.disconnected(1), false);
+  await result.ended;
+  assert.deepEqual(host.logs.map(({ values }) => JSON.parse(values[0])), ["Network connection lost: the visitor stopped reading the response."]);
+});
+
 test("an I/O object of one request cannot be used by another", async () => {
   const isolated = await worker(`
     let kept;
