@@ -161,6 +161,16 @@ pub(crate) async fn guard(
     {
         return error.into_response();
     }
+    let params = match params {
+        Ok(params) => params,
+        Err(error) => {
+            return ApiError::new(
+                codes::BAD_IDENTIFIER,
+                format!("The path cannot be understood: {}.", error.body_text()),
+            )
+            .into_response();
+        }
+    };
     let account = params.iter().find_map(|(name, value)| (name == "account").then_some(value));
     if let Some(account) = account
         && !state.store().account().is_named(account)

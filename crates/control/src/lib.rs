@@ -11,15 +11,18 @@ mod certificates;
 pub mod codes;
 mod connectivity;
 mod envelope;
+mod openapi;
 mod platform;
 mod request;
 mod serve;
+mod tail;
 mod telemetry;
 mod throttle;
 mod tokens;
 mod tunnels;
 mod worker;
 
+use std::future::ready;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -29,6 +32,7 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use store::Store;
 
@@ -54,12 +58,18 @@ struct Inner {
     store: Arc<Store>,
     platform: Arc<dyn Platform>,
     throttle: Mutex<Throttle>,
+    tails: tail::Sessions,
 }
 
 impl ControlState {
     /// An API over this store and this platform.
     pub fn new(store: Arc<Store>, platform: Arc<dyn Platform>) -> Self {
-        ControlState(Arc::new(Inner { store, platform, throttle: Mutex::new(Throttle::default()) }))
+        ControlState(Arc::new(Inner {
+            store,
+            platform,
+            throttle: Mutex::new(Throttle::default()),
+            tails: tail::Sessions::default(),
+        }))
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -70,6 +80,10 @@ impl ControlState {
         &*self.0.platform
     }
 
+    pub(crate) fn tails(&self) -> &tail::Sessions {
+        &self.0.tails
+    }
+
     pub(crate) fn login_failed(&self, address: IpAddr, now: Instant) -> Verdict {
         self.0.throttle.lock().unwrap_or_else(PoisonError::into_inner).handle_failure(address, now)
     }
@@ -77,16 +91,15 @@ impl ControlState {
 
 /// The API as a router, to be served by [`serve`] or beside other routes.
 pub fn router(state: ControlState) -> Router {
-    let api = Api::new(state.clone());
-    let api = account::add(api);
-    let api = worker::add(api);
-    let api = connectivity::add(api);
-    let api = certificates::add(api);
-    let api = tunnels::add(api);
-    let api = telemetry::add(api);
-    let api = tokens::add(api);
+    let api = operations(state.clone());
+    let document = Bytes::from(openapi::document(&api.operations).to_string());
+    let description = move || {
+        let json = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        ready(([json], document.clone()))
+    };
     Router::new()
         .nest(PREFIX, api.router)
+        .route(&format!("{PREFIX}/openapi.json"), get(description))
         .route("/healthz", get(healthz))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
@@ -94,6 +107,19 @@ pub fn router(state: ControlState) -> Router {
         // Every handler that reads a body bounds it itself, and says so in the envelope.
         .layer(DefaultBodyLimit::disable())
         .with_state(state)
+}
+
+/// Every operation of the API.
+fn operations(state: ControlState) -> Api {
+    let api = Api::new(state);
+    let api = account::add(api);
+    let api = worker::add(api);
+    let api = connectivity::add(api);
+    let api = certificates::add(api);
+    let api = tunnels::add(api);
+    let api = telemetry::add(api);
+    let api = tail::add(api);
+    tokens::add(api)
 }
 
 async fn healthz() -> &'static str {

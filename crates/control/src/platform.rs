@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use serde_json::Value;
 use store::{Binding, Limits, Module, Secret};
 use time::OffsetDateTime;
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 /// A future that is `Send` and boxed, so that [`Platform`] can be a trait object.
@@ -134,6 +136,13 @@ pub trait Platform: Send + Sync + 'static {
 
     /// Records of connection attempts.
     fn connection_events(&self, query: TelemetryQuery) -> BoxFuture<'_, Result<TelemetryPage, TelemetryError>>;
+
+    /// The live events of a Worker, each in the form of a `wrangler tail` item, from now on. The platform drops events
+    /// that the receiver has no room for, and stops when it is dropped. `None`: live events cannot be had.
+    fn tail(&self, worker: &str) -> Option<mpsc::Receiver<Arc<Value>>> {
+        let _ = worker;
+        None
+    }
 
     /// The address at which a Worker is served under its name, e.g. `http://api.localhost:8787`.
     fn worker_url(&self, name: &str) -> String;

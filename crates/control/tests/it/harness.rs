@@ -19,6 +19,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use store::{Actor, KeySource, NewToken, Permission, Store};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -31,6 +32,8 @@ pub struct FakePlatform {
     pub revoked: Mutex<Vec<Uuid>>,
     pub connections: Mutex<HashMap<Uuid, Vec<TunnelConnection>>>,
     pub queries: Mutex<Vec<TelemetryQuery>>,
+    /// The other ends of the tails that were asked for.
+    pub tails: Mutex<Vec<(String, mpsc::Sender<Arc<Value>>)>>,
 }
 
 impl Platform for FakePlatform {
@@ -91,6 +94,12 @@ impl Platform for FakePlatform {
             self.queries.lock().unwrap().push(query.clone());
             Ok(TelemetryPage { rows: vec![json!({ "code": query.code })], next_cursor: None })
         })
+    }
+
+    fn tail(&self, worker: &str) -> Option<mpsc::Receiver<Arc<Value>>> {
+        let (sender, receiver) = mpsc::channel(16);
+        self.tails.lock().unwrap().push((worker.to_owned(), sender));
+        Some(receiver)
     }
 
     fn worker_url(&self, name: &str) -> String {
@@ -175,6 +184,7 @@ impl Server {
             revoked: Mutex::default(),
             connections: Mutex::default(),
             queries: Mutex::default(),
+            tails: Mutex::default(),
         });
         let state = ControlState::new(Arc::clone(&store), platform.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -6,6 +6,7 @@ mod certificates;
 mod harness;
 mod lifecycle;
 mod registry;
+mod tails;
 mod transport;
 mod uploads;
 mod wrangler;

@@ -68,3 +68,36 @@ async fn a_body_that_breaks_off_is_no_request() {
     drop(socket);
     assert_eq!(server.get("/cfd_tunnel").await.result(), Value::Array(Vec::new()));
 }
+
+#[tokio::test]
+async fn the_openapi_document_lists_every_route_and_every_route_is_there() {
+    let server = Server::start().await;
+    let answer = server.send(Method::GET, "/openapi.json", &[], "").await;
+    assert_eq!(answer.status, 200);
+    let document = answer.json();
+    let auth = format!("Bearer {}", server.token);
+    let mut operations = 0;
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            operations += 1;
+            if let Some(body) = operation["requestBody"]["content"].as_object() {
+                for form in body.values() {
+                    let name = form["schema"]["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
+                    assert!(document["components"]["schemas"][name].is_object(), "{name}");
+                }
+            }
+            let filled = path.replace("{account}", "local").replace('{', "").replace('}', "");
+            let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+            let answer = server.send(method.clone(), &filled, &[("authorization", &auth)], "").await;
+            let code = answer.json()["errors"][0]["code"].clone();
+            assert!(code != 7000 && code != 10405, "{method} {path}: {code}");
+            assert!(answer.status != 500, "{method} {path}");
+            // Without a token nothing but the public ones says more than that.
+            let answer = server.send(method.clone(), &filled, &[], "").await;
+            if operation.get("security").is_none() {
+                answer.error(401, 9106);
+            }
+        }
+    }
+    assert!(operations > 60, "{operations}");
+}

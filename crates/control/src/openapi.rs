@@ -1,0 +1,334 @@
+//! The OpenAPI document, made from the list of operations: `GET /client/v4/openapi.json`.
+
+use serde_json::{Map, Value, json};
+
+use crate::PREFIX;
+use crate::api::{Body, Operation};
+use crate::auth::Access;
+use crate::codes;
+
+/// The request bodies by name.
+fn request_schema(name: &str) -> Option<Value> {
+    let string = || json!({ "type": "string" });
+    let flag = || json!({ "type": "boolean" });
+    let uuid = || json!({ "type": "string", "format": "uuid" });
+    let port = || json!({ "type": ["integer", "null"], "minimum": 1, "maximum": 65_535 });
+    let annotations = || json!({ "type": "object", "additionalProperties": { "type": "string" } });
+    let binding = || {
+        json!({
+            "type": "object",
+            "required": ["name", "type"],
+            "properties": {
+                "name": string(),
+                "type": { "enum": ["inherit", "json", "plain_text", "secret_text", "service", "version_metadata", "vpc_network", "vpc_service"] },
+            },
+        })
+    };
+    let secret = || {
+        json!({
+            "type": "object",
+            "required": ["text"],
+            "properties": { "name": string(), "text": string(), "type": { "const": "secret_text" } },
+        })
+    };
+    let changes = || json!({ "type": "object", "additionalProperties": { "oneOf": [secret(), { "type": "null" }] } });
+    let settings = || {
+        json!({
+            "observability": {
+                "type": ["object", "null"],
+                "properties": { "enabled": flag(), "head_sampling_rate": { "type": "number", "minimum": 0, "maximum": 1 } },
+            },
+            "logpush": { "const": false },
+            "tags": { "type": "array", "items": string(), "maxItems": 100 },
+            "tail_consumers": { "type": "array", "maxItems": 0 },
+        })
+    };
+    let metadata = || {
+        let mut properties = settings();
+        if let Some(properties) = properties.as_object_mut() {
+            properties.insert("bindings".to_owned(), json!({ "type": "array", "items": binding() }));
+            properties.insert("compatibility_date".to_owned(), json!({ "type": "string", "format": "date" }));
+            properties.insert("compatibility_flags".to_owned(), json!({ "type": "array", "items": string() }));
+            properties.insert("keep_bindings".to_owned(), json!({ "type": "array", "items": string() }));
+            properties.insert("annotations".to_owned(), annotations());
+            properties.insert(
+                "limits".to_owned(),
+                json!({
+                    "type": "object",
+                    "additionalProperties": false,
+                    "properties": {
+                        "cpu_ms": { "type": "integer", "minimum": 1, "maximum": 300_000 },
+                        "subrequests": { "type": "integer", "minimum": 1, "maximum": 10_000_000 },
+                    },
+                }),
+            );
+        }
+        properties
+    };
+    Some(match name {
+        "WorkerUpload" => {
+            let mut properties = metadata();
+            if let Some(properties) = properties.as_object_mut() {
+                properties.insert("main_module".to_owned(), string());
+            }
+            json!({
+                "type": "object",
+                "required": ["metadata"],
+                "properties": {
+                    "metadata": { "type": "object", "required": ["main_module"], "properties": properties },
+                },
+                "additionalProperties": { "type": "string", "contentEncoding": "binary", "description": "A module; the part's name is its specifier." },
+            })
+        }
+        "SettingsPatch" => json!({
+            "type": "object",
+            "required": ["settings"],
+            "properties": { "settings": { "type": "object", "properties": metadata() } },
+        }),
+        "ScriptSettings" => json!({ "type": "object", "properties": settings() }),
+        "NewDeployment" => json!({
+            "type": "object",
+            "required": ["versions"],
+            "properties": {
+                "strategy": { "const": "percentage" },
+                "versions": {
+                    "type": "array", "minItems": 1, "maxItems": store::MAX_SHARES,
+                    "items": {
+                        "type": "object",
+                        "required": ["version_id", "percentage"],
+                        "properties": {
+                            "version_id": uuid(),
+                            "percentage": { "type": "number", "minimum": 0, "maximum": 100, "multipleOf": 0.01 },
+                        },
+                    },
+                },
+                "annotations": annotations(),
+            },
+        }),
+        "Subdomain" => json!({ "type": "object", "properties": { "enabled": flag(), "previews_enabled": flag() } }),
+        "Secret" => {
+            let mut schema = secret();
+            schema["required"] = json!(["name", "text"]);
+            schema
+        }
+        "SecretsBulk" => json!({ "type": "object", "required": ["secrets"], "properties": { "secrets": changes() } }),
+        "VersionPatch" => json!({
+            "type": "object", "required": ["env"], "additionalProperties": false,
+            "properties": { "env": changes(), "annotations": annotations() },
+        }),
+        "Schedules" => json!({
+            "type": "array", "maxItems": 250,
+            "items": { "type": "object", "required": ["cron"], "properties": { "cron": string() } },
+        }),
+        "Routes" => json!({
+            "type": "array", "maxItems": 1_000,
+            "items": { "type": "object", "required": ["pattern"], "properties": { "pattern": string(), "zone_name": string() } },
+        }),
+        "DomainChangeset" | "Domains" => json!({
+            "type": "object",
+            "required": ["origins"],
+            "properties": {
+                "origins": { "type": "array", "maxItems": 100, "items": { "type": "object", "required": ["hostname"], "properties": { "hostname": string() } } },
+                "override_existing_origin": flag(),
+            },
+        }),
+        "VpcService" => json!({
+            "type": "object",
+            "required": ["name", "type", "host"],
+            "properties": {
+                "name": { "type": "string", "minLength": 1, "maxLength": 255 },
+                "type": { "enum": ["http", "tcp"] },
+                "host": { "oneOf": [
+                    {
+                        "type": "object", "required": ["network"], "additionalProperties": false,
+                        "anyOf": [{ "required": ["ipv4"] }, { "required": ["ipv6"] }],
+                        "properties": {
+                            "ipv4": { "type": "string", "format": "ipv4" },
+                            "ipv6": { "type": "string", "format": "ipv6" },
+                            "network": { "type": "object", "required": ["tunnel_id"], "properties": { "tunnel_id": uuid() } },
+                        },
+                    },
+                    {
+                        "type": "object", "required": ["hostname", "resolver_network"], "additionalProperties": false,
+                        "properties": {
+                            "hostname": { "type": "string", "minLength": 1, "maxLength": 253 },
+                            "resolver_network": {
+                                "type": "object", "required": ["tunnel_id"],
+                                "properties": { "tunnel_id": uuid(), "resolver_ips": { "type": "array", "maxItems": 8, "items": string() } },
+                            },
+                        },
+                    },
+                ] },
+                "http_port": port(), "https_port": port(), "tcp_port": port(),
+                "app_protocol": { "enum": ["mysql", "postgresql", null] },
+                "tls_settings": {
+                    "type": ["object", "null"], "additionalProperties": false,
+                    "properties": {
+                        "cert_verification_mode": { "enum": ["verify_full", "verify_ca", "disabled"] },
+                        "certificate_authority": uuid(), "client_certificate": uuid(),
+                    },
+                },
+            },
+        }),
+        "NewTunnel" => json!({
+            "type": "object",
+            "required": ["name"],
+            "properties": {
+                "name": { "type": "string", "minLength": 1, "maxLength": 253 },
+                "config_src": { "enum": ["local", "cloudflare"] },
+                "tunnel_secret": { "type": "string", "contentEncoding": "base64" },
+            },
+        }),
+        "TunnelPatch" => json!({
+            "type": "object",
+            "properties": { "name": string(), "tunnel_secret": { "type": "string", "contentEncoding": "base64" } },
+        }),
+        "NewCertificate" => json!({
+            "type": "object",
+            "required": ["certificates"],
+            "properties": { "name": string(), "ca": flag(), "certificates": string(), "private_key": string() },
+        }),
+        "NewTail" => json!({
+            "type": "object",
+            "properties": { "filters": { "type": "array", "items": { "type": "object" } } },
+        }),
+        "NewToken" => json!({
+            "type": "object",
+            "required": ["name", "permissions"],
+            "properties": {
+                "name": { "type": "string", "minLength": 1, "maxLength": 120 },
+                "permissions": {
+                    "type": "array", "minItems": 1,
+                    "items": { "enum": store::Permission::ALL.iter().map(|permission| permission.key()).collect::<Vec<_>>() },
+                },
+                "expires_on": { "type": ["string", "null"], "format": "date-time" },
+            },
+        }),
+        _ => return None,
+    })
+}
+
+fn parameters(path: &str) -> Vec<Value> {
+    path.split('/')
+        .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+        .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
+        .collect()
+}
+
+fn operation(operation: &Operation) -> Value {
+    let mut view = json!({
+        "summary": operation.summary,
+        "parameters": parameters(operation.path),
+        "responses": {
+            "200": { "description": "Done.", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Success" } } } },
+            "default": { "description": "Refused or failed.", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Failure" } } } },
+        },
+    });
+    let Some(members) = view.as_object_mut() else {
+        return view;
+    };
+    match operation.access {
+        Access::Public => {
+            members.insert("security".to_owned(), json!([]));
+        }
+        Access::AnyToken => {}
+        Access::Needs(permission) => {
+            members.insert(
+                "description".to_owned(),
+                format!("Needs the permission {} ({}).", permission.label(), permission.key()).into(),
+            );
+            members.insert("x-permission".to_owned(), permission.key().into());
+        }
+    }
+    let body = match operation.body {
+        Body::None => None,
+        Body::Json(name) => Some(("application/json", name)),
+        Body::Multipart(name) => Some(("multipart/form-data", name)),
+    };
+    if let Some((content_type, name)) = body {
+        let schema = json!({ "schema": { "$ref": format!("#/components/schemas/{name}") } });
+        members.insert("requestBody".to_owned(), json!({ "required": true, "content": { content_type: schema } }));
+    }
+    view
+}
+
+/// The document for these operations.
+pub(crate) fn document(operations: &[Operation]) -> Value {
+    let mut paths = Map::new();
+    let mut schemas = Map::from_iter([
+        (
+            "Success".to_owned(),
+            json!({
+                "type": "object",
+                "required": ["success", "errors", "messages", "result"],
+                "properties": {
+                    "success": { "const": true },
+                    "errors": { "type": "array", "maxItems": 0 },
+                    "messages": { "type": "array", "items": { "$ref": "#/components/schemas/Message" } },
+                    "result": {},
+                    "result_info": { "type": "object" },
+                },
+            }),
+        ),
+        (
+            "Failure".to_owned(),
+            json!({
+                "type": "object",
+                "required": ["success", "errors", "messages", "result"],
+                "properties": {
+                    "success": { "const": false },
+                    "errors": { "type": "array", "minItems": 1, "items": { "$ref": "#/components/schemas/Error" } },
+                    "messages": { "type": "array", "maxItems": 0 },
+                    "result": { "type": "null" },
+                },
+            }),
+        ),
+        (
+            "Message".to_owned(),
+            json!({
+                "type": "object",
+                "required": ["code", "message"],
+                "properties": { "code": { "type": "integer" }, "message": { "type": "string" } },
+            }),
+        ),
+        (
+            "Error".to_owned(),
+            json!({
+                "type": "object",
+                "required": ["code", "message"],
+                "properties": {
+                    "code": {
+                        "type": "integer",
+                        "oneOf": codes::ALL.iter().map(|code| json!({
+                            "const": code.number, "description": format!("{} (HTTP {})", code.meaning, code.status),
+                        })).collect::<Vec<_>>(),
+                    },
+                    "message": { "type": "string" },
+                    "source": { "type": "object", "properties": { "pointer": { "type": "string" } } },
+                },
+            }),
+        ),
+    ]);
+    for one in operations {
+        let path = paths.entry(one.path).or_insert_with(|| Value::Object(Map::new()));
+        if let Some(path) = path.as_object_mut() {
+            path.insert(one.method.to_ascii_lowercase(), operation(one));
+        }
+        if let Body::Json(name) | Body::Multipart(name) = one.body
+            && let Some(schema) = request_schema(name)
+        {
+            schemas.insert(name.to_owned(), schema);
+        }
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": { "title": "Culvert", "version": env!("CARGO_PKG_VERSION") },
+        "servers": [{ "url": PREFIX }],
+        "security": [{ "token": [] }],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
+        },
+    })
+}

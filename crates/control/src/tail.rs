@@ -1,0 +1,264 @@
+//! Live logs: the tail sessions that `wrangler tail` opens. A session is made over the API and names an address; whoever
+//! knows the address may connect to it once by WebSocket (sub-protocol `trace-v1`) and is sent one JSON object for
+//! each invocation that fits the session's filters.
+//!
+//! Two habits of wrangler are met here: it does not send its token to the address, so that the address itself must
+//! be the secret; and it sends its first frame without a mask, which is accepted though RFC 6455 forbids it.
+
+mod filter;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::extract::State;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::response::{IntoResponse, Response};
+use http::header::HOST;
+use http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
+use store::Permission;
+use time::OffsetDateTime;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use crate::api::{Api, Body, delete, get, post};
+use crate::auth::{Access, Caller};
+use crate::codes;
+use crate::envelope::{ApiError, Reply};
+use crate::request::{JsonBody, Params, path_uuid, rfc3339};
+use crate::{ControlState, PREFIX};
+
+pub(crate) use filter::Filters;
+
+/// Clients of one Worker at a time.
+const CLIENTS: usize = 10;
+/// How long an address waits for its client, and a session lasts.
+const LIFETIME: Duration = Duration::from_secs(6 * 60 * 60);
+const UNCLAIMED: Duration = Duration::from_secs(60);
+const SUBPROTOCOL: &str = "trace-v1";
+/// How long a client may take to read one message.
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+const FRAME_LIMIT: usize = 16 * 1024;
+
+#[derive(Debug)]
+struct Session {
+    worker: String,
+    filters: Arc<Filters>,
+    opened: Instant,
+    /// Set once a client has come; dropping the other end closes the session.
+    claimed: Option<mpsc::Sender<()>>,
+}
+
+/// The open sessions.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions(Mutex<HashMap<Uuid, Session>>);
+
+impl Sessions {
+    fn with<T>(&self, act: impl FnOnce(&mut HashMap<Uuid, Session>) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Opens a session, unless the Worker has as many as it may have.
+    fn open(&self, worker: &str, filters: Filters, now: Instant) -> Option<Uuid> {
+        self.with(|sessions| {
+            sessions.retain(|_, session| {
+                let age = now.saturating_duration_since(session.opened);
+                age < LIFETIME && (session.claimed.is_some() || age < UNCLAIMED)
+            });
+            let of_worker = sessions.values().filter(|session| session.worker == worker).count();
+            if of_worker >= CLIENTS {
+                return None;
+            }
+            let id = Uuid::new_v4();
+            sessions.insert(
+                id,
+                Session { worker: worker.to_owned(), filters: Arc::new(filters), opened: now, claimed: None },
+            );
+            Some(id)
+        })
+    }
+
+    /// Gives a session to its client; only the first one gets it.
+    fn claim(&self, id: Uuid) -> Option<(String, Arc<Filters>, mpsc::Receiver<()>)> {
+        self.with(|sessions| {
+            let session = sessions.get_mut(&id)?;
+            if session.claimed.is_some() {
+                return None;
+            }
+            let (sender, receiver) = mpsc::channel(1);
+            session.claimed = Some(sender);
+            Some((session.worker.clone(), Arc::clone(&session.filters), receiver))
+        })
+    }
+
+    fn close(&self, id: Uuid) -> bool {
+        self.with(|sessions| sessions.remove(&id)).is_some()
+    }
+}
+
+/// `POST …/tails`.
+async fn create(
+    State(state): State<ControlState>,
+    caller: Caller,
+    Params((_, script)): Params<(String, String)>,
+    headers: HeaderMap,
+    JsonBody(body): JsonBody,
+) -> Result<Reply, ApiError> {
+    state.store().worker(&script).await?;
+    let filters = Filters::parse(&body, caller.address)?;
+    let id = state.tails().open(&script, filters, Instant::now()).ok_or_else(|| {
+        ApiError::new(
+            codes::QUOTA_EXCEEDED,
+            format!("Worker \"{script}\" has {CLIENTS} tails, the most that is allowed; close one first."),
+        )
+    })?;
+    // The client reaches the socket where it reached the API.
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1");
+    let scheme = match headers.get("x-forwarded-proto") {
+        Some(proto) if proto == "https" => "wss",
+        _ => "ws",
+    };
+    Reply::new(json!({
+        "id": id,
+        "url": format!("{scheme}://{host}{PREFIX}/tails/{id}"),
+        "expires_at": rfc3339(OffsetDateTime::now_utc() + LIFETIME),
+    }))
+}
+
+/// `DELETE …/tails/{tail}`.
+async fn remove(
+    State(state): State<ControlState>,
+    Params((_, _, tail)): Params<(String, String, String)>,
+) -> Result<Reply, ApiError> {
+    let id = path_uuid(&tail, "tail")?;
+    if state.tails().close(id) {
+        return Ok(Reply::null());
+    }
+    Err(ApiError::new(codes::NOT_FOUND, format!("There is no tail {id}.")))
+}
+
+/// `GET …/tails`: there is nothing to pick up again.
+async fn list(
+    State(state): State<ControlState>,
+    Params((_, script)): Params<(String, String)>,
+) -> Result<Reply, ApiError> {
+    state.store().worker(&script).await?;
+    Reply::new(json!([]))
+}
+
+/// `GET /tails/{tail}`: the socket.
+async fn connect(
+    State(state): State<ControlState>,
+    Params(tail): Params<String>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, ApiError> {
+    let id = path_uuid(&tail, "tail")?;
+    let upgrade = upgrade.map_err(|error| {
+        ApiError::new(codes::BAD_REQUEST, format!("A tail is read by WebSocket: {}.", error.body_text()))
+    })?;
+    let gone = || ApiError::new(codes::NOT_FOUND, format!("There is no tail {id}, or somebody else reads it already."));
+    let (worker, filters, closed) = state.tails().claim(id).ok_or_else(gone)?;
+    let Some(events) = state.platform().tail(&worker) else {
+        state.tails().close(id);
+        return Err(ApiError::new(codes::UNAVAILABLE, "Live logs cannot be had right now."));
+    };
+    let answer = upgrade
+        .protocols([SUBPROTOCOL])
+        .accept_unmasked_frames(true)
+        .max_frame_size(FRAME_LIMIT)
+        .max_message_size(FRAME_LIMIT)
+        .on_upgrade(move |socket| async move {
+            pump(socket, events, &filters, closed).await;
+            state.tails().close(id);
+        });
+    Ok(if answer.status() == StatusCode::SWITCHING_PROTOCOLS { answer } else { gone().into_response() })
+}
+
+/// Sends events until one side has enough. What the client says is read and not acted on; pings are answered by the
+/// WebSocket layer.
+async fn pump(
+    mut socket: WebSocket,
+    mut events: mpsc::Receiver<Arc<Value>>,
+    filters: &Filters,
+    mut closed: mpsc::Receiver<()>,
+) {
+    let end = tokio::time::sleep(LIFETIME);
+    tokio::pin!(end);
+    loop {
+        let message = tokio::select! {
+            () = &mut end => None,
+            _ = closed.recv() => None,
+            event = events.recv() => event,
+            heard = socket.recv() => match heard {
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                Some(Ok(_)) => continue,
+            },
+        };
+        let Some(event) = message else {
+            let bye =
+                Message::Close(Some(CloseFrame { code: close_code::NORMAL, reason: "the tail has ended".into() }));
+            let _ = tokio::time::timeout(SEND_TIMEOUT, socket.send(bye)).await;
+            return;
+        };
+        if !filters.fits(&event, fastrand::f64()) {
+            continue;
+        }
+        let send = socket.send(Message::Text(event.to_string().into()));
+        if !matches!(tokio::time::timeout(SEND_TIMEOUT, send).await, Ok(Ok(()))) {
+            return;
+        }
+    }
+}
+
+/// The operations on tails.
+pub(crate) fn add(api: Api) -> Api {
+    const READ: Access = Access::Needs(Permission::WorkersTailRead);
+    const LIST: &str = "/accounts/{account}/workers/scripts/{script}/tails";
+    api.add(get(LIST, READ, "List the tails of a Worker that can be picked up: none"), list)
+        .add(post(LIST, READ, Body::Json("NewTail"), "Open a tail of a Worker"), create)
+        .add(delete("/accounts/{account}/workers/scripts/{script}/tails/{tail}", READ, "Close a tail"), remove)
+        .add(get("/tails/{tail}", Access::Public, "Read a tail by WebSocket; its address is the secret"), connect)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+
+    fn any() -> Filters {
+        Filters::parse(&json!({}), IpAddr::V4(Ipv4Addr::LOCALHOST)).unwrap()
+    }
+
+    #[test]
+    fn a_worker_has_ten_tails_and_unclaimed_ones_make_room() {
+        let sessions = Sessions::default();
+        let start = Instant::now();
+        let ids: Vec<_> = (0..CLIENTS).map(|_| sessions.open("w", any(), start).unwrap()).collect();
+        assert_eq!(sessions.open("w", any(), start), None);
+        assert!(sessions.open("other", any(), start).is_some());
+        let (worker, _, _closed) = sessions.claim(ids[0]).unwrap();
+        assert_eq!(worker, "w");
+        assert!(sessions.claim(ids[0]).is_none());
+        // A minute later the nine that nobody came for are gone.
+        for _ in 1..CLIENTS {
+            assert!(sessions.open("w", any(), start + UNCLAIMED).is_some());
+        }
+        assert_eq!(sessions.open("w", any(), start + UNCLAIMED), None);
+        assert!(sessions.close(ids[0]));
+        assert!(!sessions.close(ids[0]));
+    }
+
+    #[test]
+    fn closing_a_session_ends_its_client() {
+        let sessions = Sessions::default();
+        let id = sessions.open("w", any(), Instant::now()).unwrap();
+        let (_, _, mut closed) = sessions.claim(id).unwrap();
+        assert!(closed.try_recv().is_err_and(|e| e == mpsc::error::TryRecvError::Empty));
+        sessions.close(id);
+        assert!(closed.try_recv().is_err_and(|e| e == mpsc::error::TryRecvError::Disconnected));
+    }
+}
