@@ -20,7 +20,7 @@ pub(crate) struct Entries {
     pub fetch: Handle,
     pub complete: Handle,
     pub disconnected: Handle,
-    /// `forget(operations)`: they never complete.
+    /// `forget(operations, invocation)`: they never complete, and the invocation is over.
     pub forget: Option<Handle>,
 }
 
@@ -121,7 +121,11 @@ impl From<Failure> for StartupFailure {
 /// [`StartupFailure`].
 pub(crate) fn boot(host: &Rc<Host>, modules: Rc<Modules>) -> Result<Booted, StartupFailure> {
     let version = host.version.clone();
-    let options = IsolateOptions { memory_limit: version.limits.memory, ..IsolateOptions::default() };
+    let options = IsolateOptions {
+        memory_limit: version.limits.memory,
+        bootstrap: vec![host.services.builtins.bootstrap.clone()],
+        ..IsolateOptions::default()
+    };
     let mut isolate = Isolate::new(&host.services.engine, options, FUNCTIONS, host.clone())
         .map_err(|error| StartupFailure::Internal(error.to_string()))?;
     isolate.set_modules(modules);
@@ -129,8 +133,13 @@ pub(crate) fn boot(host: &Rc<Host>, modules: Rc<Modules>) -> Result<Booted, Star
     let _ = host.seat.control.set(isolate.control());
 
     let budget = Some(BUILTINS_CPU);
-    let (json, main) =
-        isolate.enter(budget, |scope| Ok((Json::capture(scope)?, scope.import(Builtins::MAIN)?))).result?;
+    let loaded = isolate.enter(budget, |scope| {
+        if let Value::Object(expose) = scope.global(Builtins::EXPOSE)? {
+            scope.call(&expose, &[])?;
+        }
+        Ok((Json::capture(scope)?, scope.import(Builtins::MAIN)?))
+    });
+    let (json, main) = loaded.result?;
     if let Some(json) = json {
         let _ = host.json.set(json);
     }

@@ -9,14 +9,30 @@ use crate::resolve::BUILTIN;
 
 include!(concat!(env!("OUT_DIR"), "/builtins.rs"));
 
+/// The engine takes `__host` away after the bootstrap scripts, but `host_object.js` is a module. This keeps it until the
+/// runtime calls [`Builtins::EXPOSE`], just before the modules are loaded.
+const BOOTSTRAP: &str = "{
+    const host = __host;
+    const value = () => {
+        delete globalThis.__expose;
+        globalThis.__host = host;
+    };
+    Object.defineProperty(globalThis, '__expose', { configurable: true, value });
+}";
+
 /// The compiled built-in modules, by file name.
 pub(crate) struct Builtins {
+    /// To be run in a fresh global.
+    pub bootstrap: Stencil,
     stencils: HashMap<&'static str, Stencil>,
 }
 
 impl Builtins {
     /// The module that has the ways into JavaScript.
     pub(crate) const MAIN: &'static str = "culvert:main.js";
+
+    /// The global function that gives `__host` to the modules that are loaded next. It is there for one call.
+    pub(crate) const EXPOSE: &'static str = "__expose";
 
     /// All built-ins; compiled at the first call.
     ///
@@ -32,7 +48,7 @@ impl Builtins {
             .iter()
             .map(|&(name, source)| Ok((name, engine.compile_module(&format!("{BUILTIN}{name}"), source)?)))
             .collect::<Result<_, CompileError>>()?;
-        Ok(Builtins { stencils })
+        Ok(Builtins { bootstrap: engine.compile_script("culvert:bootstrap", BOOTSTRAP)?, stencils })
     }
 
     /// One of them.

@@ -19,8 +19,10 @@ pub(crate) enum Event {
     ReaderGone {
         /// The sink.
         sink: u64,
+        /// The invocation whose response it was.
+        response_of: Option<Ticket>,
     },
-    /// The dispatch future, or the response body, was dropped.
+    /// The dispatch future, or a native response body, was dropped.
     VisitorGone(Ticket),
     /// The response body was taken to its end.
     BodyOver(Ticket),

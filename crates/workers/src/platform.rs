@@ -82,17 +82,21 @@ impl Platform {
         validate(version, self.inner.shared.services.clone()).await
     }
 
-    /// Runs one invocation until its response head is there. Dropping the future, or the response's body before its end, says that the
+    /// Begins an invocation and gives the future of its response head. Dropping the future, or the response's body before its end, says that the
     /// visitor is gone.
     ///
     /// A version that was retired a moment ago is served all the same: a request that was routed before the switch is not dropped.
     ///
     /// # Errors
     /// [`Ended`] when there will be no response.
-    pub async fn dispatch(&self, version: Arc<WorkerVersion>, invocation: Invocation) -> Result<Response<Body>, Ended> {
+    pub fn dispatch(
+        &self,
+        version: Arc<WorkerVersion>,
+        invocation: Invocation,
+    ) -> impl Future<Output = Result<Response<Body>, Ended>> + Send + Unpin + use<> {
         let (job, answer) = Job::new(invocation);
         self.inner.place(&version, job);
-        answer.await
+        answer
     }
 
     /// No new invocations for this version; its isolates end when theirs have.

@@ -60,7 +60,8 @@ pub(crate) enum Flow {
 /// What is to be done.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Tell the Worker that this visitor is gone, then say [`Supervisor::disconnected`].
+    /// Tell the Worker that this visitor is gone and ask whether it has `waitUntil` work, then say [`Supervisor::disconnected`].
+    /// While it has, it is asked again after each entry.
     Disconnect(Ticket),
     /// The visitor gets no response, for this reason. The invocation may go on.
     Refuse(Ticket, Outcome, String),
@@ -83,6 +84,8 @@ pub(crate) struct Ending {
     pub exception: Option<&'static str>,
     /// CPU time it was charged with.
     pub cpu: Duration,
+    /// Whether script itself had come to its end.
+    pub done: bool,
 }
 
 /// Why an invocation does not end well.
@@ -151,6 +154,8 @@ struct Life {
     telling: bool,
     /// The visitor is gone, and nothing that remains was given to `waitUntil`.
     abandoned: bool,
+    /// The visitor is gone, but when the Worker was last asked it had `waitUntil` work.
+    kept: bool,
     cause: Option<Cause>,
     deadline: Option<Instant>,
 }
@@ -239,6 +244,7 @@ impl Supervisor {
             pending: 0,
             telling: false,
             abandoned: false,
+            kept: false,
             cause: None,
             deadline: None,
         };
@@ -320,8 +326,14 @@ impl Supervisor {
 
     /// An entry that belonged to `ticket` is over; it used `cpu`, and was stopped if so said.
     pub(crate) fn entry_ended(&mut self, ticket: Ticket, cpu: Duration, stop: Option<Stop>, now: Instant) {
+        let runs_script = self.runs_script();
         if let Some(life) = self.touch(ticket) {
             life.cpu += cpu;
+            if life.kept && runs_script {
+                life.kept = false;
+                life.telling = true;
+                self.verdicts.push_back(Verdict::Disconnect(ticket));
+            }
         }
         if let Some(stop) = stop {
             self.condemn(ticket, stop);
@@ -356,6 +368,7 @@ impl Supervisor {
         if let Some(life) = self.touch(ticket) {
             life.telling = false;
             life.abandoned = !keeps_on;
+            life.kept = keeps_on;
         }
         self.settle(now);
     }
@@ -488,12 +501,11 @@ impl Supervisor {
         {
             self.verdicts.push_back(Verdict::Refuse(ticket, cause.outcome, cause.message.clone()));
         }
-        let ending = match life.cause {
-            None => Ending { outcome: Outcome::Ok, cause: None, exception: None, cpu: life.cpu },
-            Some(Cause { outcome, message, exception }) => {
-                Ending { outcome, cause: Some(message), exception, cpu: life.cpu }
-            }
+        let (outcome, cause, exception) = match life.cause {
+            None => (Outcome::Ok, None, None),
+            Some(Cause { outcome, message, exception }) => (outcome, Some(message), exception),
         };
+        let ending = Ending { outcome, cause, exception, cpu: life.cpu, done: life.done };
         self.verdicts.push_back(Verdict::End(ticket, ending));
     }
 

@@ -70,7 +70,8 @@ impl Thread {
     /// What is ready now; what becomes ready by it waits for the next round.
     fn complete_what_is_ready(&mut self) {
         let host = self.host.clone();
-        for _ in 0..host.operations.borrow().ready() {
+        let ready = host.operations.borrow().ready();
+        for _ in 0..ready {
             let ready = host.operations.borrow_mut().pop_ready();
             let Some((operation, completion)) = ready else { break };
             self.complete(operation, completion);
@@ -89,7 +90,11 @@ impl Thread {
         let host = self.host.clone();
         match event {
             Event::Completed { operation, completion } => self.complete(operation, completion),
-            Event::ReaderGone { sink } => {
+            Event::ReaderGone { sink, response_of } => {
+                // The cause first; then whoever writes learns it, and then the Worker.
+                if let Some(ticket) = response_of {
+                    host.supervisor.borrow_mut().visitor_gone(ticket, Instant::now());
+                }
                 if let Some((operation, error)) = host.reader_gone(sink) {
                     self.complete(operation, Completion::Failed(error));
                 }
@@ -283,12 +288,13 @@ impl Thread {
     fn end(&mut self, ticket: Ticket, ending: Ending) {
         let host = self.host.clone();
         let operations = host.release(ticket);
-        if !operations.is_empty()
+        if !(operations.is_empty() && ending.done)
             && let Some((isolate, entries)) = &mut self.isolate
             && let Some(forget) = &entries.forget
         {
             let operations = operations.into_iter().map(number).collect();
-            let forgotten = isolate.enter(Some(FORGET_CPU), |scope| scope.call(forget, &[Value::List(operations)]));
+            let forgotten =
+                isolate.enter(Some(FORGET_CPU), |scope| scope.call(forget, &[Value::List(operations), number(ticket)]));
             if let Err(failure) = forgotten.result {
                 tracing::warn!(%failure, "the built-ins did not forget what was given up");
             }

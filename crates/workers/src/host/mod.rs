@@ -92,7 +92,6 @@ impl Host {
     /// Says whose code runs from now on.
     pub(crate) fn set_current(&self, ticket: Ticket) {
         self.current.set(ticket);
-        self.sinks.borrow_mut().entered();
     }
 
     /// Frees all that an invocation holds. Gives the operations that script still waits for.

@@ -229,10 +229,7 @@ impl Drop for SinkBody {
         if taken {
             self.finish();
         } else if !aborted {
-            if let Some(ticket) = self.response_of {
-                self.seat.mailbox.post(Event::VisitorGone(ticket));
-            }
-            self.seat.mailbox.post(Event::ReaderGone { sink: self.sink });
+            self.seat.mailbox.post(Event::ReaderGone { sink: self.sink, response_of: self.response_of });
         }
     }
 }

@@ -22,23 +22,13 @@ struct Sink {
     pipe: Option<Arc<Pipe>>,
 }
 
-/// Bytes that script may write in one entry without a pause; then others have their turn, however fast the reader is.
-const BURST: usize = 256 * 1024;
-
 /// The sinks of an isolate.
 #[derive(Default)]
 pub(crate) struct Sinks {
-    /// Bytes written in the present entry.
-    burst: usize,
     table: Table<Sink>,
 }
 
 impl Sinks {
-    /// A new entry begins.
-    pub(super) fn entered(&mut self) {
-        self.burst = 0;
-    }
-
     /// Lets go of all sinks of an invocation: their readers learn that there is no more.
     pub(super) fn release(&mut self, owner: Ticket) -> Released {
         Released(
@@ -94,13 +84,6 @@ impl Host {
         Some((operation, gone()))
     }
 
-    /// Whether a write of so many bytes need not wait for the next round.
-    fn writes_at_once(&self, bytes: usize) -> bool {
-        let mut sinks = self.sinks.borrow_mut();
-        sinks.burst = sinks.burst.saturating_add(bytes);
-        sinks.burst <= BURST
-    }
-
     fn pipe(&self, sink: u64) -> Option<(Ticket, bool, Arc<Pipe>)> {
         let mut sinks = self.sinks.borrow_mut();
         let sink = sinks.table.get_mut(sink)?;
@@ -108,7 +91,7 @@ impl Host {
     }
 }
 
-/// `sinkWrite(sink, bytes)`: 0 instead of an operation when more may be written at once.
+/// `sinkWrite(sink, bytes)`.
 pub(super) fn write(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Value, Throw> {
     let host = scope.data::<Host>();
     let sink = id(arguments, 0)?;
@@ -116,13 +99,8 @@ pub(super) fn write(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<
     let Some((owner, _, pipe)) = host.pipe(sink) else {
         return Err(Throw::TypeError("This body was ended already.".to_owned()));
     };
-    let at_once = host.writes_at_once(bytes.len());
     let operation = host.begin(owner, Kind::Local)?;
     match pipe.write(bytes, operation) {
-        Written::Taken if at_once => {
-            host.give_up(operation);
-            return Ok(Value::Number(0.0));
-        }
         Written::Taken => host.complete_soon(operation, Completion::Done),
         Written::Waits => {}
         Written::Refused => host.complete_soon(operation, Completion::Failed(gone())),

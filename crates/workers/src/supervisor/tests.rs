@@ -32,7 +32,7 @@ fn a_plain_answer_ends_at_once() {
     supervisor.responded(1, Flow::Whole);
     supervisor.script_done(1);
     supervisor.entry_ended(1, LITTLE, None, now);
-    let ending = Ending { outcome: Outcome::Ok, cause: None, exception: None, cpu: LITTLE };
+    let ending = Ending { outcome: Outcome::Ok, cause: None, exception: None, cpu: LITTLE, done: true };
     assert_eq!(verdicts(&mut supervisor), [Verdict::End(1, ending)]);
     assert!(supervisor.accepts());
     assert!(!supervisor.knows(1));
@@ -114,8 +114,10 @@ fn a_gone_visitor_cancels_unless_work_is_kept() {
     supervisor.disconnected(1, false, now);
     supervisor.disconnected(2, true, now);
     assert_eq!(outcomes(&verdicts(&mut supervisor)), [(1, Outcome::Canceled)]);
-    supervisor.script_done(2);
     supervisor.entry_ended(2, LITTLE, None, now);
+    assert_eq!(verdicts(&mut supervisor), [Verdict::Disconnect(2)], "it is asked again");
+    supervisor.entry_ended(2, LITTLE, None, now);
+    supervisor.disconnected(2, false, now);
     assert_eq!(outcomes(&verdicts(&mut supervisor)), [(2, Outcome::Canceled)]);
 }
 

@@ -1,5 +1,12 @@
 //! The Workers platform through its public surface: real Workers, a fake outbound with real bodies.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod background;
 mod basics;
+mod failures;
+mod lifecycle;
+mod memory;
+mod streams;
+mod subrequests;
 mod support;
+mod validation;

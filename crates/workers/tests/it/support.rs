@@ -201,6 +201,12 @@ impl World {
     }
 }
 
+/// Waits until a counter has this value.
+pub async fn reaches(counter: &watch::Sender<usize>, value: usize) {
+    let mut counter = counter.subscribe();
+    tokio::time::timeout(PATIENCE, counter.wait_for(|count| *count == value)).await.expect("in time").unwrap();
+}
+
 pub fn invoke(request: Request<Body>) -> Invocation {
     Invocation { request, ray_id: RayId(7), client: None }
 }
