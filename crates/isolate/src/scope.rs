@@ -5,21 +5,18 @@ use std::rc::Rc;
 
 use mozjs::context::JSContext;
 use mozjs::jsapi::{
-    CloneDataPolicy, GCReason, GetPromiseState, HandleValueArray, IsCallable, JSObject, ObjectOpResult,
-    PromiseState as RawPromiseState, StructuredCloneScope, jsid,
+    CloneDataPolicy, GCReason, HandleValueArray, IsCallable, JSObject, ObjectOpResult, StructuredCloneScope, jsid,
 };
 use mozjs::jsval::{JSVal, ObjectValue, UndefinedValue};
 use mozjs::rooted;
 use mozjs::rust::wrappers2::{
-    Call, CurrentGlobalOrNull, InstantiateGlobalStencil, IsPromiseObject, JS_ExecuteScript, JS_ForwardSetPropertyTo,
-    JS_GC, JS_GetPromiseResult, JS_GetUCProperty, JS_ReadStructuredClone, JS_StringToId, JS_WriteStructuredClone,
-    NewPromiseObject, RejectPromise, ResolvePromise, SetAnyPromiseIsHandled,
+    Call, CurrentGlobalOrNull, InstantiateGlobalStencil, JS_ExecuteScript, JS_ForwardSetPropertyTo, JS_GC,
+    JS_GetUCProperty, JS_ReadStructuredClone, JS_StringToId, JS_WriteStructuredClone,
 };
 use mozjs::rust::{HandleObject, HandleValue, JSAutoStructuredCloneBufferWrapper};
 
 use crate::arguments::Throw;
 use crate::clock;
-use crate::engine::Engine;
 use crate::errors::{self, ErrorKind};
 use crate::failure::{Exception, Failure};
 use crate::limits;
@@ -30,8 +27,8 @@ use crate::value::{self, Pending, Value};
 
 /// Proof of being inside the isolate's realm, on its thread.
 pub struct Scope<'a> {
-    cx: &'a mut JSContext,
-    state: &'a Rc<State>,
+    pub(crate) cx: &'a mut JSContext,
+    pub(crate) state: &'a Rc<State>,
 }
 
 /// Memory of one isolate, in bytes.
@@ -43,32 +40,24 @@ pub struct Memory {
     pub limit: usize,
 }
 
-/// Where a promise stands.
-#[derive(Debug, Clone)]
-pub enum PromiseState {
-    /// Neither fulfilled nor rejected.
-    Pending,
-    /// Fulfilled with this value.
-    Fulfilled(Value),
-    /// Rejected with this value.
-    Rejected(Handle),
-}
-
 /// Turns a call into the engine into a result: a pending exception becomes a failure. Nothing runs in a condemned isolate.
 macro_rules! attempt {
     ($scope:expr, $call:expr) => {{
         if let Some(termination) = $scope.state.stopped() {
-            return Err(Failure::Terminated(termination));
+            return Err($crate::failure::Failure::Terminated(termination));
         }
-        let outcome: Result<_, Pending> = $call;
+        let outcome: Result<_, $crate::value::Pending> = $call;
         match outcome {
             Ok(value) if $scope.state.condemned.get().is_none() => value,
-            _ => return Err(errors::take_failure($scope.cx, $scope.state)),
+            _ => return Err($crate::errors::take_failure($scope.cx, $scope.state)),
         }
     }};
 }
 
-fn ok(done: bool) -> Result<(), Pending> {
+pub(crate) use attempt;
+
+/// For calls that answer `false` with an exception pending.
+pub(crate) fn ok(done: bool) -> Result<(), Pending> {
     done.then_some(()).ok_or(Pending)
 }
 
@@ -170,43 +159,6 @@ impl Scope<'_> {
         Ok(result)
     }
 
-    /// Loads, links and evaluates a module: the promise of its namespace object. Top-level `await` is allowed. Modules run in
-    /// the microtasks after the scope's closure. The promise counts as handled: its rejection is not reported by the entry.
-    ///
-    /// # Errors
-    /// [`Failure::Terminated`] when the isolate is stopped; a module that cannot be loaded or throws rejects the promise.
-    pub fn import(&mut self, specifier: &str) -> Result<Handle, Failure> {
-        let importer = self.importer()?;
-        let Value::Object(promise) = self.call(&importer, &[Value::from(specifier)])? else {
-            return Err(self.type_error("an import did not give a promise"));
-        };
-        rooted!(&in(self.cx) let object = promise.get(&self.state.roots).to_object());
-        attempt!(self, {
-            // SAFETY: the promise is rooted; `import()` gives a promise of this realm.
-            ok(unsafe { SetAnyPromiseIsHandled(self.cx, object.handle()) })
-        });
-        Ok(promise)
-    }
-
-    /// The function `specifier => import(specifier)`: lets the engine do for the embedder exactly what it does for script.
-    fn importer(&mut self) -> Result<Handle, Failure> {
-        if let Some(importer) = self.state.importer.borrow().clone() {
-            return Ok(importer);
-        }
-        static IMPORTER: std::sync::OnceLock<Option<Stencil>> = std::sync::OnceLock::new();
-        let stencil =
-            IMPORTER.get_or_init(|| Engine::start().ok()?.compile_script("", "(specifier) => import(specifier)").ok());
-        let Some(stencil) = stencil else {
-            return Err(self.type_error("the importer could not be compiled"));
-        };
-        let function = self.run_script(stencil)?;
-        let Value::Object(function) = function else {
-            return Err(self.type_error("the importer is no function"));
-        };
-        *self.state.importer.borrow_mut() = Some(function.clone());
-        Ok(function)
-    }
-
     /// Runs a classic script: the value of its last expression statement.
     ///
     /// # Errors
@@ -277,51 +229,6 @@ impl Scope<'_> {
         errors::describe(self.cx, self.state, value.handle())
     }
 
-    /// A new pending promise, to be settled with [`Scope::resolve`] or [`Scope::reject`].
-    ///
-    /// # Errors
-    /// [`Failure`] when memory is exhausted or the isolate is stopped.
-    pub fn promise(&mut self) -> Result<Handle, Failure> {
-        let handle = attempt!(self, {
-            // SAFETY: without an executor the engine makes a plain pending promise.
-            let promise = unsafe { NewPromiseObject(self.cx, HandleObject::null()) };
-            ok(!promise.is_null()).map(|()| self.state.roots.insert(ObjectValue(promise)))
-        });
-        Ok(handle)
-    }
-
-    /// Resolves a promise made by [`Scope::promise`]. Does nothing when it is settled already.
-    ///
-    /// # Errors
-    /// [`Failure`] when `promise` is no promise or the isolate is stopped.
-    pub fn resolve(&mut self, promise: &Handle, value: Value) -> Result<(), Failure> {
-        let promise = self.promise_object(promise)?;
-        rooted!(&in(self.cx) let promise = promise);
-        rooted!(&in(self.cx) let mut resolution = UndefinedValue());
-        attempt!(self, value::to_js(self.cx, self.state, &value, resolution.handle_mut()));
-        attempt!(self, {
-            // SAFETY: both are rooted and the first is a promise.
-            ok(unsafe { ResolvePromise(self.cx, promise.handle(), resolution.handle()) })
-        });
-        Ok(())
-    }
-
-    /// Rejects a promise made by [`Scope::promise`]. Does nothing when it is settled already.
-    ///
-    /// # Errors
-    /// [`Failure`] when `promise` is no promise or the isolate is stopped.
-    pub fn reject(&mut self, promise: &Handle, reason: Throw) -> Result<(), Failure> {
-        let promise = self.promise_object(promise)?;
-        rooted!(&in(self.cx) let promise = promise);
-        let reason = self.error(reason)?;
-        rooted!(&in(self.cx) let reason = reason.get(&self.state.roots));
-        attempt!(self, {
-            // SAFETY: both are rooted and the first is a promise.
-            ok(unsafe { RejectPromise(self.cx, promise.handle(), reason.handle()) })
-        });
-        Ok(())
-    }
-
     /// The JavaScript value that throwing `thrown` throws.
     ///
     /// # Errors
@@ -337,32 +244,6 @@ impl Scope<'_> {
         match errors::take_failure(self.cx, self.state) {
             Failure::Exception(exception) => Ok(exception.value),
             terminated @ Failure::Terminated(_) => Err(terminated),
-        }
-    }
-
-    /// Where a promise stands; `None` when the value is not a promise.
-    pub fn promise_state(&mut self, promise: &Handle) -> Option<PromiseState> {
-        let value = promise.get(&self.state.roots);
-        if !value.is_object() {
-            return None;
-        }
-        rooted!(&in(self.cx) let promise = value.to_object());
-        rooted!(&in(self.cx) let mut result = UndefinedValue());
-        // SAFETY: the object is rooted, and asked to be a promise first.
-        unsafe {
-            if !IsPromiseObject(promise.handle()) {
-                return None;
-            }
-            let state = GetPromiseState(promise.handle().into());
-            if state == RawPromiseState::Pending {
-                return Some(PromiseState::Pending);
-            }
-            JS_GetPromiseResult(promise.handle(), result.handle_mut());
-            let handle = self.state.roots.insert(result.get());
-            Some(match state {
-                RawPromiseState::Rejected => PromiseState::Rejected(handle),
-                _ => PromiseState::Fulfilled(self.value(&handle)),
-            })
         }
     }
 
@@ -454,7 +335,7 @@ impl Scope<'_> {
     }
 
     /// The object behind a handle, unrooted.
-    fn object(&mut self, handle: &Handle, what: &str) -> Result<*mut JSObject, Failure> {
+    pub(crate) fn object(&mut self, handle: &Handle, what: &str) -> Result<*mut JSObject, Failure> {
         let value = handle.get(&self.state.roots);
         if value.is_object() {
             Ok(value.to_object())
@@ -463,19 +344,7 @@ impl Scope<'_> {
         }
     }
 
-    /// The promise behind a handle, unrooted.
-    fn promise_object(&mut self, handle: &Handle) -> Result<*mut JSObject, Failure> {
-        let object = self.object(handle, "settle")?;
-        rooted!(&in(self.cx) let object = object);
-        // SAFETY: the object is rooted.
-        if unsafe { IsPromiseObject(object.handle()) } {
-            Ok(object.get())
-        } else {
-            Err(self.type_error("cannot settle a value that is not a promise"))
-        }
-    }
-
-    fn type_error(&mut self, message: &str) -> Failure {
+    pub(crate) fn type_error(&mut self, message: &str) -> Failure {
         if let Some(termination) = self.state.stopped() {
             return Failure::Terminated(termination);
         }
