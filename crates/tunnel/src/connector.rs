@@ -3,9 +3,11 @@
 mod backoff;
 mod datagrams;
 mod dial;
+mod http2_session;
 mod metrics;
 mod pipe;
 mod policy;
+mod quic_session;
 mod resolver;
 mod routing;
 mod session;
@@ -15,9 +17,9 @@ mod stream;
 pub use crate::quic::SetupError;
 pub use policy::{AllowRule, AllowRuleError, DestinationPolicy};
 
-use crate::quic;
+use crate::{quic, tls};
 use backoff::Backoff;
-use session::Link;
+use session::{Link, Tls};
 use state::State;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -35,6 +37,18 @@ pub const DEFAULT_CONNECTIONS: u8 = 4;
 pub const DEFAULT_GRACE_PERIOD: Duration = Duration::from_secs(30);
 /// Streams that the edge may have open on one connection.
 const STREAMS: u32 = 4096;
+
+/// By which transport a connector reaches the edge.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Protocol {
+    /// QUIC; HTTP/2 where UDP gets no answer, until it does.
+    #[default]
+    Auto,
+    /// QUIC by UDP and nothing else.
+    Quic,
+    /// HTTP/2 by TCP and nothing else: no UDP, hence no host names.
+    Http2,
+}
 
 /// What a connector is told when it starts.
 #[derive(Clone, Debug)]
@@ -57,6 +71,8 @@ pub struct ConnectorOptions {
     pub dns_resolvers: Vec<SocketAddr>,
     /// Which version of datagrams to offer.
     pub datagrams: DatagramVersion,
+    /// By which transport to connect.
+    pub protocol: Protocol,
 }
 
 impl ConnectorOptions {
@@ -72,6 +88,7 @@ impl ConnectorOptions {
             grace_period: DEFAULT_GRACE_PERIOD,
             dns_resolvers: Vec::new(),
             datagrams: DatagramVersion::V3,
+            protocol: Protocol::Auto,
         }
     }
 }
@@ -99,7 +116,7 @@ pub enum ConnectorError {
 #[derive(Debug)]
 pub struct Connector {
     options: ConnectorOptions,
-    tls: quinn::ClientConfig,
+    tls: Tls,
     state: Arc<State>,
     metrics: Option<std::net::TcpListener>,
 }
@@ -110,7 +127,11 @@ impl Connector {
         if options.edges.is_empty() {
             return Err(ConnectorError::NoEdge);
         }
-        let tls = quic::client_config(options.ca_pem.as_deref(), STREAMS)?;
+        let ca_pem = options.ca_pem.as_deref();
+        let tls = Tls {
+            quic: quic::client_config(ca_pem, STREAMS)?,
+            http2: Arc::new(tls::client(ca_pem, tls::TLS12_AND_13)?),
+        };
         let metrics = options
             .metrics
             .map(|address| metrics::bind(address).map_err(|source| ConnectorError::Metrics { address, source }))

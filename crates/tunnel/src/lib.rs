@@ -8,10 +8,13 @@
 //! (it asks a [`edge::TunnelDirectory`]).
 
 pub mod authority;
+mod body;
 pub mod connector;
 pub mod edge;
 mod exchange;
+mod http2;
 mod quic;
+mod tls;
 
 pub use tunnel_proto::connector::{DatagramVersion, VIRTUAL_RESOLVER};
 pub use tunnel_proto::token::{Token, TokenError};

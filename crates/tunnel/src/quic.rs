@@ -1,13 +1,10 @@
-//! QUIC and TLS settings that both ends share, and the codes with which they close.
+//! QUIC settings that both ends share, and the codes with which they close.
 
 use crate::authority::{AuthorityError, CertificateAuthority};
+use crate::tls;
 use quinn::congestion::CubicConfig;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{AsyncUdpSocket, EndpointConfig, IdleTimeout, Runtime, TransportConfig, VarInt};
-use rustls::RootCertStore;
-use rustls::crypto::CryptoProvider;
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -78,11 +75,6 @@ pub enum SetupError {
     Tls(String),
 }
 
-/// aws-lc-rs: it has X25519MLKEM768 and P-256, of which cloudflared needs one.
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
-}
-
 fn transport(receive_window: u32, bidirectional: u32) -> Arc<TransportConfig> {
     let mut transport = TransportConfig::default();
     transport
@@ -107,14 +99,7 @@ pub(crate) fn server_config(
     names: &[String],
     streams: u32,
 ) -> Result<quinn::ServerConfig, SetupError> {
-    let certificate = authority.issue(names)?;
-    let tls = |error: rustls::Error| SetupError::Tls(error.to_string());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(tls)?
-        .with_no_client_auth()
-        .with_single_cert(certificate.chain, certificate.key)
-        .map_err(tls)?;
+    let mut config = tls::server(authority, names, tls::TLS13)?;
     config.alpn_protocols = vec![ALPN.to_vec()];
     let crypto = QuicServerConfig::try_from(config).map_err(|error| SetupError::Tls(error.to_string()))?;
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
@@ -122,27 +107,9 @@ pub(crate) fn server_config(
     Ok(config)
 }
 
-/// Settings of a connector. Without `ca_pem` the public web's authorities are trusted.
-/// `streams` is how many flows the edge may have open on one connection.
+/// Settings of a connector. `streams` is how many flows the edge may have open on one connection.
 pub(crate) fn client_config(ca_pem: Option<&str>, streams: u32) -> Result<quinn::ClientConfig, SetupError> {
-    let mut roots = RootCertStore::empty();
-    match ca_pem {
-        Some(pem) => {
-            for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-                let certificate = certificate.map_err(|_| SetupError::NoCertificate)?;
-                roots.add(certificate).map_err(|_| SetupError::NoCertificate)?;
-            }
-            if roots.is_empty() {
-                return Err(SetupError::NoCertificate);
-            }
-        }
-        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-    }
-    let mut config = rustls::ClientConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(|error| SetupError::Tls(error.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let mut config = tls::client(ca_pem, tls::TLS13)?;
     config.alpn_protocols = vec![ALPN.to_vec()];
     let crypto = QuicClientConfig::try_from(config).map_err(|error| SetupError::Tls(error.to_string()))?;
     let mut config = quinn::ClientConfig::new(Arc::new(crypto));

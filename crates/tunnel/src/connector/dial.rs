@@ -29,6 +29,11 @@ impl DialError {
         Self { cause, text: origin::dial_error_text(network, destination, cause, ""), errno: None, phase }
     }
 
+    /// The connector's own limit and not the destination's fault.
+    pub(crate) fn is_limit(&self) -> bool {
+        self.cause == DialFailure::TooManyFlows
+    }
+
     /// More UDP sessions than one connection may have.
     pub(crate) fn too_many_sessions(destination: SocketAddr) -> Self {
         Self::new(Network::Udp, destination, DialFailure::TooManyFlows, "limit")

@@ -1,10 +1,12 @@
 //! Moves bytes between a stream of the tunnel and a TCP connection, both ways, with back-pressure.
 
 use super::state::Counters;
+use crate::body::{BodyReader, BodyWriter};
 use bytes::{Buf, Bytes, BytesMut};
 use quinn::{RecvStream, SendStream, VarInt};
 use socket2::SockRef;
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io::IoSlice;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -158,6 +160,74 @@ async fn outward(counters: &Counters, read: &mut ReadHalf<'_>, send: &mut SendSt
     // Fails only when the edge has stopped the stream.
     let _ = send.finish();
     Outward::Finished
+}
+
+/// The same over HTTP/2.
+pub(crate) async fn run_http2(
+    counters: &Counters,
+    mut stream: TcpStream,
+    mut writer: BodyWriter,
+    mut reader: BodyReader,
+) {
+    let inward_end = {
+        let (mut read, mut write) = stream.split();
+        let inward = async {
+            let mut block = BytesMut::with_capacity(BLOCK);
+            loop {
+                match reader.read_buf(&mut block).await {
+                    Ok(0) => break,
+                    Ok(length) => counters.bytes_in.fetch_add(length as u64, Ordering::Relaxed),
+                    Err(_) => return Inward::Broken,
+                };
+                if write.write_all_buf(&mut block).await.is_err() {
+                    return Inward::NotTaken;
+                }
+                block.reserve(LEAST);
+            }
+            if write.shutdown().await.is_err() { Inward::NotTaken } else { Inward::Finished }
+        };
+        let outward = async {
+            let mut block = BytesMut::with_capacity(BLOCK);
+            loop {
+                let length = tokio::select! {
+                    length = read.read_buf(&mut block) => length,
+                    () = poll_fn(|cx| writer.poll_reset(cx)) => return (Outward::NotTaken, writer),
+                };
+                match length {
+                    Ok(0) => break,
+                    Ok(length) => counters.bytes_out.fetch_add(length as u64, Ordering::Relaxed),
+                    Err(_) => return (Outward::Broken, writer),
+                };
+                if writer.write_all_buf(&mut block).await.is_err() {
+                    return (Outward::NotTaken, writer);
+                }
+                block.reserve(LEAST);
+            }
+            // Fails only when the edge has broken the stream.
+            let _ = writer.finish();
+            (Outward::Finished, writer)
+        };
+        tokio::pin!(inward, outward);
+        let (mut inward_end, mut outward_end) = (None, None);
+        while inward_end.is_none() || outward_end.is_none() {
+            tokio::select! {
+                end = &mut inward, if inward_end.is_none() => inward_end = Some(end),
+                (end, mut writer) = &mut outward, if outward_end.is_none() => {
+                    if end == Outward::Broken {
+                        writer.reset();
+                    }
+                    outward_end = Some(end);
+                }
+            }
+            if inward_end == Some(Inward::Broken) || outward_end == Some(Outward::Broken) {
+                break;
+            }
+        }
+        inward_end
+    };
+    if inward_end == Some(Inward::Broken) {
+        let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+    }
 }
 
 #[cfg(test)]

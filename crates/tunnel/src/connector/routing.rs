@@ -63,6 +63,13 @@ impl Routing {
     }
 }
 
+impl Routing {
+    /// What is said of a configuration that cannot be read at all.
+    pub(crate) fn refuse(&self, error: String) -> ConfigurationUpdate {
+        ConfigurationUpdate { latest_applied_version: self.version, error }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

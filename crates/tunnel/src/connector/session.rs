@@ -1,18 +1,15 @@
-//! One connection to the edge, from dialling it to its end.
+//! One connection to the edge, from dialling it to its end: what both transports share.
 
-use super::ConnectorOptions;
-use super::datagrams::UdpSessions;
 use super::state::{Ready, State};
-use super::stream;
+use super::{ConnectorOptions, Protocol};
 use crate::exchange::{self, ExchangeError};
-use crate::quic::{self, CloseCode, SERVER_NAME};
+use crate::quic;
 use bytes::BytesMut;
-use quinn::{RecvStream, SendStream};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -20,11 +17,11 @@ use tunnel_proto::connector::{self, DatagramVersion, Features};
 use tunnel_proto::rpc::{Call, ClientInfo, ConnectionDetails, ConnectionOptions, RegisterConnection, Reply, RpcClient};
 
 /// How long a handshake may take; a restarted edge is found by the next try rather than by waiting.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
+pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long the edge may take to answer a call.
 const RPC_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the goodbye may take.
-const CLOSING: Duration = Duration::from_millis(500);
+/// Tries without any answer by UDP before HTTP/2 is used: where QUIC has worked before, the edge is more likely down.
+const SILENT_TRIES: u32 = 3;
 
 /// How a connection ended.
 #[derive(Debug)]
@@ -37,7 +34,7 @@ pub(crate) struct End {
 
 /// Why a connection was not registered.
 #[derive(Debug, thiserror::Error)]
-enum RegisterError {
+pub(crate) enum RegisterError {
     #[error("cannot look up the edge {edge}: {source}")]
     Lookup { edge: String, source: std::io::Error },
     #[error("the edge {0} has no address")]
@@ -46,8 +43,10 @@ enum RegisterError {
     Setup(#[from] quic::SetupError),
     #[error("cannot dial the edge at {address}: {source}")]
     Dial { address: SocketAddr, source: quinn::ConnectError },
-    #[error("no QUIC connection to the edge at {address}: {source}{}", hint(source))]
-    Handshake { address: SocketAddr, source: quinn::ConnectionError },
+    #[error("no QUIC connection to the edge at {address}: {reason}")]
+    Quic { address: SocketAddr, reason: String },
+    #[error("no HTTP/2 connection to the edge at {address}: {reason}")]
+    Http2 { address: SocketAddr, reason: String },
     #[error("no answer from the edge at {0} by QUIC: is UDP to it open, and does it run?")]
     Silent(SocketAddr),
     #[error("the edge refused this connector: {0}")]
@@ -58,132 +57,184 @@ enum RegisterError {
     Unexpected,
 }
 
-/// What to do about a failed handshake, where that can be told.
-fn hint(error: &quinn::ConnectionError) -> &'static str {
-    match error {
-        quinn::ConnectionError::TransportError(error)
-            if error.code.to_string().contains("48") || error.to_string().contains("UnknownIssuer") =>
-        {
-            ". The edge's certificate is not trusted: give the edge's CA file with --ca"
-        }
-        _ => "",
-    }
+/// Why serving a registered connection ended.
+#[derive(Debug)]
+pub(crate) enum Served {
+    /// It was lost, with the reason.
+    Lost(String),
+    /// The edge broke the protocol.
+    Broken(String),
+    /// It has drained, or the grace period is over.
+    Drained,
 }
 
-/// A numbered place for a connection; its UDP port is kept from one connection to the next.
+/// A numbered place for a connection.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) index: u8,
-    options: ConnectorOptions,
-    tls: quinn::ClientConfig,
-    state: Arc<State>,
-    drain: CancellationToken,
+    pub(super) options: ConnectorOptions,
+    pub(super) tls: Tls,
+    pub(super) state: Arc<State>,
+    pub(super) drain: CancellationToken,
     registered: Arc<watch::Sender<bool>>,
-    endpoint: Option<(bool, quinn::Endpoint)>,
+    /// For IPv6 or not; its UDP port is kept from one connection to the next.
+    pub(super) endpoint: Option<(bool, quinn::Endpoint)>,
+    /// Failures since it was last registered.
     attempts: usize,
+    /// Tries in a row without any answer by UDP.
+    silent: u32,
+    /// It was registered by QUIC before.
+    quic_worked: bool,
 }
 
-/// A connection that the edge has accepted.
-struct Registered {
-    connection: quinn::Connection,
+/// TLS settings of both transports.
+#[derive(Clone, Debug)]
+pub(crate) struct Tls {
+    pub(crate) quic: quinn::ClientConfig,
+    pub(crate) http2: Arc<rustls::ClientConfig>,
+}
+
+/// The control stream and the machine on it.
+pub(crate) struct Control<R, W> {
     client: RpcClient,
-    writer: SendStream,
-    reader: RecvStream,
-    details: ConnectionDetails,
+    reader: R,
+    writer: W,
+}
+
+impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Control<R, W> {
+    pub(crate) fn new(reader: R, writer: W) -> Self {
+        Self { client: RpcClient::new(), reader, writer }
+    }
+
+    async fn call(&mut self, call: &Call) -> Result<Reply, ExchangeError> {
+        exchange::call(&mut self.client, &mut self.reader, &mut self.writer, call, RPC_TIMEOUT).await
+    }
+
+    /// Reads: the edge says nothing of its own accord, but may end the stream. Ends only when it breaks the protocol.
+    async fn listen(&mut self) -> String {
+        let mut buffer = BytesMut::with_capacity(4096);
+        while !self.client.is_closed() && self.reader.read_buf(&mut buffer).await.is_ok_and(|length| length > 0) {
+            if let Err(error) = self.client.handle_input(&buffer) {
+                return format!("the edge broke the protocol: {error}");
+            }
+            buffer.clear();
+            while self.client.poll_event().is_some() {}
+        }
+        std::future::pending().await
+    }
 }
 
 impl Link {
     pub(crate) fn new(
         index: u8,
         options: ConnectorOptions,
-        tls: quinn::ClientConfig,
+        tls: Tls,
         state: Arc<State>,
         drain: CancellationToken,
         registered: Arc<watch::Sender<bool>>,
     ) -> Self {
-        Self { index, options, tls, state, drain, registered, endpoint: None, attempts: 0 }
+        Self {
+            index,
+            options,
+            tls,
+            state,
+            drain,
+            registered,
+            endpoint: None,
+            attempts: 0,
+            silent: 0,
+            quic_worked: false,
+        }
+    }
+
+    /// Another that may dial at the same time.
+    pub(super) fn for_probe(&self) -> Self {
+        Self {
+            index: self.index,
+            options: self.options.clone(),
+            tls: self.tls.clone(),
+            state: Arc::clone(&self.state),
+            drain: self.drain.clone(),
+            registered: Arc::clone(&self.registered),
+            endpoint: None,
+            attempts: 0,
+            silent: 0,
+            quic_worked: false,
+        }
     }
 
     /// Connects, registers and serves until the connection ends, or until it has drained.
     pub(crate) async fn run(&mut self) -> End {
-        let drain = self.drain.clone();
-        let registered = tokio::select! {
-            registered = self.register() => registered,
-            () = drain.cancelled() => return End { registered_for: None, reason: "shutdown".to_owned() },
+        let http2 = match self.options.protocol {
+            Protocol::Quic => false,
+            Protocol::Http2 => true,
+            Protocol::Auto => self.silent >= if self.quic_worked { SILENT_TRIES } else { 1 },
         };
-        self.attempts += 1;
-        let registered = match registered {
-            Ok(registered) => registered,
-            Err(error) => {
-                self.state.counters.registrations_failed.fetch_add(1, Ordering::Relaxed);
-                return End { registered_for: None, reason: error.to_string() };
-            }
-        };
-        self.attempts = 0;
-        self.registered.send_replace(true);
-        tracing::info!(
-            index = self.index, connection = %registered.details.id, location = registered.details.location,
-            edge = %registered.connection.remote_address(), "connection registered"
-        );
-        let since = Instant::now();
-        let reason = self.serve(registered).await;
-        End { registered_for: Some(since.elapsed()), reason }
-    }
-
-    async fn register(&mut self) -> Result<Registered, RegisterError> {
-        let address = self.edge_address().await?;
-        let endpoint = self.endpoint(address)?;
-        let connecting = endpoint
-            .connect_with(self.tls.clone(), address, SERVER_NAME)
-            .map_err(|source| RegisterError::Dial { address, source })?;
-        let connection = tokio::time::timeout(HANDSHAKE_TIMEOUT, connecting)
-            .await
-            .map_err(|_| RegisterError::Silent(address))?
-            .map_err(|source| match source {
-                quinn::ConnectionError::TimedOut => RegisterError::Silent(address),
-                source => RegisterError::Handshake { address, source },
-            })?;
-        let (mut writer, mut reader) =
-            connection.open_bi().await.map_err(|source| RegisterError::Handshake { address, source })?;
-        let mut client = RpcClient::new();
-        let call = Call::RegisterConnection(self.registration(&connection));
-        match exchange::call(&mut client, &mut reader, &mut writer, &call, RPC_TIMEOUT).await? {
-            Reply::RegisterConnection(Ok(details)) => Ok(Registered { connection, client, writer, reader, details }),
-            Reply::RegisterConnection(Err(refusal)) => {
-                CloseCode::Done.close(&connection, "refused");
-                Err(RegisterError::Refused(refusal.cause))
-            }
-            _ => Err(RegisterError::Unexpected),
+        if http2 && self.silent > 0 {
+            tracing::warn!(
+                index = self.index,
+                "no answer by UDP: trying HTTP/2 by TCP, which carries no UDP, so host names will not resolve"
+            );
         }
+        let mut since = None;
+        let result = if http2 { self.run_http2(&mut since).await } else { self.run_quic(&mut since).await };
+        let registered_for = since.map(|since: Instant| since.elapsed());
+        match &result {
+            Ok(_) => {
+                (self.attempts, self.silent) = (0, 0);
+                self.quic_worked |= !http2;
+            }
+            Err(error) => {
+                self.attempts += 1;
+                self.silent = if matches!(error, RegisterError::Silent(_)) { self.silent + 1 } else { 0 };
+                self.state.counters.registrations_failed.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        End { registered_for, reason: result.unwrap_or_else(|error| error.to_string()) }
     }
 
     /// The edge for this number, another one or another of its addresses with each failed attempt.
-    async fn edge_address(&self) -> Result<SocketAddr, RegisterError> {
+    pub(super) async fn edge_address(&self) -> Result<SocketAddr, RegisterError> {
         let edges = &self.options.edges;
         let turn = usize::from(self.index) + self.attempts;
         let edge = edges.get(turn % edges.len().max(1)).cloned().unwrap_or_default();
         let addresses = tokio::net::lookup_host(&edge).await;
         let addresses: Vec<SocketAddr> =
             addresses.map_err(|source| RegisterError::Lookup { edge: edge.clone(), source })?.collect();
-        addresses.get(turn / edges.len().max(1) % addresses.len().max(1)).copied().ok_or(RegisterError::NoAddress(edge))
+        let address = addresses.get(turn / edges.len().max(1) % addresses.len().max(1)).copied();
+        address.ok_or(RegisterError::NoAddress(edge))
     }
 
-    fn endpoint(&mut self, address: SocketAddr) -> Result<quinn::Endpoint, quic::SetupError> {
-        match &self.endpoint {
-            Some((ipv6, endpoint)) if *ipv6 == address.is_ipv6() => Ok(endpoint.clone()),
-            _ => {
-                let local: SocketAddr =
-                    if address.is_ipv6() { ([0_u16; 8], 0).into() } else { ([0, 0, 0, 0], 0).into() };
-                let (endpoint, _) = quic::endpoint(local, None)?;
-                self.endpoint = Some((address.is_ipv6(), endpoint.clone()));
-                Ok(endpoint)
+    /// Registers; `local` is this machine's address on the way to the edge.
+    pub(super) async fn greet<R, W>(
+        &self,
+        control: &mut Control<R, W>,
+        edge: SocketAddr,
+        local: Option<IpAddr>,
+    ) -> Result<ConnectionDetails, RegisterError>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        match control.call(&Call::RegisterConnection(self.registration(local))).await? {
+            Reply::RegisterConnection(Ok(details)) => {
+                self.registered.send_replace(true);
+                tracing::info!(index = self.index, connection = %details.id, location = details.location, %edge, "connection registered");
+                Ok(details)
             }
+            Reply::RegisterConnection(Err(refusal)) => Err(RegisterError::Refused(refusal.cause)),
+            _ => Err(RegisterError::Unexpected),
         }
     }
 
-    fn registration(&self, connection: &quinn::Connection) -> RegisterConnection {
-        let mut features =
-            vec![connector::ALLOW_REMOTE_CONFIG, connector::QUIC_EOF, connector::HALF_CLOSE, connector::DATAGRAM_V2];
+    fn registration(&self, local: Option<IpAddr>) -> RegisterConnection {
+        let mut features = vec![
+            connector::ALLOW_REMOTE_CONFIG,
+            connector::SERIALIZED_HEADERS,
+            connector::QUIC_EOF,
+            connector::HALF_CLOSE,
+            connector::DATAGRAM_V2,
+        ];
         if self.options.datagrams == DatagramVersion::V3 {
             features.push(connector::DATAGRAM_V3);
         }
@@ -199,7 +250,7 @@ impl Link {
                     version: concat!("culvert/", env!("CARGO_PKG_VERSION")).to_owned(),
                     platform: platform(),
                 },
-                origin_local_ip: connection.local_ip(),
+                origin_local_ip: local,
                 replace_existing: false,
                 compression_quality: 0,
                 previous_attempts: u8::try_from(self.attempts).unwrap_or(u8::MAX),
@@ -207,73 +258,43 @@ impl Link {
         }
     }
 
-    /// Serves a registered connection until it ends; says why it did.
-    async fn serve(&self, registered: Registered) -> String {
-        let Registered { connection, mut client, mut writer, mut reader, .. } = registered;
+    /// Serves a registered connection until `work`, which is what the transport has to do, ends with a reason; or until
+    /// it has drained. `leave` asks for that as a shutdown does.
+    pub(super) async fn serve<R, W>(
+        &self,
+        mut control: Control<R, W>,
+        flows: &TaskTracker,
+        work: impl Future<Output = String>,
+        leave: impl Future<Output = ()>,
+    ) -> Served
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
         let ready = Ready::new(Arc::clone(&self.state));
-        let sessions = Arc::new(UdpSessions::new(connection.clone(), self.options.datagrams, Arc::clone(&self.state)));
-        let flows = TaskTracker::new();
-        let work = async {
-            tokio::join!(accept_streams(&connection, &self.state, &sessions, &flows), sessions.receive());
-            connection.closed().await
-        };
         tokio::pin!(work);
         tokio::select! {
-            reason = &mut work => return reason.to_string(),
-            reason = listen(&mut client, &mut reader) => {
-                CloseCode::Protocol.close(&connection, &reason);
-                return reason;
-            }
+            reason = &mut work => return Served::Lost(reason),
+            reason = control.listen() => return Served::Broken(reason),
             () = self.drain.cancelled() => {}
+            () = leave => {}
         }
         drop(ready);
         let goodbye = async {
-            let called =
-                exchange::call(&mut client, &mut reader, &mut writer, &Call::UnregisterConnection, RPC_TIMEOUT).await;
-            if let Err(error) = called {
+            if let Err(error) = control.call(&Call::UnregisterConnection).await {
                 tracing::debug!(index = self.index, %error, "the edge did not answer the goodbye");
             }
             flows.close();
             flows.wait().await;
         };
-        let grace = self.options.grace_period;
         tokio::select! {
-            reason = work => return reason.to_string(),
+            reason = work => return Served::Lost(reason),
             () = goodbye => {}
-            () = tokio::time::sleep(grace) => {
+            () = tokio::time::sleep(self.options.grace_period) => {
                 tracing::warn!(index = self.index, flows = flows.len(), "flows are cut: the grace period is over");
             }
         }
-        CloseCode::Done.close(&connection, "graceful shutdown");
-        if let Some((_, endpoint)) = &self.endpoint {
-            let _ = tokio::time::timeout(CLOSING, endpoint.wait_idle()).await;
-        }
-        "shutdown".to_owned()
-    }
-}
-
-/// Reads the control stream: the edge says nothing there of its own accord, but may end it. Ends only when the edge
-/// breaks the protocol.
-async fn listen(client: &mut RpcClient, reader: &mut RecvStream) -> String {
-    let mut buffer = BytesMut::with_capacity(4096);
-    while !client.is_closed() && reader.read_buf(&mut buffer).await.is_ok_and(|length| length > 0) {
-        if let Err(error) = client.handle_input(&buffer) {
-            return format!("the edge broke the protocol: {error}");
-        }
-        buffer.clear();
-        while client.poll_event().is_some() {}
-    }
-    std::future::pending().await
-}
-
-async fn accept_streams(
-    connection: &quinn::Connection,
-    state: &Arc<State>,
-    sessions: &Arc<UdpSessions>,
-    flows: &TaskTracker,
-) {
-    while let Ok((send, receive)) = connection.accept_bi().await {
-        flows.spawn(stream::serve(Arc::clone(state), Arc::clone(sessions), send, receive));
+        Served::Drained
     }
 }
 

@@ -37,7 +37,7 @@ struct Running<F> {
     link: Arc<Link>,
     future: Pin<Box<F>>,
     started: Instant,
-    packets: u64,
+    heard: u64,
     /// Its silence has started another attempt already.
     answered_for: bool,
 }
@@ -46,7 +46,9 @@ impl<F> Running<F> {
     /// The connection has not even acknowledged what it was sent.
     fn seems_dead(&self) -> bool {
         let patience = ACKNOWLEDGED.max(self.link.rtt() * 4);
-        self.started.elapsed() > patience && self.link.packets_heard() == self.packets || self.link.is_silent()
+        let carrier = &self.link.carrier;
+        let unanswered = self.started.elapsed() > patience && carrier.heard() == self.heard;
+        carrier.acknowledges() && unanswered || self.link.is_silent()
     }
 }
 
@@ -74,8 +76,8 @@ where
         {
             attempts += 1;
             let future = Box::pin(attempt(Arc::clone(&link)));
-            let packets = link.packets_heard();
-            running.push(Running { link, future, started: Instant::now(), packets, answered_for: false });
+            let heard = link.carrier.heard();
+            running.push(Running { link, future, started: Instant::now(), heard, answered_for: false });
         }
         start_next = false;
         if running.is_empty() {

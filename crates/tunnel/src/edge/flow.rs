@@ -1,6 +1,7 @@
 //! A TCP flow through a tunnel: what stands between the edge's caller and the private service.
 
 use super::link::LinkUse;
+use crate::body::{BodyReader, BodyWriter};
 use bytes::{Buf, Bytes};
 use quinn::{ReadError, RecvStream, SendStream, VarInt, WriteError};
 use std::io;
@@ -42,6 +43,13 @@ impl From<FlowError> for io::Error {
     }
 }
 
+/// The stream that carries a flow.
+#[derive(Debug)]
+pub(crate) enum FlowStream {
+    Quic(SendStream, RecvStream),
+    Http2(BodyWriter, BodyReader),
+}
+
 /// Whether the FIN that ends our sending was sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Sending {
@@ -59,8 +67,7 @@ enum Sending {
 /// Dropping the flow closes it.
 #[derive(Debug)]
 pub struct Flow {
-    send: SendStream,
-    receive: RecvStream,
+    stream: FlowStream,
     /// Bytes that came with the connector's answer.
     early: Bytes,
     sending: Sending,
@@ -70,11 +77,11 @@ pub struct Flow {
 }
 
 impl Flow {
-    pub(crate) fn new(link: LinkUse, send: SendStream, receive: RecvStream, early: Bytes) -> Self {
+    pub(crate) fn new(link: LinkUse, stream: FlowStream, early: Bytes) -> Self {
         let half_close = link.link().half_close();
         link.link().count_received(early.len());
         link.opened();
-        Self { send, receive, early, sending: Sending::Open, half_close, received_all: false, link }
+        Self { stream, early, sending: Sending::Open, half_close, received_all: false, link }
     }
 
     /// The connector that carries the flow.
@@ -94,37 +101,67 @@ impl Flow {
 
     /// Breaks the flow: the private service sees a reset and not the end of data.
     pub fn reset(mut self) {
-        // Both fail only when the stream is over already.
-        let _ = self.send.reset(VarInt::from_u32(0));
-        let _ = self.receive.stop(VarInt::from_u32(0));
-    }
-
-    fn lost(&self, error: &quinn::ConnectionError) -> io::Error {
-        FlowError::ConnectorLost { connector: self.connector(), reason: error.to_string() }.into()
-    }
-
-    fn read_error(&self, error: ReadError) -> io::Error {
-        match error {
-            ReadError::Reset(code) => FlowError::Reset { code: code.into_inner() }.into(),
-            ReadError::ConnectionLost(error) => self.lost(&error),
-            ReadError::ClosedStream | ReadError::IllegalOrderedRead | ReadError::ZeroRttRejected => {
-                FlowError::Closed.into()
+        self.sending = Sending::Finished;
+        match &mut self.stream {
+            FlowStream::Quic(send, receive) => {
+                // Both fail only when the stream is over already.
+                let _ = send.reset(VarInt::from_u32(0));
+                let _ = receive.stop(VarInt::from_u32(0));
             }
-        }
-    }
-
-    fn write_error(&self, error: WriteError) -> io::Error {
-        match error {
-            WriteError::Stopped(code) => FlowError::Reset { code: code.into_inner() }.into(),
-            WriteError::ConnectionLost(error) => self.lost(&error),
-            WriteError::ClosedStream | WriteError::ZeroRttRejected => FlowError::Closed.into(),
+            FlowStream::Http2(writer, _) => writer.reset(),
         }
     }
 
     fn finish(&mut self) {
         self.sending = Sending::Finished;
-        // Fails only when the stream is over already.
-        let _ = self.send.finish();
+        // Both fail only when the stream is over already.
+        match &mut self.stream {
+            FlowStream::Quic(send, _) => drop(send.finish()),
+            FlowStream::Http2(writer, _) => drop(writer.finish()),
+        }
+    }
+}
+
+/// What a stream's error means for the flow. `connector` carries it.
+trait IntoFlowError {
+    fn into_flow_error(self, connector: Uuid) -> FlowError;
+}
+
+impl IntoFlowError for ReadError {
+    fn into_flow_error(self, connector: Uuid) -> FlowError {
+        match self {
+            Self::Reset(code) => FlowError::Reset { code: code.into_inner() },
+            Self::ConnectionLost(error) => FlowError::ConnectorLost { connector, reason: error.to_string() },
+            Self::ClosedStream | Self::IllegalOrderedRead | Self::ZeroRttRejected => FlowError::Closed,
+        }
+    }
+}
+
+impl IntoFlowError for WriteError {
+    fn into_flow_error(self, connector: Uuid) -> FlowError {
+        match self {
+            Self::Stopped(code) => FlowError::Reset { code: code.into_inner() },
+            Self::ConnectionLost(error) => FlowError::ConnectorLost { connector, reason: error.to_string() },
+            Self::ClosedStream | Self::ZeroRttRejected => FlowError::Closed,
+        }
+    }
+}
+
+impl IntoFlowError for h2::Error {
+    fn into_flow_error(self, connector: Uuid) -> FlowError {
+        match self.reason() {
+            Some(reason) if self.is_reset() => FlowError::Reset { code: u32::from(reason).into() },
+            _ => FlowError::ConnectorLost { connector, reason: self.to_string() },
+        }
+    }
+}
+
+impl Drop for Flow {
+    /// HTTP/2 would break a stream that is let go; QUIC ends it in good order by itself.
+    fn drop(&mut self) {
+        if self.sending != Sending::Finished {
+            self.finish();
+        }
     }
 }
 
@@ -143,8 +180,15 @@ impl AsyncRead for Flow {
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
-        let read = ready!(this.receive.poll_read_buf(cx, buf));
-        read.map_err(|error| this.read_error(error))?;
+        let connector = this.link.link().connector();
+        match &mut this.stream {
+            FlowStream::Quic(_, receive) => {
+                ready!(receive.poll_read_buf(cx, buf)).map_err(|error| error.into_flow_error(connector))?;
+            }
+            FlowStream::Http2(_, reader) => {
+                ready!(reader.poll_fill(cx, buf)).map_err(|error| error.into_flow_error(connector))?;
+            }
+        }
         let length = buf.filled().len() - before;
         this.link.link().count_received(length);
         if length == 0 {
@@ -163,7 +207,16 @@ impl AsyncWrite for Flow {
         if this.sending != Sending::Open {
             return Poll::Ready(Err(FlowError::Closed.into()));
         }
-        let written = ready!(Pin::new(&mut this.send).poll_write(cx, buf)).map_err(|error| this.write_error(error))?;
+        let connector = this.link.link().connector();
+        let written = match &mut this.stream {
+            FlowStream::Quic(send, _) => {
+                ready!(Pin::new(send).poll_write(cx, buf)).map_err(|error| error.into_flow_error(connector))?
+            }
+            FlowStream::Http2(writer, _) => {
+                let written = ready!(writer.poll_put(cx, buf)).map_err(|error| error.into_flow_error(connector))?;
+                written.ok_or(FlowError::Reset { code: 0 })?
+            }
+        };
         this.link.link().count_sent(written);
         Poll::Ready(Ok(written))
     }

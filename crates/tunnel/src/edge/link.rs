@@ -1,5 +1,6 @@
 //! One registered connection of a connector, as the rest of the edge uses it.
 
+use super::carrier::Carrier;
 use super::status::{ConnectionStatus, TransportKind};
 use super::udp::Sessions;
 use crate::quic::CloseCode;
@@ -14,13 +15,6 @@ use uuid::Uuid;
 
 /// Without a packet for this long (two keep-alives), a connection is taken for silent.
 const SILENCE: Duration = Duration::from_millis(2200);
-
-/// How the bytes of a link travel.
-#[derive(Debug)]
-pub(crate) enum Carrier {
-    /// QUIC.
-    Quic(quinn::Connection),
-}
 
 /// A registered connection.
 #[derive(Debug)]
@@ -74,9 +68,7 @@ impl Link {
     }
 
     pub(crate) fn transport(&self) -> TransportKind {
-        match self.carrier {
-            Carrier::Quic(_) => TransportKind::Quic,
-        }
+        self.carrier.kind()
     }
 
     pub(crate) fn version(&self) -> ConnectorVersion {
@@ -90,36 +82,22 @@ impl Link {
 
     /// The version of datagrams spoken here, `None` where there are none.
     pub(crate) fn datagram_version(&self) -> Option<DatagramVersion> {
-        match &self.carrier {
-            Carrier::Quic(connection) => {
-                connection.max_datagram_size()?;
-                self.client.features.datagram_version()
-            }
-        }
+        self.client.features.datagram_version().filter(|_| self.carrier.has_datagrams())
     }
 
     pub(crate) fn rtt(&self) -> Duration {
-        match &self.carrier {
-            Carrier::Quic(connection) => connection.rtt(),
-        }
-    }
-
-    /// A number that grows with every packet heard.
-    pub(crate) fn packets_heard(&self) -> u64 {
-        match &self.carrier {
-            Carrier::Quic(connection) => connection.stats().udp_rx.datagrams,
-        }
+        self.carrier.rtt()
     }
 
     /// Samples what is heard until the connection ends.
     pub(crate) async fn listen(&self) {
-        let mut packets = self.packets_heard();
+        let mut heard = self.carrier.heard();
         let mut interval = tokio::time::interval(SILENCE / 5);
         loop {
             interval.tick().await;
-            let now = self.packets_heard();
-            if now != packets {
-                packets = now;
+            let now = self.carrier.heard();
+            if now != heard {
+                heard = now;
                 self.heard.store(self.started.elapsed().as_millis() as u64, Ordering::Relaxed);
             }
         }
@@ -141,9 +119,7 @@ impl Link {
     }
 
     pub(crate) fn close(&self, code: CloseCode, reason: &str) {
-        match &self.carrier {
-            Carrier::Quic(connection) => code.close(connection, reason),
-        }
+        self.carrier.close(code, reason);
     }
 
     pub(crate) fn flows(&self) -> u32 {

@@ -1,9 +1,13 @@
 //! Opening a TCP flow over one connection, and what can go wrong with it.
 
 use super::attempt::{Attempt, Retry};
-use super::flow::Flow;
-use super::link::{Carrier, Link, LinkUse};
+use super::carrier::{Carrier, Http2};
+use super::flow::{Flow, FlowStream};
+use super::link::{Link, LinkUse};
+use crate::body::{BodyReader, BodyWriter};
+use crate::http2;
 use bytes::{Bytes, BytesMut};
+use http::{Method, Request, StatusCode, Uri};
 use quinn::{RecvStream, SendStream, VarInt};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -122,10 +126,21 @@ impl Drop for Opening {
 
 /// Opens a flow over `link`.
 pub(crate) async fn open_tcp(link: Arc<Link>, destination: SocketAddr) -> Result<Flow, OpenError> {
-    let started = std::time::Instant::now();
     let counted = LinkUse::new(Arc::clone(&link));
-    let Carrier::Quic(connection) = &link.carrier;
-    let streams = connection.open_bi().await.map_err(|error| OpenError::lost(&link, error))?;
+    let (stream, early) = match &link.carrier {
+        Carrier::Quic(connection) => open_quic(&link, connection, destination).await?,
+        Carrier::Http2(carrier) => (open_http2(&link, carrier, destination).await?, Bytes::new()),
+    };
+    Ok(Flow::new(counted, stream, early))
+}
+
+async fn open_quic(
+    link: &Link,
+    connection: &quinn::Connection,
+    destination: SocketAddr,
+) -> Result<(FlowStream, Bytes), OpenError> {
+    let started = std::time::Instant::now();
+    let streams = connection.open_bi().await.map_err(|error| OpenError::lost(link, error))?;
     let mut opening = Opening(Some(streams));
     let Some((send, receive)) = &mut opening.0 else {
         return Err(OpenError::Other { text: "the stream is gone".to_owned() });
@@ -135,15 +150,48 @@ pub(crate) async fn open_tcp(link: Arc<Link>, destination: SocketAddr) -> Result
         kind: ConnectionType::Tcp,
         metadata: vec![("FlowID".to_owned(), Uuid::new_v4().to_string())],
     };
-    send.write_chunk(request.encode()).await.map_err(|error| OpenError::lost(&link, error))?;
-    let (response, early) = read_response(&link, receive).await?;
+    send.write_chunk(request.encode()).await.map_err(|error| OpenError::lost(link, error))?;
+    let (response, early) = read_response(link, receive).await?;
     if let Some(error) = OriginError::from_response(&response) {
         return Err(OpenError::from_origin(error, started.elapsed()));
     }
     let Some((send, receive)) = opening.0.take() else {
         return Err(OpenError::Other { text: "the stream is gone".to_owned() });
     };
-    Ok(Flow::new(counted, send, receive, early))
+    Ok((FlowStream::Quic(send, receive), early))
+}
+
+/// Over HTTP/2 a flow is a request whose authority is the destination. cloudflared does not say there why it failed.
+async fn open_http2(link: &Link, carrier: &Http2, destination: SocketAddr) -> Result<FlowStream, OpenError> {
+    let started = std::time::Instant::now();
+    let lost = |error: h2::Error| OpenError::lost(link, error);
+    let uri = Uri::builder().scheme("https").authority(destination.to_string()).path_and_query("/").build();
+    let request = uri.and_then(|uri| {
+        Request::builder().method(Method::GET).uri(uri).header(http2::TCP_SOURCE, destination.ip().to_string()).body(())
+    });
+    let request =
+        request.map_err(|error| OpenError::Other { text: format!("the request cannot be written: {error}") })?;
+    let mut requests = carrier.requests().ready().await.map_err(lost)?;
+    let (response, body) = requests.send_request(request, false).map_err(lost)?;
+    // Dropping these resets the stream.
+    let writer = BodyWriter::new(body);
+    let response = response.await.map_err(lost)?;
+    if response.status() == StatusCode::OK {
+        return Ok(FlowStream::Http2(writer, BodyReader::new(response.into_body())));
+    }
+    let field = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if field(http2::META).contains("flow_rate_limited") {
+        return Err(OpenError::TooManyFlows { text: DialFailure::TooManyFlows.words().to_owned() });
+    }
+    let text = field(http2::ERROR);
+    if text.is_empty() {
+        let text = format!(
+            "it could not connect to {destination} and does not say why, as it is connected by HTTP/2: run it with --protocol quic to learn more"
+        );
+        return Err(OpenError::Other { text });
+    }
+    let error = OriginError { cause: DialFailure::classify(text), text: text.to_owned(), errno: None };
+    Err(OpenError::from_origin(error, started.elapsed()))
 }
 
 /// The connector's answer, and the bytes that came after it.

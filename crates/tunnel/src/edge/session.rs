@@ -1,46 +1,47 @@
-//! Serves one QUIC connection of a connector, from its handshake to its end.
+//! The life of one connection of a connector that both transports share: registration, control stream, end.
 
+use super::carrier::Carrier;
 use super::directory::{Refusal, TunnelGrant};
-use super::link::{Carrier, Link};
-use super::registry::NotAdded;
-use super::udp::{self, SessionEvent};
-use super::{Shared, Unregistered, tunnels};
+use super::link::Link;
+use super::registry::{NotAdded, Registry};
+use super::{Shared, tunnels};
 use crate::exchange::{self, ExchangeError};
-use crate::quic::{CONNECTION_WINDOW, CloseCode};
+use crate::quic::CloseCode;
 use bytes::BytesMut;
-use quinn::{RecvStream, SendStream, VarInt};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::task::JoinSet;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tunnel_proto::rpc::{
     Call, ConnectionDetails, Exception, ExceptionKind, Interfaces, RegisterConnection, RegistrationRefusal, Reply,
     RpcServer,
 };
-use tunnel_proto::stream::RPC_SIGNATURE;
 use uuid::Uuid;
 
-/// The largest message before the peer has proved who it is.
-const UNPROVEN_MESSAGE: usize = 64 * 1024;
+/// The largest message before the peer has proved who it is, and on streams where little is said.
+pub(crate) const SMALL_MESSAGE: usize = 64 * 1024;
 /// The largest message after that: a local configuration.
-const PROVEN_MESSAGE: usize = 1024 * 1024;
+const LARGE_MESSAGE: usize = 1024 * 1024;
 /// How long the directory may think.
 const AUTHENTICATION: Duration = Duration::from_secs(4);
-/// How long a refused connector has to read the reason.
-const REFUSED: Duration = Duration::from_secs(1);
-/// How long a stream that the connector opens may take.
-const STREAM_TIMEOUT: Duration = Duration::from_secs(10);
 /// What a refused connector is told to wait; stock ones do not heed it.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 
 /// The control stream and the machine on it.
-struct Control {
+pub(crate) struct Control<R, W> {
     server: RpcServer,
-    writer: SendStream,
-    reader: RecvStream,
+    reader: R,
+    writer: W,
     buffer: BytesMut,
 }
 
-impl Control {
+impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Control<R, W> {
+    pub(crate) fn new(reader: R, writer: W) -> Self {
+        let mut server = RpcServer::new(Interfaces::Registration);
+        server.set_message_limit(SMALL_MESSAGE);
+        Self { server, reader, writer, buffer: BytesMut::new() }
+    }
+
     async fn next_call(&mut self) -> Result<Option<(u32, Call)>, ExchangeError> {
         exchange::next_call(&mut self.server, &mut self.reader, &mut self.writer, &mut self.buffer).await
     }
@@ -51,79 +52,52 @@ impl Control {
     }
 }
 
-/// How the time before a registration ended.
-enum Opening {
-    /// Connected and gone without a stream: a check before connecting.
-    Check,
-    /// Registered.
-    Registered(Box<(Arc<Link>, TunnelGrant, Control)>),
-    /// Refused, with the reason.
-    Refused(Refusal),
-    /// Broke the protocol or was lost.
-    Failed(String),
+/// A link's place in the registry; dropping it takes the link out and closes it, whatever became of the session.
+pub(crate) struct Membership {
+    registry: Arc<Registry>,
+    pub(crate) link: Arc<Link>,
 }
 
-pub(crate) async fn serve(shared: Arc<Shared>, incoming: quinn::Incoming, place: Unregistered) {
-    let address = incoming.remote_address();
-    let deadline = shared.limits.registration_deadline;
-    let accepted = async { incoming.accept()?.await };
-    let connection = match tokio::time::timeout(deadline, accepted).await {
-        Ok(Ok(connection)) => connection,
-        Ok(Err(error)) => {
-            tracing::debug!(%address, %error, "handshake failed");
-            return;
-        }
-        Err(_) => return,
-    };
-    let opening = tokio::time::timeout(deadline, open(&shared, &connection)).await;
-    drop(place);
-    match opening {
-        Ok(Opening::Check) => tracing::debug!(%address, "checked and gone"),
-        Ok(Opening::Registered(registered)) => {
-            let (link, grant, control) = *registered;
-            run(&shared, &connection, link, grant, control).await;
-        }
-        Ok(Opening::Refused(refusal)) => {
-            tracing::warn!(%address, reason = %refusal, "registration refused");
-            // The connector closes when it has read the reason.
-            let _ = tokio::time::timeout(REFUSED, connection.closed()).await;
-            CloseCode::NotRegistered.close(&connection, "registration refused");
-        }
-        Ok(Opening::Failed(reason)) => {
-            tracing::debug!(%address, %reason, "no registration");
-            CloseCode::Protocol.close(&connection, &reason);
-        }
-        Err(_) => {
-            tracing::debug!(%address, "no registration in time");
-            CloseCode::NotRegistered.close(&connection, "no registration in time");
-        }
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.link.drain();
+        self.registry.remove(&self.link);
+        self.link.close(CloseCode::Done, "done");
     }
 }
 
-/// Waits for the registration on the control stream, which is the first that the connector opens.
-async fn open(shared: &Arc<Shared>, connection: &quinn::Connection) -> Opening {
-    let (writer, reader) = match connection.accept_bi().await {
-        Ok(streams) => streams,
-        Err(quinn::ConnectionError::ApplicationClosed(_)) => return Opening::Check,
-        Err(error) => return Opening::Failed(error.to_string()),
-    };
-    let mut server = RpcServer::new(Interfaces::Registration);
-    server.set_message_limit(UNPROVEN_MESSAGE);
-    let mut control = Control { server, writer, reader, buffer: BytesMut::new() };
+/// Why a connection was not registered.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotRegistered {
+    #[error("registration refused: {0}")]
+    Refused(Refusal),
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Waits for the registration and answers it. `carrier` makes what the link is to use.
+pub(crate) async fn register<R, W>(
+    shared: &Arc<Shared>,
+    control: &mut Control<R, W>,
+    address: SocketAddr,
+    carrier: impl Fn() -> Carrier,
+) -> Result<(Membership, TunnelGrant), NotRegistered>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let failed = |error: &dyn std::fmt::Display| NotRegistered::Failed(error.to_string());
     loop {
-        let (question, call) = match control.next_call().await {
-            Ok(Some(call)) => call,
-            Ok(None) => return Opening::Failed("the control stream ended".to_owned()),
-            Err(error) => return Opening::Failed(error.to_string()),
-        };
+        let call = control.next_call().await.map_err(|error| failed(&error))?;
+        let (question, call) = call.ok_or_else(|| failed(&"the control stream ended"))?;
         let Call::RegisterConnection(registration) = call else {
             control.server.fail(question, &exception("register first"));
             continue;
         };
-        let outcome = register(shared, connection, &registration).await;
+        let outcome = admit(shared, address, &registration, &carrier).await;
         let reply = match &outcome {
-            Ok((link, grant)) => Ok(ConnectionDetails {
-                id: link.id,
+            Ok((member, grant)) => Ok(ConnectionDetails {
+                id: member.link.id,
                 location: shared.location.clone(),
                 remotely_managed: grant.remotely_managed,
             }),
@@ -135,28 +109,35 @@ async fn open(shared: &Arc<Shared>, connection: &quinn::Connection) -> Opening {
         };
         let sent = control.respond(question, &Reply::RegisterConnection(reply)).await;
         return match (outcome, sent) {
-            (Ok((link, _)), Err(error)) => {
-                shared.registry.remove(&link);
-                Opening::Failed(error.to_string())
-            }
-            (Ok((link, grant)), Ok(())) => Opening::Registered(Box::new((link, grant, control))),
+            (Ok(_), Err(error)) => Err(failed(&error)),
+            (Ok(registered), Ok(())) => Ok(registered),
             (Err(refusal), _) => {
-                let _ = control.writer.finish();
-                Opening::Refused(refusal)
+                // The peer reads the reason and sees that there is no more to come.
+                let _ = control.writer.shutdown().await;
+                Err(NotRegistered::Refused(refusal))
             }
         };
     }
 }
 
 /// Asks the directory and adds the connection to the registry.
-async fn register(
+async fn admit(
     shared: &Arc<Shared>,
-    connection: &quinn::Connection,
+    address: SocketAddr,
     registration: &RegisterConnection,
-) -> Result<(Arc<Link>, TunnelGrant), Refusal> {
-    let address = connection.remote_address();
+    carrier: &impl Fn() -> Carrier,
+) -> Result<(Membership, TunnelGrant), Refusal> {
+    let refused = |refusal: &Refusal| {
+        tracing::warn!(
+            tunnel = %registration.tunnel, account = registration.account, connector = %registration.options.client.id,
+            %address, reason = %refusal, "registration refused"
+        );
+        if refusal.is_failure() {
+            shared.failures().record(address.ip(), Instant::now());
+        }
+    };
     if !shared.failures().allows(address.ip(), Instant::now()) {
-        return Err(Refusal::RateLimited);
+        return Err(Refusal::RateLimited).inspect_err(refused);
     }
     loop {
         let epoch = shared.registry.epoch();
@@ -165,52 +146,48 @@ async fn register(
         let grant = tokio::time::timeout(AUTHENTICATION, authentication)
             .await
             .unwrap_or_else(|_| Err(Refusal::Unavailable("no answer in time".to_owned())))
-            .inspect_err(|refusal| {
-                tracing::warn!(tunnel = %registration.tunnel, account = registration.account, connector = %registration.options.client.id, %address, reason = %refusal, "registration refused");
-                if refusal.is_failure() {
-                    shared.failures().record(address.ip(), Instant::now());
-                }
-            })?;
-        let link = Arc::new(Link::new(Uuid::new_v4(), registration, Carrier::Quic(connection.clone()), address));
+            .inspect_err(refused)?;
+        let link = Arc::new(Link::new(Uuid::new_v4(), registration, carrier(), address));
         match shared.registry.insert(Arc::clone(&link), shared.limits.connections_per_tunnel, epoch) {
             Ok(replaced) => {
                 if let Some(replaced) = replaced {
                     replaced.close(CloseCode::Replaced, "replaced by a newer connection of the same connector");
                 }
-                return Ok((link, grant));
+                return Ok((Membership { registry: Arc::clone(&shared.registry), link }, grant));
             }
-            Err(NotAdded::Full(count)) => return Err(Refusal::TooManyConnections(count)),
+            Err(NotAdded::Full(count)) => return Err(Refusal::TooManyConnections(count)).inspect_err(refused),
             Err(NotAdded::Stale) => {}
         }
     }
 }
 
-/// Serves a registered connection until it ends.
-async fn run(
+/// Serves a registered connection until `work`, which is what the transport has to do, ends with a reason or the control
+/// stream does. The carrier is closed then.
+pub(crate) async fn run<R, W>(
     shared: &Arc<Shared>,
-    connection: &quinn::Connection,
-    link: Arc<Link>,
+    member: Membership,
     grant: TunnelGrant,
-    mut control: Control,
-) {
-    connection.set_receive_window(VarInt::from_u32(CONNECTION_WINDOW));
-    control.server.set_message_limit(PROVEN_MESSAGE);
+    mut control: Control<R, W>,
+    work: impl Future<Output = String>,
+) where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    control.server.set_message_limit(LARGE_MESSAGE);
+    let link = Arc::clone(&member.link);
     let status = link.status();
     tracing::info!(
         tunnel = %link.tunnel, name = grant.name, connector = %link.connector(), index = link.index,
-        version = link.client.version, platform = link.client.platform, address = %status.remote_address,
-        "connector connected"
+        transport = ?status.transport, version = link.client.version, platform = link.client.platform,
+        address = %status.remote_address, "connector connected"
     );
     shared.directory.connector_connected(link.tunnel, &status);
     let reason = tokio::select! {
-        reason = connection.closed() => reason.to_string(),
+        reason = work => reason,
         reason = serve_control(shared, &link, control) => reason,
-        () = serve_streams(connection, &link) => connection.closed().await.to_string(),
-        () = async { tokio::join!(udp::receive(&link), link.listen(), push(&link, grant)); } => String::new(),
+        () = async { tokio::join!(link.listen(), push(&link, grant)); } => String::new(),
     };
-    link.drain();
-    shared.registry.remove(&link);
-    CloseCode::Done.close(connection, &reason);
+    drop(member);
     tracing::info!(tunnel = %link.tunnel, connector = %link.connector(), index = link.index, reason, "connector disconnected");
     shared.directory.connector_disconnected(link.tunnel, &link.status(), &reason);
 }
@@ -218,7 +195,7 @@ async fn run(
 /// Gives a remotely managed connector its configuration when it has registered.
 async fn push(link: &Link, grant: TunnelGrant) {
     if let (true, Some((version, json))) = (grant.remotely_managed, grant.configuration) {
-        match tunnels::push_configuration(link, version, json.into_bytes()).await {
+        match tunnels::push_configuration(link, version, &json).await {
             Ok(applied) => tracing::debug!(connector = %link.connector(), version, applied, "configuration pushed"),
             Err(reason) => tracing::warn!(connector = %link.connector(), version, reason, "configuration not taken"),
         }
@@ -226,7 +203,11 @@ async fn push(link: &Link, grant: TunnelGrant) {
 }
 
 /// Answers calls on the control stream. Ends only with a reason to close the connection.
-async fn serve_control(shared: &Arc<Shared>, link: &Arc<Link>, mut control: Control) -> String {
+async fn serve_control<R, W>(shared: &Arc<Shared>, link: &Arc<Link>, mut control: Control<R, W>) -> String
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
     loop {
         let (question, call) = match control.next_call().await {
             Ok(Some(call)) => call,
@@ -238,6 +219,7 @@ async fn serve_control(shared: &Arc<Shared>, link: &Arc<Link>, mut control: Cont
             Err(ExchangeError::Rpc(error)) => return format!("control stream: {error}"),
             Err(error) => {
                 tracing::debug!(connector = %link.connector(), %error, "control stream lost");
+                link.drain();
                 return std::future::pending().await;
             }
         };
@@ -256,51 +238,13 @@ async fn serve_control(shared: &Arc<Shared>, link: &Arc<Link>, mut control: Cont
                 control.server.fail(question, &exception("this connection is registered"));
                 continue;
             }
+            // The server serves none of these.
             Call::RegisterUdpSession(_) | Call::UnregisterUdpSession(_) | Call::UpdateConfiguration { .. } => continue,
         };
         if let Err(error) = control.respond(question, &reply).await {
             tracing::debug!(connector = %link.connector(), %error, "control stream lost");
         }
     }
-}
-
-/// Streams that the connector opens after the control stream: it ends UDP sessions on them.
-async fn serve_streams(connection: &quinn::Connection, link: &Arc<Link>) {
-    let mut streams = JoinSet::new();
-    loop {
-        tokio::select! {
-            stream = connection.accept_bi() => {
-                let Ok((writer, reader)) = stream else { return };
-                let link = Arc::clone(link);
-                streams.spawn(async move {
-                    let served = tokio::time::timeout(STREAM_TIMEOUT, serve_stream(&link, writer, reader)).await;
-                    if let Ok(Err(error)) = served {
-                        tracing::debug!(connector = %link.connector(), %error, "stream of the connector failed");
-                    }
-                });
-            }
-            Some(_) = streams.join_next() => {}
-        }
-    }
-}
-
-async fn serve_stream(link: &Link, mut writer: SendStream, mut reader: RecvStream) -> Result<(), ExchangeError> {
-    let mut signature = [0; RPC_SIGNATURE.len()];
-    let read = reader.read_exact(&mut signature).await;
-    if read.is_err() || signature != RPC_SIGNATURE {
-        return Err(ExchangeError::Ended(": it does not begin with the RPC signature".to_owned()));
-    }
-    let mut server = RpcServer::new(Interfaces::EdgeSessions);
-    server.set_message_limit(UNPROVEN_MESSAGE);
-    let mut buffer = BytesMut::new();
-    while let Some((question, call)) = exchange::next_call(&mut server, &mut reader, &mut writer, &mut buffer).await? {
-        if let Call::UnregisterUdpSession(end) = call {
-            link.sessions.deliver(end.session, SessionEvent::Ended(end.message));
-            server.respond(question, &Reply::UnregisterUdpSession);
-        }
-    }
-    let _ = writer.finish();
-    Ok(())
 }
 
 fn exception(reason: &str) -> Exception {

@@ -1,8 +1,10 @@
 //! The handle through which the rest of the program uses tunnels.
 
 use super::attempt;
+use super::carrier::Carrier;
 use super::dns::{self, DnsQueryError, DnsTransport, Resolver};
 use super::flow::Flow;
+use super::link::Link;
 use super::open::{self, OpenError};
 use super::registry::Registry;
 use super::status::ConnectorStatus;
@@ -79,9 +81,9 @@ impl Tunnels {
     pub async fn push_configuration(&self, tunnel: Uuid, version: i32, json: &str) -> Vec<ConfigurationPush> {
         let mut pushes = JoinSet::new();
         for link in self.registry.one_per_connector(tunnel) {
-            let configuration = json.as_bytes().to_vec();
+            let json = json.to_owned();
             pushes.spawn(async move {
-                let result = push_configuration(&link, version, configuration).await;
+                let result = push_configuration(&link, version, &json).await;
                 ConfigurationPush { connector: link.connector(), result }
             });
         }
@@ -90,15 +92,17 @@ impl Tunnels {
 }
 
 /// Gives a configuration to one connector.
-pub(crate) async fn push_configuration(
-    link: &super::link::Link,
-    version: i32,
-    configuration: Vec<u8>,
-) -> Result<i32, String> {
-    match udp::call(link, &Call::UpdateConfiguration { version, configuration }).await {
-        Ok(Reply::UpdateConfiguration(update)) if update.error.is_empty() => Ok(update.latest_applied_version),
-        Ok(Reply::UpdateConfiguration(update)) => Err(update.error),
-        Ok(other) => Err(format!("it answered something else: {other:?}")),
-        Err(error) => Err(error.to_string()),
-    }
+pub(crate) async fn push_configuration(link: &Link, version: i32, json: &str) -> Result<i32, String> {
+    let update = match &link.carrier {
+        Carrier::Quic(_) => {
+            let configuration = json.as_bytes().to_vec();
+            match udp::call(link, &Call::UpdateConfiguration { version, configuration }).await {
+                Ok(Reply::UpdateConfiguration(update)) => update,
+                Ok(other) => return Err(format!("it answered something else: {other:?}")),
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        Carrier::Http2(carrier) => carrier.update_configuration(version, json).await?,
+    };
+    if update.error.is_empty() { Ok(update.latest_applied_version) } else { Err(update.error) }
 }

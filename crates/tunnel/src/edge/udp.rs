@@ -1,6 +1,7 @@
 //! UDP sessions through one connection, in both versions of the protocol.
 
-use super::link::{Carrier, Link};
+use super::carrier::Carrier;
+use super::link::Link;
 use crate::exchange::{self, ExchangeError};
 use bytes::Bytes;
 use std::collections::HashMap;
@@ -76,8 +77,7 @@ pub(crate) struct Session {
 
 /// Reads datagrams of a connection and hands them to sessions until the connection ends.
 pub(crate) async fn receive(link: &Link) {
-    let Carrier::Quic(connection) = &link.carrier;
-    let Some(version) = link.client.features.datagram_version() else {
+    let (Carrier::Quic(connection), Some(version)) = (&link.carrier, link.client.features.datagram_version()) else {
         return;
     };
     while let Ok(datagram) = connection.read_datagram().await {
@@ -222,7 +222,9 @@ impl Drop for Session {
 
 fn send(link: &Link, datagram: Bytes) -> Result<(), SessionError> {
     use quinn::SendDatagramError;
-    let Carrier::Quic(connection) = &link.carrier;
+    let Carrier::Quic(connection) = &link.carrier else {
+        return Err(SessionError::NoDatagrams);
+    };
     let length = datagram.len();
     connection.send_datagram(datagram).map_err(|error| match error {
         SendDatagramError::UnsupportedByPeer | SendDatagramError::Disabled => SessionError::NoDatagrams,
@@ -233,7 +235,9 @@ fn send(link: &Link, datagram: Bytes) -> Result<(), SessionError> {
 
 /// One call on an RPC stream of its own.
 pub(crate) async fn call(link: &Link, call: &Call) -> Result<Reply, ExchangeError> {
-    let Carrier::Quic(connection) = &link.carrier;
+    let Carrier::Quic(connection) = &link.carrier else {
+        return Err(ExchangeError::Ended(": HTTP/2 has no RPC streams".to_owned()));
+    };
     let exchange = async {
         let (mut writer, mut reader) = connection.open_bi().await.map_err(std::io::Error::from)?;
         writer.write_all(&RPC_SIGNATURE).await.map_err(std::io::Error::from)?;

@@ -25,10 +25,17 @@ async fn four_connections_register() {
     assert_eq!(status[0].warnings.len(), 1, "a single replica: {:?}", status[0].warnings);
     assert!(serde_json::to_value(&status).unwrap()[0]["connections"][0]["rtt_ms"].is_number());
 
-    let (line, body) = connector.get("/ready").await;
-    assert_eq!(line, "HTTP/1.1 200 OK");
-    let body: serde_json::Value = serde_json::from_str(&body).unwrap();
-    assert_eq!(body, serde_json::json!({ "status": 200, "readyConnections": 4, "connectorId": connector.id }));
+    // The edge knows a little before the connector does.
+    let expected = serde_json::json!({ "status": 200, "readyConnections": 4, "connectorId": connector.id });
+    let started = Instant::now();
+    loop {
+        let (line, body) = connector.get("/ready").await;
+        assert_eq!(line, "HTTP/1.1 200 OK");
+        if serde_json::from_str::<serde_json::Value>(&body).unwrap() == expected {
+            break;
+        }
+        assert!(started.elapsed() < PATIENCE, "{body}");
+    }
     let (_, metrics) = connector.get("/metrics").await;
     assert!(metrics.contains("\nculvert_connector_ready_connections 4\n"), "{metrics}");
     connector.shutdown().await;

@@ -4,6 +4,7 @@
 mod dns;
 mod flows;
 mod hostile;
+mod http2;
 mod lifecycle;
 mod setup;
 mod stock;

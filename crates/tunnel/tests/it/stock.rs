@@ -8,7 +8,7 @@ use crate::setup::{Directory, Edge, PATIENCE, TUNNEL, closed_port, echo, eventua
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tunnel::edge::{DnsTransport, OpenError, Resolver, TransportKind};
+use tunnel::edge::{DnsQueryError, DnsTransport, OpenError, Resolver, TransportKind};
 
 /// Set for the tests that run inside the namespace.
 const INSIDE: &str = "CULVERT_TEST_NAMESPACE";
@@ -29,8 +29,10 @@ impl Drop for Cloudflared {
 impl Cloudflared {
     /// `connections` is the number of times the edge's address is given.
     fn start(edge: &Edge, connections: usize, protocol: &str, run_options: &[&str]) -> Self {
-        let interfaces: Vec<_> =
-            std::fs::read_dir("/sys/class/net").unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        // cloudflared talks to the world at its start, so there must be no way to it.
+        let devices = std::fs::read_to_string("/proc/self/net/dev").unwrap();
+        let interfaces: Vec<&str> =
+            devices.lines().skip(2).filter_map(|line| line.split(':').next()).map(str::trim).collect();
         assert_eq!(interfaces, ["lo"], "only inside the namespace");
         let folder = tempfile::tempdir().unwrap();
         let ca = folder.path().join("ca.pem");
@@ -206,5 +208,50 @@ mod inside {
         let _cloudflared = Cloudflared::start(&edge, 1, "quic", &["--token", &token]);
         eventually("it asked", || *edge.directory.asked.lock().unwrap() > 0).await;
         assert_eq!(count(&edge), 0);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "run by stock_cloudflared_as_connector"]
+    async fn http2_carries_flows_and_no_names() {
+        let edge = Edge::start().await;
+        let cloudflared = Cloudflared::registered(&edge, 2, "http2", &[]).await;
+        let status = edge.tunnels.connectors(TUNNEL);
+        assert!(status[0].connections.iter().all(|connection| connection.transport == TransportKind::Http2));
+        assert!(status[0].warnings.iter().any(|warning| warning.contains("HTTP/2")), "{status:?}");
+        answers(&edge).await;
+        let error = edge.tunnels.open_tcp(TUNNEL, closed_port().await, PATIENCE).await.unwrap_err();
+        assert!(matches!(&error, OpenError::Other { text } if text.contains("--protocol quic")), "{error:?}");
+        let limited = r#"{"ingress":[{"service":"http_status:404"}],"warp-routing":{"maxActiveFlows":1}}"#;
+        assert_eq!(edge.tunnels.push_configuration(TUNNEL, 2, limited).await[0].result, Ok(2));
+        let bad = r#"{"ingress":[{"hostname":"a.example","service":"http_status:404"}]}"#;
+        let bad = edge.tunnels.push_configuration(TUNNEL, 3, bad).await;
+        assert!(bad[0].result.is_err(), "{bad:?}");
+        let destination = echo().await;
+        let first = edge.tunnels.open_tcp(TUNNEL, destination, PATIENCE).await.unwrap();
+        let many = edge.tunnels.open_tcp(TUNNEL, destination, PATIENCE).await.unwrap_err();
+        assert!(matches!(many, OpenError::TooManyFlows { .. }), "{many:?}");
+        for transport in [DnsTransport::Udp, DnsTransport::Tcp] {
+            let error =
+                edge.tunnels.query_dns(TUNNEL, Resolver::Virtual, transport, &[0; 17], PATIENCE).await.unwrap_err();
+            assert!(matches!(error, DnsQueryError::NoDatagrams { .. }), "{error:?}");
+        }
+        // Over HTTP/2 it stays as long as there are flows, whatever the grace period says.
+        drop(first);
+        cloudflared.terminate();
+        eventually("it drains", || edge.tunnels.connectors(TUNNEL).iter().all(|status| status.draining)).await;
+        eventually("it is gone", || count(&edge) == 0).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "run by stock_cloudflared_as_connector"]
+    async fn http2_ends_at_once_when_the_tunnel_is_revoked() {
+        let edge = Edge::start().await;
+        let _cloudflared = Cloudflared::registered(&edge, 1, "http2", &[]).await;
+        let mut flow = edge.tunnels.open_tcp(TUNNEL, echo().await, PATIENCE).await.unwrap();
+        edge.directory.revoked.lock().unwrap().insert(TUNNEL);
+        edge.tunnels.revoke(TUNNEL);
+        assert_eq!(count(&edge), 0);
+        let error = tokio::time::timeout(PATIENCE, flow.read_u8()).await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionAborted);
     }
 }
