@@ -30,7 +30,7 @@ pub(crate) async fn answer(
 ) -> Result<Response<ResponseBody>, Infallible> {
     shared.counters.request();
     let in_flight = InFlight::begin(peer.activity.clone(), request.version() >= Version::HTTP_2);
-    let ray = RayId(fastrand::u64(..));
+    let ray = shared.rays.next();
     let ray_value = ray_value(ray);
     let representation = accept::representation(request.headers());
     let is_head = request.method() == Method::HEAD;

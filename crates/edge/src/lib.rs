@@ -27,6 +27,7 @@ mod error_page;
 mod exchange;
 mod headers;
 mod options;
+mod ray;
 mod serve;
 mod target;
 mod transport;

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::connection;
 use crate::counters::Counters;
 use crate::options::EdgeOptions;
+use crate::ray::RayIds;
 
 /// How far a listener's life is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     pub dispatch: Arc<dyn Dispatch>,
     pub options: EdgeOptions,
     pub counters: Arc<Counters>,
+    pub rays: RayIds,
     pub protocol: auto::Builder<TokioExecutor>,
     connections: Arc<Semaphore>,
 }
@@ -45,7 +47,16 @@ impl Edge {
     pub fn new(dispatch: Arc<dyn Dispatch>, options: EdgeOptions) -> Self {
         let protocol = connection::protocol(&options);
         let connections = Arc::new(Semaphore::new(options.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { shared: Arc::new(Shared { dispatch, options, counters: Arc::default(), protocol, connections }) }
+        Self {
+            shared: Arc::new(Shared {
+                dispatch,
+                options,
+                counters: Arc::default(),
+                rays: RayIds::new(),
+                protocol,
+                connections,
+            }),
+        }
     }
 
     /// What it has done so far.

@@ -203,3 +203,33 @@ async fn more_connections_than_allowed_wait() {
     assert_eq!(third.reply().await.text(), "hello");
     assert_eq!(edge.counters.connections_accepted(), 3);
 }
+
+#[tokio::test]
+async fn mangled_requests_harm_nobody() {
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let edge = start_hello(EdgeOptions::default()).await;
+    let whole: &[&[u8]] = &[
+        b"POST /a?b HTTP/1.1\r\nHost: a.example:8787\r\nAccept: text/html;q=0.5\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: upgrade, x\r\nUpgrade: websocket\r\nCookie: a=b\r\n\r\nGET / HTTP/1.0\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\x04\x01\x05\0\0\0\x01\x82\x86\x84\x41",
+    ];
+    for _ in 0..400 {
+        let mut bytes = whole[rng.usize(0..whole.len())].to_vec();
+        for _ in 0..rng.usize(1..6) {
+            let at = rng.usize(0..bytes.len());
+            match rng.u8(0..4) {
+                0 => bytes[at] = rng.u8(..),
+                1 => drop(bytes.remove(at)),
+                2 => bytes.insert(at, rng.u8(..)),
+                _ => bytes.truncate(at.max(1)),
+            }
+        }
+        let mut client = edge.connect().await;
+        let _ = client.socket.write_all(&bytes).await;
+        let _ = client.socket.shutdown().await;
+        client.rest().await;
+    }
+    assert_eq!(edge.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.text(), "hello");
+}

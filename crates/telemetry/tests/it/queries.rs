@@ -87,7 +87,7 @@ async fn invocations_by_every_filter() {
     let mut rng = Rng::with_seed(seed);
     let (_directory, telemetry) = keeper().await;
     // One base time for both sides: `moment` moves with the clock.
-    let records: Vec<_> = (0..1500).map(|number| random_invocation(number, &mut rng)).collect();
+    let records: Vec<_> = (0..700).map(|number| random_invocation(number, &mut rng)).collect();
     let recorder = telemetry.recorder();
     let mut shuffled = records.clone();
     rng.shuffle(&mut shuffled);
@@ -97,7 +97,7 @@ async fn invocations_by_every_filter() {
     telemetry.flush().await.unwrap();
     assert_eq!(telemetry.losses().invocations.total(), 0);
 
-    for round in 0..300 {
+    for round in 0..120 {
         let filter = InvocationFilter {
             worker: (rng.u32(0..3) == 0).then(|| format!("worker-{}", rng.u32(0..5))),
             outcomes: match rng.u32(0..4) {
@@ -129,9 +129,9 @@ async fn invocations_by_every_filter() {
                 Some("absent"),
             ][rng.usize(0..11)]
             .map(str::to_owned),
-            since: (rng.u32(0..4) == 0).then(|| records[rng.usize(0..1500)].started),
-            until: (rng.u32(0..4) == 0).then(|| records[rng.usize(0..1500)].started),
-            ray_id: (rng.u32(0..10) == 0).then(|| RayId(rng.u64(0..1600))),
+            since: (rng.u32(0..4) == 0).then(|| records[rng.usize(0..700)].started),
+            until: (rng.u32(0..4) == 0).then(|| records[rng.usize(0..700)].started),
+            ray_id: (rng.u32(0..10) == 0).then(|| RayId(rng.u64(0..750))),
             min_cpu: (rng.u32(0..5) == 0).then(|| Duration::from_micros(rng.u64(0..100_000))),
         };
         let expected: Vec<_> =
@@ -151,13 +151,13 @@ async fn connections_by_every_filter() {
     println!("seed {seed}");
     let mut rng = Rng::with_seed(seed);
     let (_directory, telemetry) = keeper().await;
-    let events: Vec<_> = (0..1500).map(|number| random_connection(number, &mut rng)).collect();
+    let events: Vec<_> = (0..700).map(|number| random_connection(number, &mut rng)).collect();
     for event in events.clone() {
         telemetry.recorder().connection(event);
     }
     telemetry.flush().await.unwrap();
-    for round in 0..300 {
-        let code = events[rng.usize(0..1500)].error.as_ref().map(|error| error.code);
+    for round in 0..120 {
+        let code = events[rng.usize(0..700)].error.as_ref().map(|error| error.code);
         let filter = ConnectionFilter {
             service: (rng.u32(0..3) == 0).then(|| Uuid::from_u128(1000 + rng.u128(0..4))),
             tunnel: (rng.u32(0..4) == 0).then(|| Uuid::from_u128(2000 + rng.u128(0..3))),
@@ -166,10 +166,10 @@ async fn connections_by_every_filter() {
             code: code.filter(|_| rng.bool()),
             category: (rng.u32(0..5) == 0).then(|| Category::ALL[rng.usize(0..3)]),
             detail: (rng.u32(0..6) == 0).then(|| "10.0.0.1".to_owned()),
-            ray_id: (rng.u32(0..10) == 0).then(|| RayId(rng.u64(0..1600))),
+            ray_id: (rng.u32(0..10) == 0).then(|| RayId(rng.u64(0..750))),
             failed_only: rng.u32(0..4) == 0,
-            since: (rng.u32(0..4) == 0).then(|| events[rng.usize(0..1500)].started),
-            until: (rng.u32(0..4) == 0).then(|| events[rng.usize(0..1500)].started),
+            since: (rng.u32(0..4) == 0).then(|| events[rng.usize(0..700)].started),
+            until: (rng.u32(0..4) == 0).then(|| events[rng.usize(0..700)].started),
         };
         let expected: Vec<_> =
             events.iter().rev().filter(|event| matches_connection(event, &filter)).map(ConnectionView::from).collect();
