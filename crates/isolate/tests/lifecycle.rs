@@ -264,6 +264,54 @@ fn the_clock_stands_still_when_it_is_told_to() {
     });
 }
 
+/// `big(n)`: the bytes of a WebAssembly module of `n` functions.
+const BIG: &str = "const leb = n => { const b = []; do { b.push((n & 127) | (n > 127 ? 128 : 0)); n >>>= 7 } while (n); return b };
+    globalThis.big = n => {
+        const body = [0, 0x41, 1]; for (let i = 0; i < 200; i++) body.push(0x41, i & 63, 0x6a, 0x41, 3, 0x6c); body.push(0x0b);
+        const code = [...leb(body.length), ...body], all = new Uint8Array(code.length * n);
+        for (let i = 0; i < n; i++) all.set(code, i * code.length);
+        const funcs = [...leb(n), ...new Array(n).fill(0)], count = leb(n);
+        return new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 5, 1, 0x60, 0, 1, 0x7f, 3, ...leb(funcs.length), ...funcs,
+            10, ...leb(all.length + count.length), ...count, ...all])
+    };";
+
+#[test]
+fn asynchronous_compilation_belongs_to_its_entry() {
+    on_thread(60, || {
+        let (mut isolate, log) = isolate();
+        run(&mut isolate, BIG).result.unwrap();
+        run(&mut isolate, "WebAssembly.compile(big(300)).then(m => log(String(m)), e => log(String(e)))")
+            .result
+            .unwrap();
+        run(&mut isolate, "WebAssembly.compile(new Uint8Array(9)).catch(e => log(e.name))").result.unwrap();
+        run(&mut isolate, "WebAssembly.instantiate(big(1)).then(r => log(Object.keys(r).join()))").result.unwrap();
+        assert_eq!(*log.0.borrow(), ["[object WebAssembly.Module]", "CompileError", "module,instance"]);
+    });
+}
+
+#[test]
+fn an_isolate_can_be_stopped_while_webassembly_compiles() {
+    on_thread(60, || {
+        for _ in 0..3 {
+            let (mut isolate, log) = isolate();
+            run(&mut isolate, BIG).result.unwrap();
+            let control = isolate.control();
+            let script = Engine::start()
+                .unwrap()
+                .compile_script("t.js", "WebAssembly.compile(big(3000)).finally(() => log('late'))");
+            let script = script.unwrap();
+            let entry = isolate.enter(None, |scope| {
+                scope.run_script(&script)?;
+                control.terminate(4);
+                Ok(())
+            });
+            assert_eq!(common::termination(entry), isolate::Termination::Requested(4));
+            drop(isolate);
+            assert!(log.0.borrow().is_empty());
+        }
+    });
+}
+
 #[test]
 fn a_panic_of_the_closure_leaves_the_isolate_usable() {
     on_thread(20, || {
