@@ -33,9 +33,12 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
 }
 
 /// The protocol that the request asks to upgrade to. An `Upgrade` field alone is enough: a Worker that writes
-/// `headers: { Upgrade: "websocket" }` means it, and `Connection` is not its to set.
+/// `headers: { Upgrade: "websocket" }` means it, and `Connection` is not its to set. An offer to speak another version of
+/// HTTP (`h2c`, as curl makes it) concerns the visitor's connection and ends here.
 pub(crate) fn wanted_upgrade(headers: &HeaderMap) -> Option<String> {
-    tokens(headers, &UPGRADE).next().map(str::to_owned)
+    tokens(headers, &UPGRADE)
+        .find(|protocol| !protocol.eq_ignore_ascii_case("h2c") && !protocol.to_ascii_uppercase().starts_with("HTTP/"))
+        .map(str::to_owned)
 }
 
 /// Whether the list-valued field `name` contains `token`, whatever its case.
@@ -169,5 +172,7 @@ mod tests {
     fn an_upgrade_field_alone_asks_for_it() {
         assert_eq!(wanted_upgrade(&map(&[("upgrade", "websocket")])).as_deref(), Some("websocket"));
         assert_eq!(wanted_upgrade(&map(&[("connection", "upgrade")])), None);
+        assert_eq!(wanted_upgrade(&map(&[("upgrade", "h2c")])), None);
+        assert_eq!(wanted_upgrade(&map(&[("upgrade", "HTTP/3.0, websocket")])).as_deref(), Some("websocket"));
     }
 }

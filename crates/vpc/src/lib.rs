@@ -6,7 +6,7 @@
 //! service, over raw flows that a [`Network`] opens; that is how the failures can be told apart.
 //!
 //! What decides is pure and takes time as an argument (`plan`, `breaker`, `rate_limit`, `pool`, `connect::race`,
-//! `http::{stall, retry, failure}`, `dns::{message, cache}`); what drives is dull (`vpc`, `connect`, `dns::resolver`,
+//! `http::{stall, retry, failure}`, `dns::{message, cache}`); what drives is dull (`way`, `connect`, `dns::resolver`,
 //! `http::exchange`). Nothing here knows JavaScript, or how tunnels work.
 
 mod address;
@@ -17,6 +17,7 @@ mod dns;
 mod headers;
 mod http;
 mod network;
+mod options;
 mod plan;
 mod policy;
 mod pool;
@@ -29,10 +30,12 @@ mod tls;
 mod traffic;
 mod upgrade;
 mod vpc;
+mod way;
 
 pub use address::Restrictions;
 pub use attempt::Caller;
 pub use network::{DnsQueryError, DnsTransport, Io, Network, OpenError, OpenedFlow};
+pub use options::Options;
 pub use policy::{BreakerPolicy, Policy};
 pub use private_network::{NetworkRoute, PrivateNetwork, RouteDestination};
 pub use service::{
@@ -40,4 +43,4 @@ pub use service::{
 };
 pub use tcp::TcpConnection;
 pub use upgrade::{Upgraded, UpgradedStream};
-pub use vpc::{Options, Vpc};
+pub use vpc::Vpc;
