@@ -1,6 +1,6 @@
 /** What the pages read, with how often it is read again. One hook a call; keys begin with what is read. */
 
-import { keepPreviousData, useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
+import { keepPreviousData, useInfiniteQuery, useQuery, useQueryClient, type UseQueryResult } from "@tanstack/react-query";
 import { createContext, useContext } from "react";
 import { readRange, type Range } from "../model/time";
 import { call, fetchAll, fetchResult, type QueryValue } from "./client";
@@ -99,7 +99,7 @@ export interface MetricsQuery extends Filters {
   limit?: number;
 }
 
-function useMetrics<M>(head: string, path: string, range: Range, { points = true, ...query }: MetricsQuery & { points?: boolean }) {
+function useMetrics<M extends ConnectionMetrics | InvocationMetrics>(head: string, path: string, range: Range, { points = true, ...query }: MetricsQuery & { points?: boolean }): UseQueryResult<M> {
   const account = useAccount();
   return useQuery({
     queryKey: [head, rangeKey(range), points, query],
@@ -147,12 +147,12 @@ export function useWorkers() {
   return useQuery({ queryKey: ["workers"], refetchInterval: LIST, queryFn: ({ signal }) => fetchResult<Script[]>(account("/workers/scripts"), { signal }) });
 }
 
-function useOfWorker<T>(head: string, name: string, path: string, pick: (result: never) => T) {
+function useOfWorker<R, T>(head: string, name: string, path: string, pick: (result: R) => T): UseQueryResult<T> {
   const account = useAccount();
   return useQuery({
     queryKey: [head, name],
     refetchInterval: LIST,
-    queryFn: async ({ signal }) => pick(await fetchResult(account(`/workers/scripts/${encodeURIComponent(name)}${path}`), { signal })),
+    queryFn: async ({ signal }) => pick(await fetchResult<R>(account(`/workers/scripts/${encodeURIComponent(name)}${path}`), { signal })),
   });
 }
 

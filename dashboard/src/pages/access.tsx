@@ -1,6 +1,6 @@
 /** Who may do what, and who did what: API tokens and the audit log. */
 
-import { useState, type FormEvent } from "react";
+import { useState, type SyntheticEvent } from "react";
 import { ApiFailure, fetchResult } from "../api/client";
 import { useAccount, useAudit, usePermissionGroups, useRefresh, useSession, useTokens } from "../api/queries";
 import type { ApiToken, AuditEntry } from "../api/types";
@@ -46,7 +46,7 @@ function Tokens() {
             columns={[
               { label: "Name", primary: true, cell: (token) => <>{token.name}{token.id === session.token_id ? <span className="muted"> (this session)</span> : null}</> },
               { label: "State", cell: (token) => { const [health, words] = STATUS[token.status]; return <Badge health={health}>{words}</Badge>; } },
-              { label: "Permissions", wide: true, cell: (token) => groups.data !== undefined && token.permissions.length === groups.data.length ? "All" : <span className="small">{token.permissions.map(label).join(", ")}</span> },
+              { label: "Permissions", wide: true, cell: (token) => token.permissions.length === groups.data?.length ? "All" : <span className="small">{token.permissions.map(label).join(", ")}</span> },
               { label: "Last used", cell: (token) => <Time at={token.last_used_on} /> },
               { label: "Expires", cell: (token) => token.expires_on === null ? "never" : <Time at={token.expires_on} form="short" /> },
               { label: "Made", cell: (token) => <Time at={token.issued_on} /> },
@@ -83,7 +83,7 @@ function NewToken({ onDone }: { onDone: () => void }) {
   const [wrong, setWrong] = useState<Record<string, string>>({});
   const [failure, setFailure] = useState<unknown>(null);
   const [made, setMade] = useState<ApiToken | null>(null);
-  const submit = async (event: FormEvent) => {
+  const submit = async (event: SyntheticEvent) => {
     event.preventDefault();
     setFailure(null);
     const faults: Record<string, string> = {};
@@ -96,7 +96,12 @@ function NewToken({ onDone }: { onDone: () => void }) {
       await refresh("tokens");
     } catch (error) {
       const fields: Record<string, string> = {};
-      if (error instanceof ApiFailure) for (const item of error.errors) { const field = item.source?.pointer?.split("/")[1]; if (field !== undefined) fields[field] = item.message; }
+      if (error instanceof ApiFailure) {
+        for (const item of error.errors) {
+          const field = item.source?.pointer?.split("/")[1];
+          if (field !== undefined) fields[field] = item.message;
+        }
+      }
       setWrong(fields);
       if (Object.keys(fields).length === 0) setFailure(error);
     }

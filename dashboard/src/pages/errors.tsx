@@ -8,7 +8,7 @@ import { formatCount } from "../model/format";
 import { readRange } from "../model/time";
 import { useAddress } from "../ui/address";
 import { SelectInput, TextInput } from "../ui/controls";
-import { CategoryName, Facts, PageHead, Panel, Time, useNow } from "../ui/page";
+import { CategoryName, CodeLink, Facts, PageHead, Panel, Prose, Time, useNow } from "../ui/page";
 import { Empty, Loaded } from "../ui/states";
 import { Table } from "../ui/table";
 
@@ -50,10 +50,10 @@ function Reference({ rows }: { rows: readonly ErrorRow[] }) {
           <Table
             label={each} rows={fitting.filter((row) => row.category === each)} rowKey={(row) => `${row.code} ${row.category}`}
             columns={[
-              { label: "Code", primary: true, cell: (row) => <Link href={`/errors/${row.code}`}><code>{row.code}</code></Link> },
+              { label: "Code", primary: true, cell: (row) => <CodeLink code={row.code} /> },
               { label: "Phase", cell: (row) => row.phases.length === PHASES.length ? "any" : row.phases.join(", ") },
-              { label: "What happened", wide: true, cell: (row) => row.meaning },
-              { label: "What to do", wide: true, cell: (row) => <span className="muted">{row.fix}</span> },
+              { label: "What happened", wide: true, cell: (row) => <Prose text={row.meaning} /> },
+              { label: "What to do", wide: true, cell: (row) => <span className="muted"><Prose text={row.fix} /></span> },
             ]}
           />
         </Panel>
@@ -80,8 +80,8 @@ function OneCode({ code, rows }: { code: string; rows: readonly ErrorRow[] }) {
         <Panel key={row.category} title={rows.length > 1 ? `As a ${row.category} failure` : "What it means"}>
           <Facts
             items={[
-              ["What happened", row.meaning],
-              ["What to do", <strong key="fix">{row.fix}</strong>],
+              ["What happened", <Prose key="meaning" text={row.meaning} />],
+              ["What to do", <strong key="fix"><Prose text={row.fix} /></strong>],
               ["Whose fault", <span key="whose"><CategoryName category={row.category} />: {WHOSE[row.category]}</span>],
               ["Phase", row.phases.length === PHASES.length ? "any" : row.phases.join(", ")],
               ["Status in Proxy-Status", String(row.status)],

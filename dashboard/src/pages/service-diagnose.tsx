@@ -9,7 +9,7 @@ import { formatDuration, shortId } from "../model/format";
 import { httpPorts } from "../model/service";
 import { useAddress } from "../ui/address";
 import { Button, SelectInput, TextInput } from "../ui/controls";
-import { Badge, CategoryName, CodeLink, Facts, Panel, Time } from "../ui/page";
+import { Badge, CategoryName, CodeLink, Facts, Panel, Prose, Time } from "../ui/page";
 import { Failed, Loading } from "../ui/states";
 import { Table } from "../ui/table";
 import { Waterfall } from "../ui/waterfall";
@@ -60,7 +60,7 @@ function Result({ diagnosis }: { diagnosis: Diagnosis }) {
           <>
             <div className="row"><strong><CodeLink code={error.code} /></strong><CategoryName category={error.category} /></div>
             <p>{error.detail}</p>
-            {row === undefined ? null : <p><strong>What to do:</strong> {row.fix}</p>}
+            {row === undefined ? null : <p><strong>What to do:</strong> <Prose text={row.fix} /></p>}
           </>
         )}
       </div>
@@ -102,7 +102,7 @@ function PhaseRow({ phase }: { phase: DiagnosisPhase }) {
         {rows.length === 0 && !Array.isArray(chain) ? null : (
           <details>
             <summary>Facts</summary>
-            <Facts items={rows.map(([name, value]) => [name.replaceAll("_", " "), Array.isArray(value) ? value.join(", ") : typeof value === "object" ? JSON.stringify(value) : String(value)] as const)} />
+            <Facts items={rows.map(([name, value]) => [name.replaceAll("_", " "), Array.isArray(value) ? value.join(", ") : typeof value === "string" ? value : JSON.stringify(value)] as const)} />
             {Array.isArray(chain) ? chain.map((certificate: Record<string, unknown>, index) => (
               <div key={index} className="note">
                 <strong>{index === 0 ? "The service's certificate" : "Its issuer's certificate"}</strong>

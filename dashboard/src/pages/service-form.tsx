@@ -1,6 +1,6 @@
 /** The form of a VPC Service, for a new one and for one that is changed. Errors stand at their fields, the server's too. */
 
-import { useEffect, useRef, useState, type FormEvent } from "react";
+import { useEffect, useRef, useState, type SyntheticEvent } from "react";
 import { ApiFailure } from "../api/client";
 import { useTunnels } from "../api/queries";
 import type { VpcServiceSpec } from "../api/types";
@@ -23,6 +23,7 @@ export function ServiceForm({ initial, action, onSubmit, onCancel, disabled = fa
   const form = useRef<HTMLFormElement>(null);
   const [draft, setDraft] = useState(initial);
   const [wrong, setWrong] = useState<FieldErrors>({});
+  const anyWrong = Object.keys(wrong).length > 0;
   const [failure, setFailure] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
   const [more, setMore] = useState(() => ADVANCED.some((field) => initial[field] !== ""));
@@ -33,18 +34,18 @@ export function ServiceForm({ initial, action, onSubmit, onCancel, disabled = fa
     form.current?.querySelector<HTMLElement>("[data-invalid] input, [data-invalid] textarea, [data-invalid] button")?.focus();
   }, [wrong]);
 
-  const set = <F extends DraftField>(field: F) => (value: ServiceDraft[F]) => {
+  const set = (field: DraftField) => (value: string) => {
     setDraft((before) => ({ ...before, [field]: value }));
-    setWrong(({ [field]: _, ...rest }) => rest);
+    setWrong((before) => Object.fromEntries(Object.entries(before).filter(([name]) => name !== field)));
   };
-  const text = (field: DraftField) => ({ value: draft[field], wrong: wrong[field], onChange: (value: string) => set(field)(value as never) });
+  const text = (field: DraftField) => ({ value: draft[field], wrong: wrong[field], onChange: set(field) });
 
   const show = (errors: FieldErrors) => {
     if (ADVANCED.some((field) => errors[field] !== undefined)) setMore(true);
     setWrong(errors);
   };
 
-  const submit = async (event: FormEvent) => {
+  const submit = async (event: SyntheticEvent) => {
     event.preventDefault();
     setFailure(null);
     const { spec, errors } = readDraft(draft);
@@ -159,7 +160,7 @@ export function ServiceForm({ initial, action, onSubmit, onCancel, disabled = fa
       </details>
 
       {failure === null ? null : <Failed error={failure} />}
-      {Object.keys(wrong).length > 0 ? <p className="wrong" role="status">Some fields need another value.</p> : null}
+      {anyWrong ? <p className="wrong" role="status">Some fields need another value.</p> : null}
       <div className="actions">
         <Button look="primary" type="submit" isDisabled={busy || disabled}>{busy ? "Saving…" : action}</Button>
         {onCancel === undefined ? null : <Button onPress={onCancel}>Cancel</Button>}

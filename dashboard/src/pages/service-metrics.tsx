@@ -9,7 +9,7 @@ import { column, steps, total } from "../model/series";
 import { useAddress } from "../ui/address";
 import { Chart, type Series } from "../ui/chart";
 import { Button, CodeBlock, SelectInput, TextInput } from "../ui/controls";
-import { CategoryName, CodeLink, Panel, Time } from "../ui/page";
+import { CategoryName, CodeLink, CodeName, Panel, Prose, Time } from "../ui/page";
 import { RangePicker, useRange } from "../ui/range";
 import { Empty, Failed, Loaded } from "../ui/states";
 import { Table } from "../ui/table";
@@ -179,7 +179,7 @@ function Codes({ metrics }: { metrics: ConnectionMetrics }) {
           label: "What it means, and what to do", wide: true,
           cell: ({ code, category }) => {
             const found = row(code, category);
-            return found === undefined ? <span className="muted">…</span> : <><div>{found.meaning}</div><div className="muted small">{found.fix}</div></>;
+            return found === undefined ? <span className="muted">…</span> : <><div><Prose text={found.meaning} /></div><div className="muted small"><Prose text={found.fix} /></div></>;
           },
         },
         {
@@ -227,7 +227,7 @@ function FailedConnection({ event, open, onToggle }: { event: ConnectionEvent; o
     <li className="event">
       <button type="button" className="event-head" aria-expanded={open} aria-controls={body} onClick={onToggle}>
         <span className="muted"><Time at={event.timestamp} form="clock" /></span>
-        <code className="event-code">{event.code}</code>
+        <CodeName code={event.code ?? ""} />
         <span className="event-detail">{event.detail}</span>
       </button>
       {open ? (

@@ -1,6 +1,6 @@
 /** Signing in with an API token. The token goes to the server once and is not kept; the session is a cookie that scripts cannot read. */
 
-import { useEffect, useState, type FormEvent } from "react";
+import { useEffect, useState, type SyntheticEvent } from "react";
 import { fetchResult } from "../api/client";
 import type { Session } from "../api/types";
 import { Button, TextInput } from "../ui/controls";
@@ -15,7 +15,7 @@ export function SignIn({ expired, onSignedIn }: { expired: boolean; onSignedIn: 
     document.title = "Sign in · Culvert";
   }, []);
 
-  const submit = async (event: FormEvent) => {
+  const submit = async (event: SyntheticEvent) => {
     event.preventDefault();
     if (token.trim() === "") return;
     setBusy(true);

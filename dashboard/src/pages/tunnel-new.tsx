@@ -1,6 +1,6 @@
 /** Creating a tunnel, and then the commands that connect it. */
 
-import { useState, type FormEvent } from "react";
+import { useState, type SyntheticEvent } from "react";
 import { useLocation } from "wouter";
 import { ApiFailure, fetchResult } from "../api/client";
 import { useAccount, useRefresh, useTunnel } from "../api/queries";
@@ -29,7 +29,7 @@ function NameForm({ onMade }: { onMade: (tunnel: Tunnel) => void }) {
   const [wrong, setWrong] = useState<string | undefined>();
   const [failure, setFailure] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
-  const submit = async (event: FormEvent) => {
+  const submit = async (event: SyntheticEvent) => {
     event.preventDefault();
     setFailure(null);
     if (name.trim() === "") {

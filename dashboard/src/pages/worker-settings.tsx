@@ -1,6 +1,6 @@
 /** What of a Worker is changed without an upload: limits, variables, secrets, where it is served, what is recorded; deleting it. */
 
-import { useState, type FormEvent } from "react";
+import { useState, type SyntheticEvent } from "react";
 import { useLocation } from "wouter";
 import { ApiFailure, fetchResult } from "../api/client";
 import { useAccount, useDomains, useRefresh, useRoutes, useSchedules, useSession, useSubdomain, useWorkerSettings } from "../api/queries";
@@ -55,7 +55,7 @@ export function WorkerSettings({ name }: { name: string }) {
 function useSaving(save: () => Promise<void>) {
   const [busy, setBusy] = useState(false);
   const [failure, setFailure] = useState<unknown>(null);
-  const submit = async (event?: FormEvent) => {
+  const submit = async (event?: SyntheticEvent) => {
     event?.preventDefault();
     setBusy(true);
     setFailure(null);

@@ -40,6 +40,17 @@ function resolve(element: Element, token: string): string {
   return colour;
 }
 
+const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
+
+/** A tick of the time axis in the reader's zone: the time, and the day below it where it changes. */
+function tickLabel(tick: number, before: number | undefined, increment: number): string {
+  const day = DAY.format(tick * 1000);
+  if (increment >= 86_400) return day;
+  const clock = CLOCK.format(tick * 1000);
+  return before === undefined || DAY.format(before * 1000) !== day ? `${clock}\n${day}` : clock;
+}
+
 function stacked(series: readonly Series[]): number[][] {
   const sums: number[] = [];
   return series.map(({ values }) => values.map((value, index) => (sums[index] = (sums[index] ?? 0) + (value ?? 0))));
@@ -91,7 +102,10 @@ export function Chart(props: ChartProps) {
         cursor: { drag: { x: true, y: false, setScale: false }, points: { show: !bars }, ...(sync === undefined ? {} : { sync: { key: sync } }) },
         scales: { y: { range: (_, __, max) => [0, Number.isFinite(max) && max > 0 ? max * 1.1 : 1] } },
         axes: [
-          { stroke: text, font, grid: { show: false }, ticks: { stroke: grid, width: 1, size: 4 }, space: 70 },
+          {
+            stroke: text, font, grid: { show: false }, ticks: { stroke: grid, width: 1, size: 4 }, space: 70,
+            values: (_, ticks, __, ___, increment) => ticks.map((tick, index) => tickLabel(tick, ticks[index - 1], increment)),
+          },
           {
             stroke: text, font, grid: { stroke: grid, width: 1 }, ticks: { show: false }, size: 62, space: 34,
             values: (_, ticks) => ticks.map((tick) => latest.current.format(tick)),

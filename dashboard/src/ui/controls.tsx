@@ -2,7 +2,7 @@
 
 import { useState, type ReactNode } from "react";
 import {
-  Button as AriaButton, Checkbox as AriaCheckbox, FieldError, Input, Label, ListBox, ListBoxItem, Popover, Radio, RadioGroup, Select,
+  Button as AriaButton, CheckboxButton, CheckboxField, FieldError, Input, Label, ListBox, ListBoxItem, Popover, RadioButton, RadioField, RadioGroup, Select,
   SelectValue, Text, TextArea, TextField, type ButtonProps as AriaButtonProps,
 } from "react-aria-components";
 import { Link } from "wouter";
@@ -49,7 +49,6 @@ export function TextInput({ label, hint, wrong, compact, value, onChange, name, 
       className={`field${compact ? " compact" : ""}`} value={value} onChange={onChange} type={type} validationBehavior="aria" isInvalid={wrong !== undefined}
       isRequired={required ?? false} isDisabled={disabled ?? false} autoComplete={autoComplete}
       {...(name === undefined ? {} : { name })}
-      // eslint-disable-next-line @typescript-eslint/no-deprecated -- the prop of React Aria, not of the DOM
       {...(autoFocus ? { autoFocus: true } : {})}
     >
       <Label>{label}</Label>
@@ -107,7 +106,7 @@ export function ChoiceInput<T extends string>({ label, hint, wrong, value, optio
     <RadioGroup className="field" value={value} onChange={(next) => onChange(next as T)} isInvalid={wrong !== undefined} validationBehavior="aria">
       <Label className="label">{label}</Label>
       <div className="choices">
-        {options.map((option) => <Radio key={option.id} value={option.id} className="choice">{option.label}</Radio>)}
+        {options.map((option) => <RadioField key={option.id} value={option.id}><RadioButton className="choice">{option.label}</RadioButton></RadioField>)}
       </div>
       {hint === undefined ? null : <Text slot="description" className="hint">{hint}</Text>}
       <FieldError className="wrong">{wrong}</FieldError>
@@ -116,7 +115,11 @@ export function ChoiceInput<T extends string>({ label, hint, wrong, value, optio
 }
 
 export function CheckInput({ label, value, onChange, disabled }: { label: ReactNode; value: boolean; onChange: (value: boolean) => void; disabled?: boolean }) {
-  return <AriaCheckbox className="check" isSelected={value} onChange={onChange} isDisabled={disabled ?? false}>{label}</AriaCheckbox>;
+  return (
+    <CheckboxField isSelected={value} onChange={onChange} isDisabled={disabled ?? false}>
+      <CheckboxButton className="check">{label}</CheckboxButton>
+    </CheckboxField>
+  );
 }
 
 /** Text to be copied: a command, a token. */

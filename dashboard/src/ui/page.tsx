@@ -1,6 +1,6 @@
 /** The parts of every page: head, tabs, panels, facts, times, badges. */
 
-import { useEffect, useState, type ReactNode } from "react";
+import { Fragment, useEffect, useState, type ReactNode } from "react";
 import { Link, useLocation } from "wouter";
 import type { Category } from "../api/types";
 import { formatRelative, formatTime, formatUtc } from "../model/time";
@@ -115,6 +115,16 @@ export function CategoryName({ category }: { category: Category }) {
   return <span className="category"><i className={`swatch ${SWATCH[category]}`} aria-hidden="true" />{category}</span>;
 }
 
+/** A sentence of the API, in which backticks mark code. */
+export function Prose({ text }: { text: string }) {
+  return <>{text.split("`").map((part, index) => (index % 2 === 1 ? <code key={index}>{part}</code> : part))}</>;
+}
+
 export function CodeLink({ code }: { code: string }) {
-  return <Link href={`/errors/${code}`}><code>{code}</code></Link>;
+  return <Link href={`/errors/${code}`}><CodeName code={code} /></Link>;
+}
+
+/** A code that may break after its underscores and nowhere else. */
+export function CodeName({ code }: { code: string }) {
+  return <code className="code-name">{code.split("_").map((part, index) => <Fragment key={index}>{index === 0 ? "" : <>_<wbr /></>}{part}</Fragment>)}</code>;
 }

@@ -238,7 +238,7 @@ export async function startMock({ port = 0, empty = false, now = Date.now() } = 
     ["POST", `${ACCOUNT}/workers/scripts/:name/subdomain`, ({ name }, body) => ({ enabled: (workerByName(name).subdomain = body.enabled), previews_enabled: false })],
     ["GET", `${ACCOUNT}/workers/domains`, () => facts.workers.flatMap((worker) => worker.domains.map((hostname) => ({ id: hostname, hostname, service: worker.name })))],
     ["PUT", `${ACCOUNT}/workers/scripts/:name/domains/records`, ({ name }, body) => { workerByName(name).domains = body.origins.map((origin) => origin.hostname); return null; }],
-    ["GET", `${ACCOUNT}/tokens`, () => facts.tokens.map(({ secret: _, ...token }) => token)],
+    ["GET", `${ACCOUNT}/tokens`, () => facts.tokens.map(({ secret, ...token }) => { void secret; return token; })],
     ["POST", `${ACCOUNT}/tokens`, (_, body, __, session) => {
       const token = { id: randomUUID(), name: body.name, status: "active", permissions: body.permissions, issued_on: new Date().toISOString(), expires_on: body.expires_on ?? null, last_used_on: null, revoked_on: null, secret: `cvt_${randomUUID()}` };
       facts.tokens.push(token);
