@@ -23,6 +23,7 @@ mod seal;
 mod service;
 mod snapshot;
 mod token;
+mod triggers;
 mod tunnel;
 mod version;
 mod worker;
@@ -51,9 +52,10 @@ pub use service::{
 };
 pub use snapshot::{ServedTunnel, ServedVersion, ServedWorker, Snapshot};
 pub use token::{ADMIN_TOKEN_FILE, ApiToken, NewToken, TokenCheck};
+pub use triggers::{Domain, Route, Schedule, Triggers};
 pub use tunnel::{ConfigSource, TUNNEL_SECRET_BYTES, Tunnel, TunnelQuery};
 pub use version::{Binding, BindingKind, Limits, Module, ModuleKind, NetworkRef, Version, VersionDetail};
-pub use worker::{Domain, MAX_WORKERS, Route, Schedule, SettingsPatch, Triggers, Worker, WorkerSettings};
+pub use worker::{MAX_WORKERS, SettingsPatch, Worker, WorkerSettings};
 
 use database::Database;
 use key::IfMissing;

@@ -28,9 +28,10 @@ use crate::deployment::{self, Deployment};
 use crate::error::StoreError;
 use crate::seal::{Sealer, Secret};
 use crate::service::{self, VpcService};
+use crate::triggers::{self, Triggers};
 use crate::tunnel::{self, Tunnel};
 use crate::version::{self, Version};
-use crate::worker::{self, Triggers, Worker};
+use crate::worker::{self, Worker};
 
 /// A deployed version with the secrets that its bindings name.
 #[derive(Debug)]
@@ -117,7 +118,7 @@ async fn load(
         let worker = worker::read(&row)?;
         let id = worker.id.to_string();
         let deployment = deployment::current(connection, &id).await?;
-        let triggers = worker::read_triggers(connection, &id).await?;
+        let reached = triggers::read(connection, &id).await?;
         let mut versions = HashMap::new();
         for share in deployment.iter().flat_map(|deployment| &deployment.shares) {
             let served = match known.get(&share.version_id) {
@@ -135,7 +136,7 @@ async fn load(
             };
             versions.insert(share.version_id, served);
         }
-        workers.insert(worker.name.clone(), Arc::new(ServedWorker { worker, deployment, versions, triggers }));
+        workers.insert(worker.name.clone(), Arc::new(ServedWorker { worker, deployment, versions, triggers: reached }));
     }
     let mut services = HashMap::new();
     for row in sqlx::query("SELECT * FROM services WHERE account_id = $1")

@@ -30,13 +30,15 @@ async fn services_are_created_read_replaced_and_deleted() {
     for (name, value) in wanted.as_object().unwrap() {
         assert_eq!(made[name], *value);
     }
+    assert!(made.get("https_port").is_none());
     let id = made["service_id"].as_str().unwrap().to_owned();
     let one = format!("{SERVICES}/{id}");
     assert_eq!(server.get(&one).await.result(), made);
 
     // The whole is replaced: TLS options that are not given are gone.
     let replaced = server.call(Method::PUT, &one, spec("api", &tunnel)).await.result();
-    assert!(replaced.get("tls_settings").is_none() && replaced.get("http_port").is_none());
+    assert!(replaced.get("tls_settings").is_none());
+    assert_eq!((&replaced["http_port"], &replaced["https_port"]), (&json!(80), &json!(443)));
     assert_eq!(replaced["created_at"], made["created_at"]);
     assert!(replaced["updated_at"].as_str() > made["updated_at"].as_str());
 

@@ -86,7 +86,7 @@ async fn the_openapi_document_lists_every_route_and_every_route_is_there() {
                     assert!(document["components"]["schemas"][name].is_object(), "{name}");
                 }
             }
-            let filled = path.replace("{account}", "local").replace('{', "").replace('}', "");
+            let filled = path.replace("{account}", "local").replace(['{', '}'], "");
             let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
             let answer = server.send(method.clone(), &filled, &[("authorization", &auth)], "").await;
             let code = answer.json()["errors"][0]["code"].clone();

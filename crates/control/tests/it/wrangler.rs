@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
 use crate::harness::Server;
@@ -14,6 +15,7 @@ struct Wrangler<'a> {
     program: PathBuf,
     server: &'a Server,
     project: &'a Path,
+    token: String,
 }
 
 struct Ended {
@@ -26,19 +28,26 @@ impl Wrangler<'_> {
         self.run_with(arguments, "").await
     }
 
-    async fn run_with(&self, arguments: &str, input: &str) -> Ended {
-        let mut child = Command::new(&self.program)
+    fn command(&self, arguments: &str) -> Command {
+        let mut command = Command::new(&self.program);
+        command
             .args(arguments.split_whitespace())
             .current_dir(self.project)
             .env("CLOUDFLARE_API_BASE_URL", format!("http://{}{}", self.server.address, control::PREFIX))
-            .env("CLOUDFLARE_API_TOKEN", &self.server.token)
+            .env("CLOUDFLARE_API_TOKEN", &self.token)
             .env("CLOUDFLARE_ACCOUNT_ID", "local")
             .env("WRANGLER_SEND_METRICS", "false")
             .env("NO_UPDATE_NOTIFIER", "1")
             .env("WRANGLER_HIDE_BANNER", "true")
             .env("CI", "1")
             .env("HOME", self.project)
-            .env("NO_COLOR", "1")
+            .env("NO_COLOR", "1");
+        command
+    }
+
+    async fn run_with(&self, arguments: &str, input: &str) -> Ended {
+        let mut child = self
+            .command(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -75,6 +84,51 @@ fn uuid_in(text: &str) -> String {
         .to_owned()
 }
 
+/// `wrangler tail` prints an event that fits, and closes its session when it is told to stop.
+async fn tail(wrangler: &Wrangler<'_>) {
+    let server = wrangler.server;
+    let mut child = wrangler
+        .command("tail demo --format json --status error --method GET")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+    let sender = loop {
+        if let Some((worker, sender)) = server.platform.tails.lock().unwrap().pop() {
+            assert_eq!(worker, "demo");
+            break sender;
+        }
+        assert!(child.try_wait().unwrap().is_none(), "wrangler tail ended");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let event = |outcome: &str| {
+        Arc::new(json!({
+            "outcome": outcome, "scriptName": "demo", "logs": [], "exceptions": [{ "name": "TypeError", "message": "boom", "timestamp": 1 }],
+            "eventTimestamp": 1, "event": { "request": { "url": "http://h/x", "method": "GET", "headers": {} } },
+        }))
+    };
+    sender.send(event("ok")).await.unwrap();
+    sender.send(event("exception")).await.unwrap();
+    let read = async {
+        let mut text = String::new();
+        while let Some(line) = output.next_line().await.unwrap() {
+            text.push_str(&line);
+            if line.contains("boom") {
+                break;
+            }
+        }
+        text
+    };
+    let text = tokio::time::timeout(Duration::from_secs(30), read).await.unwrap();
+    println!("$ wrangler tail\n{text}\n");
+    assert!(text.contains("exception") && !text.contains("\"ok\""), "{text}");
+    child.kill().await.unwrap();
+    tokio::time::timeout(Duration::from_secs(30), sender.closed()).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn stock_wrangler_does_its_daily_work() {
     let Some(program) = std::env::var_os("CULVERT_WRANGLER").map(PathBuf::from) else {
@@ -83,7 +137,7 @@ async fn stock_wrangler_does_its_daily_work() {
     };
     let server = Server::start().await;
     let project = tempfile::tempdir().unwrap();
-    let wrangler = Wrangler { program, server: &server, project: project.path() };
+    let wrangler = Wrangler { program, server: &server, project: project.path(), token: server.token.clone() };
     let write = |name: &str, text: &str| std::fs::write(project.path().join(name), text).unwrap();
 
     wrangler.good("whoami", &["admin@localhost", "Local", "local"]).await;
@@ -144,6 +198,8 @@ async fn stock_wrangler_does_its_daily_work() {
     wrangler.good("deployments status", &["100%"]).await;
     wrangler.good("versions list", &["v2", "second"]).await;
 
+    tail(&wrangler).await;
+
     let put = wrangler.run_with("secret put API_KEY", "s3cr3t\n").await;
     assert_eq!(put.code, Some(0), "{}", put.text);
     wrangler.good("secret list", &["API_KEY", "secret_text"]).await;
@@ -181,5 +237,17 @@ async fn stock_wrangler_does_its_daily_work() {
     assert!(in_use.text.contains("demo"), "{}", in_use.text);
     wrangler.good("delete --force", &["Successfully deleted demo"]).await;
     wrangler.good(&format!("vpc service delete {service}"), &["Deleted"]).await;
-    wrangler.run("tunnel delete t1 --force").await;
+    let in_use = wrangler.run("tunnel delete t1 --force").await;
+    assert!(in_use.code != Some(0) && in_use.text.contains("pg"), "{}", in_use.text);
+    let listed = server.get("/connectivity/directory/services").await.result();
+    wrangler.good(&format!("vpc service delete {}", listed[0]["service_id"].as_str().unwrap()), &["Deleted"]).await;
+    wrangler.good("vpc service list", &["No VPC services found"]).await;
+    wrangler.good("tunnel delete t1 --force", &["t1"]).await;
+
+    let wrong = Wrangler { token: "cvt_wrong".to_owned(), ..wrangler };
+    for arguments in ["whoami", "deploy", "vpc service list", "tunnel list", "secret list --name demo"] {
+        let ended = wrong.run(arguments).await;
+        println!("{arguments} with a wrong token: {:?}", ended.code);
+        assert!(!ended.text.contains("    at "), "a stack trace: {}", ended.text);
+    }
 }
