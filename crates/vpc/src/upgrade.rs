@@ -14,6 +14,7 @@ use http::header::{
     UPGRADE,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use uuid::Uuid;
 
 use crate::attempt::Attempt;
 use crate::headers::has_token;
@@ -36,7 +37,7 @@ impl Upgrade {
     pub(crate) fn new(protocol: String, headers: &HeaderMap) -> Self {
         let websocket_key = protocol.eq_ignore_ascii_case("websocket").then(|| {
             headers.get(SEC_WEBSOCKET_KEY).cloned().unwrap_or_else(|| {
-                let nonce: [u8; 16] = std::array::from_fn(|_| fastrand::u8(..));
+                let nonce = Uuid::new_v4().into_bytes();
                 HeaderValue::from_str(&STANDARD.encode(nonce)).unwrap_or(HeaderValue::from_static(""))
             })
         });

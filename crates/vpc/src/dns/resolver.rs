@@ -263,7 +263,8 @@ impl State {
         let mut transport = DnsTransport::Udp;
         let mut extension = Extension::Edns;
         loop {
-            let id = fastrand::u16(..);
+            // Not to be guessed by whoever would like to answer first: the end of a random UUID is random.
+            let id = Uuid::new_v4().as_u128() as u16;
             let question = message::encode(id, name, kind, extension).map_err(LookupError::Internal)?;
             let left = deadline.saturating_duration_since(Instant::now());
             let timed_out = || LookupError::TimedOut { resolvers: describe(resolver), after: timeout, tries: 1 };
