@@ -30,7 +30,9 @@ import {
   regexpSource,
   setForEach,
   setSize,
+  splitAt,
   startsWith,
+  stringIndexOf,
   stringSlice,
   symbolToString,
   typedArrayLength,
@@ -78,22 +80,18 @@ export function errorText(error) {
   const message = isDOMException(error) ? error.message : dataOf(error, "message");
   const title = typeof name === "string" && name !== "" ? name : "Error";
   const head = typeof message === "string" && message !== "" ? `${title}: ${message}` : title;
-  const stack = stackOf(error);
-  if (stack === "") return head;
-  // V8 puts the head into the stack, SpiderMonkey does not.
-  if (startsWith(stack, title)) return stack;
-  const lines = stack[stack.length - 1] === "\n" ? stringSlice(stack, 0, -1) : stack;
-  return `${head}\n${indented(lines)}`;
+  return head + framesOf(stackOf(error));
 }
 
-/** @param {string} lines */
-function indented(lines) {
+const FRAME = /^ *at /;
+
+/** The frames of a stack, each on a line of its own, without those of the built-ins. @param {string} stack */
+function framesOf(stack) {
+  const lines = splitAt(stack, "\n");
   let text = "";
-  let from = 0;
-  for (let i = 0; i <= lines.length; i++) {
-    if (i < lines.length && lines[i] !== "\n") continue;
-    text += `${from === 0 ? "" : "\n"}    at ${stringSlice(lines, from, i)}`;
-    from = i + 1;
+  for (let i = 0; i < lines.length; i++) {
+    const line = /** @type {string} */ (lines[i]);
+    if (regexpExec(FRAME, line) !== null && stringIndexOf(line, "culvert:") < 0) text += `\n${line}`;
   }
   return text;
 }

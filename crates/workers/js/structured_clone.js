@@ -9,6 +9,8 @@ import {
   Map,
   Object,
   Set,
+  TypeError,
+  arrayIndexOf,
   defineProperty,
   getOwnPropertyDescriptor,
   getPrototypeOf,
@@ -44,11 +46,32 @@ export function structuredClone(value, options = undefined) {
     });
     if (items.length > 0) list = items;
   }
-  if (typeof value !== "object" || value === null) return host.structuredClone(value, list);
+  if (typeof value !== "object" || value === null) return engineClone(value, list);
   const platform = clonePlatformObject(value);
   if (platform !== undefined) return platform;
   refusePlatformObjects(value, new Set());
-  return host.structuredClone(value, list);
+  return engineClone(value, list);
+}
+
+/** What the engine says of a value that it cannot clone. @type {string[]} */
+const REFUSALS = [
+  "unsupported type for structured data",
+  "invalid transferable array for structured clone",
+  "duplicate transferable for structured clone",
+  "structured clone cannot transfer twice",
+  "Shared memory objects must not be in the transfer list",
+];
+
+/** @param {any} value @param {any[] | undefined} transfer */
+function engineClone(value, transfer) {
+  try {
+    return host.structuredClone(value, transfer);
+  } catch (error) {
+    // Getters of the value may throw anything else, which is theirs.
+    const message = error instanceof TypeError ? error.message : "";
+    if (arrayIndexOf(REFUSALS, message) >= 0) throw new DOMException(`structuredClone: ${message}.`, "DataCloneError");
+    throw error;
+  }
 }
 
 /** A clone of a serializable platform object; undefined for anything else. @param {any} value */
