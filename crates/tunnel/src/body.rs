@@ -80,9 +80,10 @@ impl BodyWriter {
         self.0.send_data(Bytes::new(), true)
     }
 
-    /// Breaks the stream.
+    /// Breaks the stream as TCP does (RFC 9113 section 7, CONNECT_ERROR). A stream that is just let go is told from that
+    /// by [`is_left`].
     pub(crate) fn reset(&mut self) {
-        self.0.send_reset(h2::Reason::CANCEL);
+        self.0.send_reset(h2::Reason::CONNECT_ERROR);
     }
 }
 
@@ -102,6 +103,12 @@ impl AsyncWrite for BodyWriter {
     fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(self.finish().map_err(into_io))
     }
+}
+
+/// Whether a read failed because the peer has let go of the stream, and not broken it: after the last byte this is an end.
+pub(crate) fn is_left(error: &io::Error) -> bool {
+    let reason = error.get_ref().and_then(|error| error.downcast_ref::<h2::Error>()).and_then(h2::Error::reason);
+    matches!(reason, Some(h2::Reason::CANCEL | h2::Reason::NO_ERROR))
 }
 
 fn into_io(error: h2::Error) -> io::Error {

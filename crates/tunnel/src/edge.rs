@@ -37,11 +37,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 /// How long a closing edge waits until the peers know.
 const CLOSING: Duration = Duration::from_secs(1);
+/// Handshakes at once with addresses that may be forged. Above it, an address has to show first that it receives, so that a
+/// flood from forged addresses keeps nobody out.
+const UNPROVEN_HANDSHAKES: usize = 128;
 /// How often two sockets on one port are tried when any port will do.
 const ANY_PORT_TRIES: u32 = 8;
 /// TCP connections that wait to be accepted.
@@ -59,6 +63,8 @@ pub(crate) struct Shared {
     location: String,
     failures: Mutex<FailureLimiter>,
     unregistered: Mutex<AddressCounter>,
+    /// Handshakes with addresses that may be forged.
+    unproven: Arc<Semaphore>,
 }
 
 impl Shared {
@@ -113,6 +119,7 @@ impl TunnelEdge {
             directory,
             failures: Mutex::new(FailureLimiter::new(limits.failed_registrations)),
             unregistered: Mutex::new(AddressCounter::new(limits.unregistered_per_address, limits.unregistered)),
+            unproven: Arc::new(Semaphore::new(UNPROVEN_HANDSHAKES)),
             limits,
             location,
         });
@@ -214,16 +221,23 @@ async fn accept_http2(listener: TcpListener, tls: TlsAcceptor, shared: Arc<Share
 async fn accept_quic(endpoint: quinn::Endpoint, shared: Arc<Shared>) {
     while let Some(incoming) = endpoint.accept().await {
         let address = incoming.remote_address();
-        // An address that is over its limit may be forged: it has to show that it receives, which costs us nothing to keep.
-        let Some(place) = Unregistered::enter(&shared, address.ip()) else {
-            tracing::debug!(%address, "too many connections without a registration");
-            if incoming.may_retry() && !incoming.remote_address_validated() {
-                let _ = incoming.retry();
-            } else {
-                incoming.refuse();
+        if incoming.remote_address_validated() {
+            match Unregistered::enter(&shared, address.ip()) {
+                Some(place) => {
+                    tokio::spawn(quic_session::serve_proven(Arc::clone(&shared), incoming, place));
+                }
+                None => {
+                    tracing::debug!(%address, "too many connections without a registration");
+                    incoming.refuse();
+                }
             }
-            continue;
-        };
-        tokio::spawn(quic_session::serve(Arc::clone(&shared), incoming, place));
+        } else if let Ok(permit) = Arc::clone(&shared.unproven).try_acquire_owned() {
+            tokio::spawn(quic_session::serve_unproven(Arc::clone(&shared), incoming, permit));
+        } else if incoming.may_retry() {
+            // Costs us nothing to keep.
+            let _ = incoming.retry();
+        } else {
+            incoming.refuse();
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Moves bytes between a stream of the tunnel and a TCP connection, both ways, with back-pressure.
 
 use super::state::Counters;
-use crate::body::{BodyReader, BodyWriter};
+use crate::body::{self, BodyReader, BodyWriter};
 use bytes::{Buf, Bytes, BytesMut};
 use quinn::{RecvStream, SendStream, VarInt};
 use socket2::SockRef;
@@ -177,6 +177,7 @@ pub(crate) async fn run_http2(
                 match reader.read_buf(&mut block).await {
                     Ok(0) => break,
                     Ok(length) => counters.bytes_in.fetch_add(length as u64, Ordering::Relaxed),
+                    Err(error) if body::is_left(&error) => break,
                     Err(_) => return Inward::Broken,
                 };
                 if write.write_all_buf(&mut block).await.is_err() {

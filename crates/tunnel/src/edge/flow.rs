@@ -7,6 +7,7 @@ use quinn::{ReadError, RecvStream, SendStream, VarInt, WriteError};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use uuid::Uuid;
 
@@ -43,11 +44,16 @@ impl From<FlowError> for io::Error {
     }
 }
 
+/// How long a dropped flow's stream is kept over HTTP/2, for what is still to be sent.
+const HTTP2_LINGER: Duration = Duration::from_secs(1);
+
 /// The stream that carries a flow.
 #[derive(Debug)]
 pub(crate) enum FlowStream {
     Quic(SendStream, RecvStream),
     Http2(BodyWriter, BodyReader),
+    /// The flow was dropped.
+    Left,
 }
 
 /// Whether the FIN that ends our sending was sent.
@@ -73,6 +79,8 @@ pub struct Flow {
     sending: Sending,
     half_close: bool,
     received_all: bool,
+    /// Broken on this side.
+    reset: bool,
     link: LinkUse,
 }
 
@@ -81,7 +89,7 @@ impl Flow {
         let half_close = link.link().half_close();
         link.link().count_received(early.len());
         link.opened();
-        Self { stream, early, sending: Sending::Open, half_close, received_all: false, link }
+        Self { stream, early, sending: Sending::Open, half_close, received_all: false, reset: false, link }
     }
 
     /// The connector that carries the flow.
@@ -102,6 +110,7 @@ impl Flow {
     /// Breaks the flow: the private service sees a reset and not the end of data.
     pub fn reset(mut self) {
         self.sending = Sending::Finished;
+        self.reset = true;
         match &mut self.stream {
             FlowStream::Quic(send, receive) => {
                 // Both fail only when the stream is over already.
@@ -109,6 +118,7 @@ impl Flow {
                 let _ = receive.stop(VarInt::from_u32(0));
             }
             FlowStream::Http2(writer, _) => writer.reset(),
+            FlowStream::Left => {}
         }
     }
 
@@ -118,6 +128,7 @@ impl Flow {
         match &mut self.stream {
             FlowStream::Quic(send, _) => drop(send.finish()),
             FlowStream::Http2(writer, _) => drop(writer.finish()),
+            FlowStream::Left => {}
         }
     }
 }
@@ -157,10 +168,25 @@ impl IntoFlowError for h2::Error {
 }
 
 impl Drop for Flow {
-    /// HTTP/2 would break a stream that is let go; QUIC ends it in good order by itself.
+    /// QUIC ends a stream that is let go in good order by itself. HTTP/2 breaks it and forgets what is still to be sent, so
+    /// there the stream is kept a little longer.
     fn drop(&mut self) {
+        if self.reset {
+            return;
+        }
         if self.sending != Sending::Finished {
             self.finish();
+        }
+        if let FlowStream::Http2(writer, mut reader) = std::mem::replace(&mut self.stream, FlowStream::Left)
+            && !self.received_all
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(async move {
+                let mut nowhere = tokio::io::sink();
+                let rest = tokio::io::copy(&mut reader, &mut nowhere);
+                let _ = tokio::time::timeout(HTTP2_LINGER, rest).await;
+                drop(writer);
+            });
         }
     }
 }
@@ -188,6 +214,7 @@ impl AsyncRead for Flow {
             FlowStream::Http2(_, reader) => {
                 ready!(reader.poll_fill(cx, buf)).map_err(|error| error.into_flow_error(connector))?;
             }
+            FlowStream::Left => return Poll::Ready(Err(FlowError::Closed.into())),
         }
         let length = buf.filled().len() - before;
         this.link.link().count_received(length);
@@ -216,6 +243,7 @@ impl AsyncWrite for Flow {
                 let written = ready!(writer.poll_put(cx, buf)).map_err(|error| error.into_flow_error(connector))?;
                 written.ok_or(FlowError::Reset { code: 0 })?
             }
+            FlowStream::Left => return Poll::Ready(Err(FlowError::Closed.into())),
         };
         this.link.link().count_sent(written);
         Poll::Ready(Ok(written))

@@ -11,6 +11,7 @@ use bytes::BytesMut;
 use quinn::{ConnectionError, RecvStream, SendStream, VarInt};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use tunnel_proto::rpc::{Call, Interfaces, Reply, RpcServer};
 use tunnel_proto::stream::RPC_SIGNATURE;
@@ -20,18 +21,45 @@ const REFUSED: Duration = Duration::from_secs(1);
 /// How long a stream that the connector opens may take.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(10);
 
-pub(crate) async fn serve(shared: Arc<Shared>, incoming: quinn::Incoming, place: Unregistered) {
+/// Serves a connection from an address that has shown that it receives.
+pub(crate) async fn serve_proven(shared: Arc<Shared>, incoming: quinn::Incoming, place: Unregistered) {
+    if let Some(connection) = handshake(&shared, incoming).await {
+        serve(shared, connection, place).await;
+    }
+}
+
+/// Serves a connection from an address that may be forged; a handshake shows that it is not.
+pub(crate) async fn serve_unproven(shared: Arc<Shared>, incoming: quinn::Incoming, permit: OwnedSemaphorePermit) {
+    let Some(connection) = handshake(&shared, incoming).await else {
+        return;
+    };
+    drop(permit);
+    let address = connection.remote_address();
+    match Unregistered::enter(&shared, address.ip()) {
+        Some(place) => serve(shared, connection, place).await,
+        None => {
+            tracing::debug!(%address, "too many connections without a registration");
+            CloseCode::NotRegistered.close(&connection, "too many connections without a registration");
+        }
+    }
+}
+
+async fn handshake(shared: &Shared, incoming: quinn::Incoming) -> Option<quinn::Connection> {
     let address = incoming.remote_address();
-    let deadline = shared.limits.registration_deadline;
     let accepted = async { incoming.accept()?.await };
-    let connection = match tokio::time::timeout(deadline, accepted).await {
-        Ok(Ok(connection)) => connection,
+    match tokio::time::timeout(shared.limits.registration_deadline, accepted).await {
+        Ok(Ok(connection)) => Some(connection),
         Ok(Err(error)) => {
             tracing::debug!(%address, %error, "QUIC handshake failed");
-            return;
+            None
         }
-        Err(_) => return,
-    };
+        Err(_) => None,
+    }
+}
+
+async fn serve(shared: Arc<Shared>, connection: quinn::Connection, place: Unregistered) {
+    let address = connection.remote_address();
+    let deadline = shared.limits.registration_deadline;
     let opening = async {
         // The connector opens the control stream first.
         let (writer, reader) = connection.accept_bi().await?;

@@ -167,12 +167,20 @@ async fn connections_without_registration_are_counted() {
     let edge = Edge::start_with(Directory::new(), limits).await;
     let mut held = Vec::new();
     for _ in 0..3 {
-        held.push(dial(&edge).await.unwrap());
+        let connection = dial(&edge).await.unwrap();
+        assert!(timeout(Duration::from_millis(100), connection.closed()).await.is_err());
+        held.push(connection);
     }
-    assert!(matches!(dial(&edge).await, Err(ConnectionError::ConnectionClosed(_))));
+    assert_eq!(closed(&dial(&edge).await.unwrap()).await.0, 3);
     held.clear();
     let started = Instant::now();
-    while dial(&edge).await.is_err() {
+    loop {
+        let connection = dial(&edge).await.unwrap();
+        let (mut send, _receive) = connection.open_bi().await.unwrap();
+        send.write_all(&[0; 4]).await.unwrap();
+        if timeout(Duration::from_millis(200), connection.closed()).await.is_err() {
+            break;
+        }
         assert!(started.elapsed() < PATIENCE, "places are never given back");
     }
 }

@@ -95,6 +95,28 @@ async fn a_reset_of_the_origin_is_a_reset() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reset_flow_is_reset_at_the_origin() {
+    let edge = Edge::start().await;
+    let _connector = edge.connect(options(&edge)).await;
+    let (ended, mut seen) = tokio::sync::mpsc::channel(1);
+    let destination = origin(move |mut stream| {
+        let ended = ended.clone();
+        async move {
+            stream.read_u8().await.unwrap();
+            stream.write_u8(b'y').await.unwrap();
+            let _ = ended.send(stream.read_u8().await.unwrap_err().kind()).await;
+        }
+    })
+    .await;
+    let mut flow = edge.tunnels.open_tcp(TUNNEL, destination, PATIENCE).await.unwrap();
+    flow.write_all(b"x").await.unwrap();
+    // A reset overtakes data, so the origin has to have it first.
+    assert_eq!(flow.read_u8().await.unwrap(), b'y');
+    flow.reset();
+    assert_eq!(timeout(PATIENCE, seen.recv()).await.unwrap(), Some(io::ErrorKind::ConnectionReset));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_flow_is_closed_at_the_origin() {
     let edge = Edge::start().await;
     let _connector = edge.connect(options(&edge)).await;
