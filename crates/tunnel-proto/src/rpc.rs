@@ -5,6 +5,7 @@
 //! The machines know no transport: input is bytes, output is bytes, values come out as events.
 
 mod call;
+mod call_wire;
 mod client;
 mod server;
 mod wire;
