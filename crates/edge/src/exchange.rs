@@ -146,8 +146,10 @@ fn log(worker: &str, ray: RayId, ended: &Ended) {
     let Ended { outcome, message } = ended;
     match outcome {
         Outcome::InternalError | Outcome::Ok => tracing::error!(ray = %ray, worker, %outcome, "{message}"),
-        Outcome::ExceededCpu | Outcome::ExceededMemory | Outcome::Exception | Outcome::LoadShed => {
-            tracing::warn!(ray = %ray, worker, %outcome, "{message}");
+        Outcome::LoadShed => tracing::warn!(ray = %ray, worker, %outcome, "{message}"),
+        // The Worker's fault, and in its invocation log.
+        Outcome::ExceededCpu | Outcome::ExceededMemory | Outcome::Exception => {
+            tracing::info!(ray = %ray, worker, %outcome, "{message}");
         }
         Outcome::Canceled | Outcome::ResponseStreamDisconnected | Outcome::ScriptNotFound => {
             tracing::debug!(ray = %ray, worker, %outcome, "{message}");

@@ -26,6 +26,7 @@ use crate::metrics::rollup::{self, Rollup};
 use crate::metrics::rows::Resolution;
 use crate::options::TelemetryOptions;
 use crate::queue::{Losses, Queue};
+use crate::retention::Swept;
 use crate::sampling::Sampling;
 use crate::view::{ConnectionView, InvocationView};
 use crate::writer::{self, Keys};
@@ -312,7 +313,7 @@ impl Writer {
                         let _ = answer.send(self.write().await);
                     }
                     Some(Order::Sweep(answer)) => {
-                        let _ = answer.send(self.sweep().await);
+                        let _ = answer.send(self.sweep_all().await);
                     }
                     Some(Order::Close(answer)) => {
                         let written = self.write().await;
@@ -336,7 +337,7 @@ impl Writer {
                     self.report(written);
                 }
                 _ = sweeps.tick() => {
-                    let swept = self.sweep().await;
+                    let swept = self.sweep_all().await;
                     self.report(swept.map(drop));
                 }
             }
@@ -363,7 +364,7 @@ impl Writer {
         {
             // Metrics are exact: they wait for the next time. Their number of keys is bounded.
             let mut metrics = self.recorder.metrics.lock().unwrap_or_else(PoisonError::into_inner);
-            metrics.counted.put_back(counted);
+            metrics.counted.put_back(counted)?;
             return Err(error);
         }
         let rolled = self.rollup.roll(&mut self.connection, &self.names, current_minute()).await;
@@ -373,7 +374,20 @@ impl Writer {
         rolled
     }
 
-    async fn sweep(&mut self) -> Result<u64, TelemetryError> {
+    /// Sweeps until there is nothing more to do, and writes in between: what is recorded meanwhile must not wait.
+    async fn sweep_all(&mut self) -> Result<u64, TelemetryError> {
+        let mut removed = 0;
+        loop {
+            let swept = self.sweep().await?;
+            removed += swept.removed;
+            if !swept.more {
+                return Ok(removed);
+            }
+            self.write().await?;
+        }
+    }
+
+    async fn sweep(&mut self) -> Result<Swept, TelemetryError> {
         // What is to be removed must have been rolled up.
         self.write_metrics().await?;
         let now = OffsetDateTime::now_utc();
@@ -382,7 +396,7 @@ impl Writer {
             (Resolution::Hour, self.options.rollup_retention),
             (Resolution::Day, self.options.rollup_retention),
         ] {
-            rollup::forget(&mut self.connection, resolution, (now - kept).unix_timestamp()).await?;
+            rollup::forget(&mut self.connection, resolution, retention::ago(now, kept).unix_timestamp()).await?;
         }
         retention::sweep(&mut self.connection, &self.options, now).await
     }

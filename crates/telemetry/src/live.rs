@@ -45,7 +45,7 @@ impl Live {
 pub struct LiveReader(broadcast::Receiver<LiveItem>);
 
 impl LiveReader {
-    /// The next fact, or `None` once telemetry is shut down. Cancel safe.
+    /// The next fact, or `None` once neither the keeper nor any recorder is left. Cancel safe.
     pub async fn next(&mut self) -> Option<LiveItem> {
         match self.0.recv().await {
             Ok(item) => Some(item),

@@ -1,5 +1,7 @@
 //! What is too old, or too much, goes: oldest first, a little at a time, so that writing is never held up for long.
 
+use std::time::{Duration, Instant};
+
 use sqlx::{Connection, Row, SqliteConnection};
 use time::OffsetDateTime;
 
@@ -10,8 +12,8 @@ use crate::options::TelemetryOptions;
 
 /// Rows of one transaction.
 const STEP: i64 = 2000;
-/// Transactions of one sweep.
-const MAX_STEPS: usize = 50;
+/// How long one sweep goes on; facts that are recorded meanwhile wait for it.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Facts {
@@ -19,37 +21,56 @@ enum Facts {
     Connections,
 }
 
-/// One sweep. Returns how many facts went; when it is many there may be more to do.
+/// What one sweep did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Swept {
+    /// How many facts went.
+    pub removed: u64,
+    /// Whether there is more to do.
+    pub more: bool,
+}
+
+/// One sweep, of limited length.
 pub(crate) async fn sweep(
     connection: &mut SqliteConnection,
     options: &TelemetryOptions,
     now: OffsetDateTime,
-) -> Result<u64, TelemetryError> {
-    let mut removed = 0;
-    for (facts, kept) in
-        [(Facts::Invocations, options.invocation_retention), (Facts::Connections, options.connection_retention)]
-    {
-        let horizon = first_key_at(now - kept);
-        for _ in 0..MAX_STEPS {
+) -> Result<Swept, TelemetryError> {
+    let begun = Instant::now();
+    let mut swept = Swept { removed: 0, more: false };
+    let aged = [(Facts::Invocations, options.invocation_retention), (Facts::Connections, options.connection_retention)];
+    for (facts, kept) in aged {
+        let horizon = first_key_at(ago(now, kept));
+        loop {
+            if begun.elapsed() > PATIENCE {
+                return Ok(Swept { more: true, ..swept });
+            }
             let step = remove_oldest(connection, facts, horizon).await?;
-            removed += step;
+            swept.removed += step;
             if step < STEP.unsigned_abs() {
                 break;
             }
         }
     }
-    for _ in 0..MAX_STEPS {
-        if database::used_bytes(connection).await? <= options.max_bytes {
+    while database::used_bytes(connection).await? > options.max_bytes {
+        if begun.elapsed() > PATIENCE {
+            swept.more = true;
             break;
         }
         // Whichever kind has the older facts gives way.
         let Some(facts) = oldest(connection).await? else { break };
-        removed += remove_oldest(connection, facts, i64::MAX).await?;
+        swept.removed += remove_oldest(connection, facts, i64::MAX).await?;
     }
-    if removed > 0 {
+    if swept.removed > 0 {
         database::give_back_pages(connection).await?;
     }
-    Ok(removed)
+    Ok(swept)
+}
+
+/// The time so long ago; 1970 when that was before.
+pub(crate) fn ago(now: OffsetDateTime, time: Duration) -> OffsetDateTime {
+    let time = time::Duration::try_from(time).unwrap_or(time::Duration::MAX);
+    now.checked_sub(time).unwrap_or(OffsetDateTime::UNIX_EPOCH).max(OffsetDateTime::UNIX_EPOCH)
 }
 
 async fn oldest(connection: &mut SqliteConnection) -> Result<Option<Facts>, TelemetryError> {

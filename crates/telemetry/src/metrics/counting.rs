@@ -14,6 +14,8 @@ use crate::{ConnectionEvent, InvocationRecord};
 
 /// The most keys of one kind and bucket. Workers, versions and services are configured and few; this is for mistakes.
 const MAX_KEYS: usize = 10_000;
+/// The most minutes that wait to be written.
+const MAX_MINUTES: usize = 60;
 /// Under this name is counted what has no key of its own any more.
 pub(crate) const OTHER: &str = "(other)";
 
@@ -229,20 +231,49 @@ impl Counted {
         std::mem::take(&mut self.minutes)
     }
 
-    /// Puts back what could not be rolled up, to be tried again.
-    pub(crate) fn put_back(&mut self, minutes: Vec<(i64, Metrics)>) {
+    /// Puts back what could not be rolled up, to be tried again. When that goes on for long, the oldest minutes become one:
+    /// sums stay exact, and memory stays bounded.
+    pub(crate) fn put_back(&mut self, minutes: Vec<(i64, Metrics)>) -> Result<(), TelemetryError> {
         for (minute, metrics) in minutes {
-            // Sketches of one process have equal settings, and merge.
-            if let Err(error) = self.at(minute).merge(&metrics) {
-                tracing::error!(%error, "metrics are lost");
+            self.at(minute).merge(&metrics)?;
+        }
+        self.minutes.sort_unstable_by_key(|(minute, _)| *minute);
+        while self.minutes.len() > MAX_MINUTES {
+            let (_, oldest) = self.minutes.remove(0);
+            if let Some((_, next)) = self.minutes.first_mut() {
+                next.merge(&oldest)?;
             }
         }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn what_waits_for_hours_is_exact_and_bounded() {
+        let mut counted = Counted::default();
+        for minute in 0..300 {
+            let attempts = Attempts { attempts: 1, reused: 0 };
+            let key = AttemptKey {
+                service: Uuid::nil(),
+                tunnel: Uuid::nil(),
+                connector: None,
+                worker: "hello".to_owned(),
+                failure: None,
+            };
+            counted.at(minute).attempts.insert(key, attempts);
+            let taken = counted.take();
+            counted.put_back(taken).unwrap();
+        }
+        let minutes = counted.take();
+        assert_eq!(minutes.len(), MAX_MINUTES);
+        let sum: u64 = minutes.iter().flat_map(|(_, metrics)| metrics.attempts.values()).map(|a| a.attempts).sum();
+        assert_eq!((sum, minutes.last().unwrap().0), (300, 299));
+    }
 
     #[test]
     fn too_many_keys_are_counted_together() {
