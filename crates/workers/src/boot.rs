@@ -1,6 +1,7 @@
 //! How an isolate comes to run a version: the built-ins, then the Worker's own top-level code.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use isolate::{Exception, Failure, Handle, Isolate, IsolateOptions, PromiseState, Scope, Termination, Value};
@@ -8,12 +9,12 @@ use telemetry::ExceptionRecord;
 
 use crate::builtins::Builtins;
 use crate::host::{FUNCTIONS, Host, Json, describe};
-use crate::program::Modules;
+use crate::program::{Modules, Program};
 use crate::supervisor::{EXCEEDED_CPU, EXCEEDED_MEMORY};
 use crate::version::{BindingKind, Limits, WorkerVersion};
 
 /// CPU time for the built-ins' own top-level code, which is the same for every isolate.
-const BUILTINS_CPU: Duration = Duration::from_secs(10);
+const BUILTINS_CPU: Option<Duration> = Some(Duration::from_secs(10));
 
 /// The ways into JavaScript (`Entries` in `host.d.ts`).
 pub(crate) struct Entries {
@@ -22,6 +23,13 @@ pub(crate) struct Entries {
     pub disconnected: Handle,
     /// `forget(operations, invocation)`: they never complete, and the invocation is over.
     pub forget: Option<Handle>,
+}
+
+/// An isolate with the built-ins, and no version yet.
+pub(crate) struct Prepared {
+    isolate: Isolate,
+    entries: Entries,
+    start: Handle,
 }
 
 /// An isolate that is ready.
@@ -115,36 +123,32 @@ impl From<Failure> for StartupFailure {
     }
 }
 
-/// Makes an isolate on this thread and starts the version in it.
+/// Makes an isolate on this thread and loads the built-ins into it.
 ///
 /// # Errors
-/// [`StartupFailure`].
-pub(crate) fn boot(host: &Rc<Host>, modules: Rc<Modules>) -> Result<Booted, StartupFailure> {
-    let version = host.version.clone();
-    let options = IsolateOptions {
-        memory_limit: version.limits.memory,
-        bootstrap: vec![host.services.builtins.bootstrap.clone()],
-        ..IsolateOptions::default()
-    };
+/// [`StartupFailure`]: Culvert's own fault.
+pub(crate) fn prepare(host: &Rc<Host>, memory_limit: usize) -> Result<Prepared, StartupFailure> {
+    let builtins = host.services.builtins;
+    let options =
+        IsolateOptions { memory_limit, bootstrap: vec![builtins.bootstrap.clone()], ..IsolateOptions::default() };
     let mut isolate = Isolate::new(&host.services.engine, options, FUNCTIONS, host.clone())
         .map_err(|error| StartupFailure::Internal(error.to_string()))?;
-    isolate.set_modules(modules);
+    isolate.set_modules(Rc::new(Modules { builtins, program: None }));
     // Only a fresh seat comes here.
     let _ = host.seat.control.set(isolate.control());
 
-    let budget = Some(BUILTINS_CPU);
-    let loaded = isolate.enter(budget, |scope| {
+    let loaded = isolate.enter(BUILTINS_CPU, |scope| {
         if let Value::Object(expose) = scope.global(Builtins::EXPOSE)? {
             scope.call(&expose, &[])?;
         }
         Ok((Json::capture(scope)?, scope.import(Builtins::MAIN)?))
     });
-    let (json, main) = loaded.result?;
+    let (json, main) = loaded.result.map_err(|failure| StartupFailure::internal(&failure.to_string()))?;
     if let Some(json) = json {
         let _ = host.json.set(json);
     }
     let (entries, start) = isolate
-        .enter(budget, |scope| match scope.promise_state(&main) {
+        .enter(BUILTINS_CPU, |scope| match scope.promise_state(&main) {
             Some(PromiseState::Fulfilled(Value::Object(namespace))) => entries(scope, &namespace),
             Some(PromiseState::Rejected(reason)) => Err(Failure::Exception(scope.exception(&reason))),
             _ => Ok(None),
@@ -152,7 +156,17 @@ pub(crate) fn boot(host: &Rc<Host>, modules: Rc<Modules>) -> Result<Booted, Star
         .result
         .map_err(|failure| StartupFailure::internal(&failure.to_string()))?
         .ok_or_else(|| StartupFailure::internal("an entry is missing"))?;
+    Ok(Prepared { isolate, entries, start })
+}
 
+/// Runs the top-level code of the host's version in a prepared isolate.
+///
+/// # Errors
+/// [`StartupFailure`].
+pub(crate) fn launch(host: &Rc<Host>, prepared: Prepared, program: Arc<Program>) -> Result<Booted, StartupFailure> {
+    let Prepared { mut isolate, entries, start } = prepared;
+    let version = host.version();
+    isolate.set_modules(Rc::new(Modules { builtins: host.services.builtins, program: Some(program) }));
     let bindings = bindings(&version);
     let eval = evaluates_at_startup(&version);
     let started = isolate.enter(Some(Limits::STARTUP_CPU), |scope| {
@@ -163,7 +177,7 @@ pub(crate) fn boot(host: &Rc<Host>, modules: Rc<Modules>) -> Result<Booted, Star
     let Value::Object(promise) = started.result? else {
         return Err(StartupFailure::internal("`start` gives no promise"));
     };
-    let handlers = isolate.enter(budget, |scope| {
+    let handlers = isolate.enter(BUILTINS_CPU, |scope| {
         scope.allow_eval(false);
         Ok(match scope.promise_state(&promise) {
             Some(PromiseState::Fulfilled(Value::Object(names))) => Ok(strings(scope, &names)?),

@@ -21,6 +21,7 @@ mod resolve;
 mod running;
 mod seat;
 mod services;
+mod spare;
 mod supervisor;
 mod table;
 mod thread;

@@ -16,6 +16,7 @@ use crate::job::Job;
 use crate::placement;
 use crate::pool::{Misplaced, Pool, Shared, evictions};
 use crate::services::{PlatformOptions, Services};
+use crate::spare::Spares;
 use crate::validate::{Invalid, Validated, validate};
 use crate::version::WorkerVersion;
 
@@ -62,7 +63,9 @@ impl Platform {
         let runtime = options.runtime.clone();
         let (live, isolates) = watch::channel(0);
         let services = Arc::new(Services { options, engine, builtins });
-        let shared = Shared { services, live, memory: AtomicUsize::new(0), closing: AtomicBool::new(false) };
+        let spares = Arc::new(Spares::default());
+        spares.refill(&services);
+        let shared = Shared { services, spares, live, memory: AtomicUsize::new(0), closing: AtomicBool::new(false) };
         let inner = Arc::new(Inner {
             shared: Arc::new(shared),
             pools: RwLock::default(),
@@ -117,6 +120,7 @@ impl Platform {
     pub async fn shutdown(&self) {
         let shared = &self.inner.shared;
         shared.closing.store(true, Ordering::Release);
+        shared.spares.clear();
         let versions: Vec<Uuid> =
             self.inner.pools.read().unwrap_or_else(PoisonError::into_inner).keys().copied().collect();
         for version in versions {
@@ -189,6 +193,9 @@ impl Inner {
         let memory = loads.iter().flat_map(|(_, seats)| seats).map(|(_, load)| load.memory).sum();
         self.shared.memory.store(memory, Ordering::Relaxed);
         let options = &self.shared.services.options;
+        if !self.shared.closing.load(Ordering::Acquire) {
+            self.shared.spares.refill(&self.shared.services);
+        }
         // Room is made before it is needed.
         for (pool, seat) in evictions(&loads, options.keep_idle, options.memory_budget / 10 * 9) {
             pool.evict(seat);

@@ -10,20 +10,23 @@ use invocation::{Ended, Outcome};
 use isolate::Isolate;
 use tokio::sync::watch;
 
-use crate::boot::{StartupFailure, boot};
+use crate::boot::{Prepared, StartupFailure, launch, prepare};
 use crate::event::Event;
 use crate::host::Host;
 use crate::job::Job;
 use crate::placement::{self, Allowance, Candidate, Place};
-use crate::program::{Modules, Program};
+use crate::program::Program;
 use crate::seat::{Load, Seat};
 use crate::services::Services;
+use crate::spare::{Spare, Spares, Task};
 use crate::thread::Thread;
 use crate::version::WorkerVersion;
 
 /// What all pools of a platform share.
 pub(crate) struct Shared {
     pub services: Arc<Services>,
+    /// Isolates that wait for a version.
+    pub spares: Arc<Spares>,
     /// Threads of isolates that exist.
     pub live: watch::Sender<usize>,
     /// Bytes that all isolates use, as last added up.
@@ -109,7 +112,8 @@ impl Pool {
                 seat.stop_accepting();
                 continue;
             }
-            let seat = Arc::new(Seat::new());
+            let spare = self.shared.spares.take(self.version.limits.memory);
+            let seat = spare.as_ref().map_or_else(|| Arc::new(Seat::new()), |spare| spare.seat.clone());
             let retiring = state.closed;
             state.seats.push(seat.clone());
             drop(state);
@@ -118,7 +122,7 @@ impl Pool {
             if let Err(back) = seat.mailbox.put(job) {
                 return Err(Misplaced::Shed(back));
             }
-            self.start(seat, retiring);
+            self.start(seat, spare, retiring);
             return Ok(());
         }
     }
@@ -164,35 +168,53 @@ impl Pool {
 
     // === Threads ===
 
-    fn start(self: &Arc<Self>, seat: Arc<Seat>, retiring: bool) {
+    /// Runs the version at this seat: in a spare isolate if there is one, else in a new one.
+    fn start(self: &Arc<Self>, seat: Arc<Seat>, spare: Option<Spare>, retiring: bool) {
         self.shared.live.send_modify(|live| *live += 1);
-        let pool = self.clone();
         let occupied = Occupied { pool: self.clone(), seat: seat.clone() };
+        let task: Task = Box::new(move |host, prepared| {
+            let occupied = occupied;
+            occupied.pool.clone().run(&occupied.seat, host, prepared, retiring);
+        });
+        let task = match spare {
+            None => task,
+            Some(spare) => match spare.begin(task) {
+                Ok(()) => return,
+                Err(task) => task,
+            },
+        };
+        let pool = self.clone();
+        let its_seat = seat.clone();
         let thread = std::thread::Builder::new()
             .name(format!("isolate {}", self.version.name))
             .stack_size(Isolate::STACK_SIZE)
             .spawn(move || {
-                let occupied = occupied;
-                pool.run(&occupied.seat, retiring);
+                let services = pool.shared.services.clone();
+                // Bodies that are read here may need the runtime's timers.
+                let _runtime = services.options.runtime.enter();
+                let host = Rc::new(Host::new(pool.version.clone(), its_seat.clone(), services.clone()));
+                match prepare(&host, pool.version.limits.memory) {
+                    Ok(prepared) => task(host, prepared),
+                    Err(failure) => pool.fail(&its_seat, &failure),
+                }
             });
         if let Err(error) = thread {
             let failure = StartupFailure::Internal(format!("The isolate's thread could not be started ({error})."));
-            self.refuse_all(seat.mailbox.close(), &failure);
+            self.fail(&seat, &failure);
         }
     }
 
-    fn run(self: Arc<Self>, seat: &Arc<Seat>, retiring: bool) {
-        let services = self.shared.services.clone();
-        // Bodies that are read here may need the runtime's timers.
-        let _runtime = services.options.runtime.enter();
-        let host = Rc::new(Host::new(self.version.clone(), seat.clone(), services.clone()));
-        let modules = Rc::new(Modules { builtins: services.builtins, program: self.program() });
-        match boot(&host, modules) {
+    /// The isolate at this seat did not start.
+    fn fail(&self, seat: &Arc<Seat>, failure: &StartupFailure) {
+        seat.stop_accepting();
+        self.refuse_all(seat.mailbox.close(), failure);
+    }
+
+    fn run(self: Arc<Self>, seat: &Arc<Seat>, host: Rc<Host>, prepared: Prepared, retiring: bool) {
+        host.assign(self.version.clone());
+        match launch(&host, prepared, self.program()) {
             Ok(booted) => Thread::new(host, self, booted, retiring).run(),
-            Err(failure) => {
-                seat.stop_accepting();
-                self.refuse_all(seat.mailbox.close(), &failure);
-            }
+            Err(failure) => self.fail(seat, &failure),
         }
     }
 

@@ -106,19 +106,23 @@ fn compile(engine: &Engine, module: &WorkerModule) -> Result<Compiled, ModuleFau
 /// Where the imports of one isolate find their modules: the built-ins and the program.
 pub(crate) struct Modules {
     pub builtins: &'static Builtins,
-    pub program: Arc<Program>,
+    /// Absent while an isolate waits for a version.
+    pub program: Option<Arc<Program>>,
 }
 
 impl ModuleSource for Modules {
     fn resolve(&self, specifier: &str, referrer: &str) -> Result<Module, ModuleError> {
         let missing = || ModuleError(format!("No such module \"{specifier}\"."));
-        match resolve(specifier, referrer, |name| self.program.has(name)).map_err(ModuleError)? {
+        match resolve(specifier, referrer, |name| self.program.as_ref().is_some_and(|program| program.has(name)))
+            .map_err(ModuleError)?
+        {
             Resolved::Builtin(name) => {
                 let code = self.builtins.stencil(&name).ok_or_else(missing)?.clone();
                 Ok(Module::EsModule { url: format!("{BUILTIN}{name}"), code })
             }
             Resolved::Bundle(name) => {
-                let module = self.program.modules.get(&name).ok_or_else(missing)?;
+                let program = self.program.as_ref().ok_or_else(missing)?;
+                let module = program.modules.get(&name).ok_or_else(missing)?;
                 let url = name;
                 Ok(match module {
                     Compiled::EsModule(code) => Module::EsModule { url, code: code.clone() },

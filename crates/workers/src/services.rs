@@ -23,6 +23,8 @@ pub struct PlatformOptions {
     pub isolates_per_worker: usize,
     /// The most requests of one Worker that wait to begin; further ones are refused with outcome `loadShed`.
     pub queue: usize,
+    /// Isolates that are made before they are needed, about 2 MB each, so that a version's first request need not wait for one.
+    pub spare_isolates: usize,
     /// Memory for all isolates, in bytes. Above it idle ones are ended and no further ones are started for a Worker that has one.
     pub memory_budget: usize,
     /// How long an isolate is kept that has nothing to do.
@@ -32,7 +34,7 @@ pub struct PlatformOptions {
 }
 
 impl PlatformOptions {
-    /// An isolate a core and Worker, 1,000 waiting requests, 1 GiB, 60 seconds idle, 30 seconds grace.
+    /// An isolate a core and Worker, 1,000 waiting requests, a spare isolate, 1 GiB, 60 seconds idle, 30 seconds grace.
     pub fn new(outbound: Arc<dyn Outbound>, sink: Arc<dyn Sink>, runtime: Handle) -> Self {
         PlatformOptions {
             outbound,
@@ -40,6 +42,7 @@ impl PlatformOptions {
             runtime,
             isolates_per_worker: std::thread::available_parallelism().map_or(1, usize::from),
             queue: 1000,
+            spare_isolates: 1,
             memory_budget: 1024 * 1024 * 1024,
             keep_idle: Duration::from_secs(60),
             grace: Duration::from_secs(30),

@@ -118,7 +118,7 @@ impl Thread {
             self.pool.cancel(job);
             return;
         }
-        let (mut running, request) = Running::new(job, &host.version);
+        let (mut running, request) = Running::new(job, &host.version());
         for (line, bytes) in host.startup_lines.borrow_mut().drain(..) {
             running.log(line, bytes);
         }
@@ -126,7 +126,7 @@ impl Thread {
         let url = running.record.url.clone();
         host.running.borrow_mut().insert(ticket, running);
         host.seat.running.fetch_add(1, Ordering::Relaxed);
-        host.supervisor.borrow_mut().began(ticket, host.version.limits.cpu());
+        host.supervisor.borrow_mut().began(ticket, host.version().limits.cpu());
         let (head, body) = request.into_parts();
         let body = host.bodies.borrow_mut().insert(ticket, body);
         self.enter(ticket, |scope, entries| {

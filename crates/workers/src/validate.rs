@@ -7,9 +7,9 @@ use std::time::Duration;
 use isolate::Isolate;
 use tokio::sync::oneshot;
 
-use crate::boot::{StartupFailure, boot};
+use crate::boot::{StartupFailure, launch, prepare};
 use crate::host::Host;
-use crate::program::{ModuleFault, Modules, Program};
+use crate::program::{ModuleFault, Program};
 use crate::seat::Seat;
 use crate::services::Services;
 use crate::version::WorkerVersion;
@@ -137,9 +137,9 @@ fn try_out(version: Arc<WorkerVersion>, services: Arc<Services>) -> Result<Valid
     if let Some(fault) = program.faults().first() {
         return Err(Invalid::from(*fault));
     }
-    let modules = Rc::new(Modules { builtins: services.builtins, program: Arc::new(program) });
+    let memory = version.limits.memory;
     let host = Rc::new(Host::new(version, Arc::new(Seat::new()), services));
-    let booted = boot(&host, modules)?;
+    let booted = launch(&host, prepare(&host, memory)?, Arc::new(program))?;
     if booted.handlers.is_empty() {
         return Err(Invalid::NoHandlers);
     }

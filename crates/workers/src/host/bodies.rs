@@ -167,7 +167,7 @@ impl Host {
     fn read_rest(&self, body: u64, text: bool) -> Result<Value, Throw> {
         let id = body;
         let (owner, taken) = self.take_to_read(id)?;
-        let limit = self.version.limits.memory.saturating_sub(self.seat.load_memory());
+        let limit = self.version().limits.memory.saturating_sub(self.seat.load_memory());
         let mut rest = Rest { bytes: Vec::new(), limit };
         let Some(mut body) = taken else {
             let rest = Ok(Vec::new());

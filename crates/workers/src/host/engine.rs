@@ -54,6 +54,6 @@ pub(super) fn import_module(scope: &mut Scope<'_>, arguments: &Arguments<'_>) ->
 
 impl Host {
     fn has_module(&self, name: &str) -> bool {
-        self.version.modules.iter().any(|module| module.name == name)
+        self.version().modules.iter().any(|module| module.name == name)
     }
 }

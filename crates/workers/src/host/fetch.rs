@@ -67,7 +67,8 @@ impl Host {
         let target = match &ask.binding {
             None => Target::Public,
             Some(name) => {
-                match self.version.bindings.iter().find(|binding| binding.name == *name).map(|binding| &binding.kind) {
+                match self.version().bindings.iter().find(|binding| binding.name == *name).map(|binding| &binding.kind)
+                {
                     Some(BindingKind::VpcService { service_id }) => Target::VpcService(*service_id),
                     _ => return Ok(Err(HostError::type_error(format!("The binding \"{name}\" cannot fetch.")))),
                 }
@@ -88,10 +89,10 @@ impl Host {
             let Some(running) = running.get_mut(&ticket) else {
                 return Err(Throw::Error("The request that this belongs to has ended.".to_owned()));
             };
-            if !running.count_subrequest(self.version.limits.subrequests) {
+            if !running.count_subrequest(self.version().limits.subrequests) {
                 let message = format!(
                     "Too many subrequests by single Worker invocation. The limit is {} (`limits.subrequests`).",
-                    self.version.limits.subrequests
+                    self.version().limits.subrequests
                 );
                 return Ok(Err(HostError::error(message)));
             }
@@ -114,7 +115,7 @@ impl Host {
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
-        let worker = self.version.name.clone();
+        let worker = self.version().name.clone();
         Ok(Ok((Subrequest { target, request, worker, invocation, ray_id }, record, sink)))
     }
 }

@@ -56,12 +56,11 @@ pub(crate) struct Host {
     pub json: OnceCell<Json>,
     /// Console lines of top-level code, which belong to no invocation: the first one gets them.
     pub startup_lines: RefCell<Vec<(ConsoleLine, usize)>>,
-    /// The version that runs.
-    pub version: Arc<WorkerVersion>,
     /// The way to this isolate's thread.
     pub seat: Arc<Seat>,
     /// The platform's parts.
     pub services: Arc<Services>,
+    version: RefCell<Arc<WorkerVersion>>,
     current: Cell<Ticket>,
 }
 
@@ -77,11 +76,21 @@ impl Host {
             decoders: RefCell::default(),
             json: OnceCell::new(),
             startup_lines: RefCell::default(),
-            version,
             seat,
             services,
+            version: RefCell::new(version),
             current: Cell::new(0),
         }
+    }
+
+    /// The version that runs.
+    pub(crate) fn version(&self) -> Arc<WorkerVersion> {
+        self.version.borrow().clone()
+    }
+
+    /// Says which version is to run, before any code of it does.
+    pub(crate) fn assign(&self, version: Arc<WorkerVersion>) {
+        *self.version.borrow_mut() = version;
     }
 
     /// The invocation whose code runs; 0 outside of any.

@@ -1,4 +1,5 @@
 #![allow(clippy::unwrap_used)]
+use super::verdict::HUNG;
 use super::*;
 
 const LIMIT: Duration = Duration::from_millis(50);
