@@ -13,6 +13,15 @@ use tokio_util::task::TaskTracker;
 /// How long the goodbye may take.
 const CLOSING: Duration = Duration::from_millis(500);
 
+/// Closes a connection that is let go, also when flows still hold on to it. Closing twice does nothing.
+struct CloseOnDrop(quinn::Connection);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        CloseCode::Done.close(&self.0, "the connector is gone");
+    }
+}
+
 impl Link {
     /// Connects, registers and serves; notes in `since` when it was registered, and says why it ended.
     pub(super) async fn run_quic(&mut self, since: &mut Option<Instant>) -> Result<String, RegisterError> {
@@ -21,6 +30,7 @@ impl Link {
             connection = self.dial_quic() => connection?,
             () = drain.cancelled() => return Ok("shutdown".to_owned()),
         };
+        let _close = CloseOnDrop(connection.clone());
         let address = connection.remote_address();
         let lost = |error: quinn::ConnectionError| RegisterError::Quic { address, reason: error.to_string() };
         let (writer, reader) = connection.open_bi().await.map_err(lost)?;

@@ -202,6 +202,18 @@ async fn configurations_are_pushed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_connector_that_is_dropped_takes_its_flows_with_it() {
+    let edge = Edge::start().await;
+    let connector = edge.connect_one().await;
+    let mut flow = edge.tunnels.open_tcp(TUNNEL, echo().await, PATIENCE).await.unwrap();
+    let id = connector.id;
+    drop(connector);
+    let error = tokio::time::timeout(PATIENCE, flow.read_u8()).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionAborted);
+    eventually("it is gone", || edge.connections_of(id) == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_silent_replica_costs_little_until_it_is_given_up() {
     let edge = Edge::start().await;
     let relay = Relay::start(edge.address).await;
