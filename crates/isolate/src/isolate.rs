@@ -15,7 +15,7 @@ use mozjs::jsval::ObjectValue;
 use mozjs::realm::AutoRealm;
 use mozjs::rooted;
 use mozjs::rust::wrappers2::{
-    GetCurrentRealmOrNull, JS_DefineProperty3, JS_DeleteProperty1, JS_NewGlobalObject, JS_NewPlainObject,
+    ContextOptionsRef, GetCurrentRealmOrNull, JS_DefineProperty3, JS_DeleteProperty1, JS_NewGlobalObject, JS_NewPlainObject,
     SetWarningReporter, ShutdownAsyncTasks,
 };
 use mozjs::rust::{RealmOptions, Runtime, SIMPLE_GLOBAL_CLASS};
@@ -168,6 +168,9 @@ impl Isolate {
         let monitor = Monitor::new(runtime.thread_safe_js_context());
         let rt = runtime.rt();
         let cx = runtime.cx();
+        // SAFETY: the options belong to this context and are set before any script runs. A stack captured at every promise costs
+        // several times what the promise itself does, and Workers' stacks do not cross `await` either.
+        unsafe { (*ContextOptionsRef(cx)).set_asyncStack_(false) };
         limits::tune(cx, options.memory_limit);
         security::install(cx);
         // SAFETY: the runtime is this thread's.
