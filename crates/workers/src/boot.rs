@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use isolate::{Exception, Failure, Handle, Isolate, IsolateOptions, PromiseState, Scope, Termination, Value};
+use isolate::{Entry, Exception, Failure, Handle, Isolate, IsolateOptions, PromiseState, Scope, Termination, Value};
 use telemetry::ExceptionRecord;
 
 use crate::builtins::Builtins;
@@ -56,18 +56,22 @@ pub(crate) enum StartupFailure {
         record: Box<ExceptionRecord>,
     },
     /// Top-level code took too long.
-    #[error("Script startup exceeded CPU time limit: {} ms were used, {} ms are allowed.", .used.as_millis(), Limits::STARTUP_CPU.as_millis())]
+    #[error("Script startup exceeded CPU time limit: {} ms were used, {} ms are allowed.{place}", .used.as_millis(), Limits::STARTUP_CPU.as_millis())]
     Cpu {
         /// CPU time used.
         used: Duration,
+        /// Where it was, as ` at file:line:column` on a line of its own, when it is known.
+        place: String,
     },
     /// Top-level code used too much memory.
-    #[error("Script startup exceeded memory limit: {used} bytes were used, {limit} are allowed.")]
+    #[error("Script startup exceeded memory limit: {used} bytes were used, {limit} are allowed.{place}")]
     Memory {
         /// Bytes in use.
         used: usize,
         /// Bytes allowed.
         limit: usize,
+        /// Where it was.
+        place: String,
     },
     /// Top-level code awaits what never comes.
     #[error("Top-level code awaits something that never comes. Timers and requests are only possible in a handler.")]
@@ -112,15 +116,15 @@ impl StartupFailure {
     }
 }
 
-impl From<Failure> for StartupFailure {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Exception(exception) => Self::exception(&exception),
-            Failure::Terminated(Termination::CpuLimit { used }) => Self::Cpu { used },
-            Failure::Terminated(Termination::MemoryLimit { used, limit }) => Self::Memory { used, limit },
-            Failure::Terminated(Termination::Requested(_)) => Self::Internal("Culvert shuts down.".to_owned()),
-        }
-    }
+/// The value of an entry, or why startup failed in it.
+fn outcome<R>(entry: Entry<R>) -> Result<R, StartupFailure> {
+    let place = entry.stopped_at.map_or_else(String::new, |place| format!("\n  at {place}"));
+    entry.result.map_err(|failure| match failure {
+        Failure::Exception(exception) => StartupFailure::exception(&exception),
+        Failure::Terminated(Termination::CpuLimit { used }) => StartupFailure::Cpu { used, place },
+        Failure::Terminated(Termination::MemoryLimit { used, limit }) => StartupFailure::Memory { used, limit, place },
+        Failure::Terminated(Termination::Requested(_)) => StartupFailure::Internal("Culvert shuts down.".to_owned()),
+    })
 }
 
 /// Makes an isolate on this thread and loads the built-ins into it.
@@ -174,7 +178,7 @@ pub(crate) fn launch(host: &Rc<Host>, prepared: Prepared, program: Arc<Program>)
         scope.call(&start, &[Value::String(version.main_module.clone()), Value::String(bindings)])
     });
     let startup = started.cpu;
-    let Value::Object(promise) = started.result? else {
+    let Value::Object(promise) = outcome(started)? else {
         return Err(StartupFailure::internal("`start` gives no promise"));
     };
     let handlers = isolate.enter(BUILTINS_CPU, |scope| {
@@ -186,7 +190,7 @@ pub(crate) fn launch(host: &Rc<Host>, prepared: Prepared, program: Arc<Program>)
             _ => Err(StartupFailure::internal("`start` gives no names")),
         })
     });
-    Ok(Booted { handlers: handlers.result??, isolate, entries, startup })
+    Ok(Booted { handlers: outcome(handlers)??, isolate, entries, startup })
 }
 
 fn entries(scope: &mut Scope<'_>, namespace: &Handle) -> Result<Option<(Entries, Handle)>, Failure> {

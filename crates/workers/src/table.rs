@@ -111,6 +111,6 @@ mod tests {
             assert_eq!(key as f64 as u64, key);
             table.remove(key);
         }
-        assert!((LAST_GENERATION << SLOT_BITS) < 1 << 53);
+        const { assert!((LAST_GENERATION << SLOT_BITS) < 1 << 53) };
     }
 }

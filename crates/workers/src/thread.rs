@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use invocation::Ended;
-use isolate::{Failure, Isolate, Scope, Termination, Value};
+use invocation::{Ended, Outcome};
+use isolate::{Failure, Isolate, Place, Scope, Termination, Value};
 use telemetry::{ExceptionRecord, InvocationRecord};
 
 use crate::boot::{Booted, Entries};
@@ -31,13 +31,23 @@ pub(crate) struct Thread {
     retiring: bool,
     closed: bool,
     memory: usize,
+    /// Whose entry was stopped, and where.
+    stopped: Option<(Ticket, Place)>,
 }
 
 impl Thread {
     /// A thread for an isolate that is ready.
     pub(crate) fn new(host: Rc<Host>, pool: Arc<Pool>, booted: Booted, retiring: bool) -> Self {
         let Booted { isolate, entries, .. } = booted;
-        Thread { host, pool, isolate: Some((isolate, Rc::new(entries))), retiring, closed: false, memory: 0 }
+        Thread {
+            host,
+            pool,
+            isolate: Some((isolate, Rc::new(entries))),
+            retiring,
+            closed: false,
+            memory: 0,
+            stopped: None,
+        }
     }
 
     /// Runs until the isolate is not needed any more.
@@ -225,6 +235,9 @@ impl Thread {
             Err(Failure::Exception(_)) => (None, None),
             Err(Failure::Terminated(termination)) => (None, Some(stop(termination))),
         };
+        if let Some(place) = entry.stopped_at {
+            self.stopped = Some((ticket, place));
+        }
         if let Some(memory) = memory {
             self.memory = memory.used;
             host.seat.memory.store(memory.used, Ordering::Relaxed);
@@ -302,11 +315,12 @@ impl Thread {
         let Some(mut running) = host.running.borrow_mut().remove(&ticket) else { return };
         host.seat.running.fetch_sub(1, Ordering::Relaxed);
         if let Some(message) = ending.exception {
+            let stopped = self.stopped.as_ref().filter(|(culprit, _)| *culprit == ticket);
             running.exception(ExceptionRecord {
                 timestamp: timestamp(),
                 name: "Error".to_owned(),
                 message: message.to_owned(),
-                stack: String::new(),
+                stack: stopped.map_or_else(String::new, |(_, place)| format!("Error: {message}\n    at {place}")),
                 connection: None,
             });
         }
@@ -317,6 +331,17 @@ impl Thread {
             ..running.into_record()
         };
         host.services.options.sink.invocation(record);
+    }
+}
+
+impl Drop for Thread {
+    /// Records what is left when the thread panics.
+    fn drop(&mut self) {
+        let Ok(mut running) = self.host.running.try_borrow_mut() else { return };
+        for (_, running) in running.drain() {
+            let record = InvocationRecord { outcome: Outcome::InternalError, ..running.into_record() };
+            self.host.services.options.sink.invocation(record);
+        }
     }
 }
 

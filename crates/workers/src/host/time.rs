@@ -1,6 +1,6 @@
 //! Timers and the clock.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use isolate::{Arguments, Scope, Throw, Value};
 
@@ -24,7 +24,6 @@ pub(super) fn timer(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<
 }
 
 /// `now()`
-pub(super) fn now(_: &mut Scope<'_>, _: &Arguments<'_>) -> Result<Value, Throw> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Ok(Value::Number(since.as_secs_f64() * 1000.0))
+pub(super) fn now(scope: &mut Scope<'_>, _: &Arguments<'_>) -> Result<Value, Throw> {
+    Ok(Value::Number(scope.now()))
 }

@@ -95,6 +95,9 @@ async fn loops_end_at_the_cpu_limit() {
         assert_eq!(record.exceptions[0].message, "Worker exceeded CPU time limit.", "{path}");
         assert!(record.cpu_time >= Duration::from_millis(50), "{path}: {:?}", record.cpu_time);
         assert!(record.cpu_time < Duration::from_millis(500), "{path}: {:?}", record.cpu_time);
+        if path == "/loop" {
+            assert!(record.exceptions[0].stack.contains("at failures.js:1"), "{record:?}");
+        }
         // The next request has a fresh isolate.
         assert_eq!(world.text(&version, "/").await.0, 404, "{path}");
         assert_eq!(world.records.next().await.outcome, Outcome::Ok);

@@ -1,5 +1,5 @@
 //! The Workers platform through its public surface: real Workers, a fake outbound with real bodies.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::result_large_err, missing_docs)]
 
 mod background;
 mod basics;

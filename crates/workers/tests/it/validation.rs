@@ -59,6 +59,7 @@ async fn bad_versions_are_told_apart() {
     let error = invalid(&world, source("for (;;);")).await;
     assert!(matches!(error, Invalid::StartupCpu(_)), "{error:?}");
     assert!(error.to_string().starts_with("Script startup exceeded CPU time limit"), "{error}");
+    assert!(error.to_string().contains("index.js:1:"), "{error}");
     let error = invalid(&world, source("const k = []; for (;;) k.push(new Uint8Array(1 << 20).fill(1));")).await;
     assert!(matches!(error, Invalid::StartupMemory(_)), "{error:?}");
 
