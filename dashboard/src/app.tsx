@@ -85,7 +85,8 @@ export function App() {
               <Route path="/services/:id/diagnose"><Service tab="diagnose" /></Route>
               <Route path="/tunnels"><Tunnels /></Route>
               <Route path="/tunnels/new"><NewTunnel /></Route>
-              <Route path="/tunnels/:id">{({ id }) => <TunnelPage key={id} id={id} />}</Route>
+              <Route path="/tunnels/:id">{({ id }) => <TunnelPage key={id} id={id} tab="connectors" />}</Route>
+              <Route path="/tunnels/:id/metrics">{({ id }) => <TunnelPage key={id} id={id} tab="metrics" />}</Route>
               <Route path="/workers"><Workers /></Route>
               <Route path="/workers/:name"><WorkerPage tab="metrics" /></Route>
               <Route path="/workers/:name/logs"><WorkerPage tab="logs" /></Route>

@@ -130,7 +130,7 @@ function Latency({ metrics, onRange }: { metrics: ConnectionMetrics; onRange: (s
   const times = useMemo(() => steps(metrics), [metrics]);
   const group = metrics.groups[0];
   return (
-    <div className="columns">
+    <div className="columns three">
       {([["connect", "Connecting"], ["dns", "DNS"], ["first_byte", "First byte"]] as const).map(([measure, words]) => {
         const whole: Quantiles | undefined = group?.[measure];
         return (
@@ -196,7 +196,7 @@ function FailedConnections({ filters }: { filters: Filters }) {
   const { range } = useRange();
   const [params, change] = useAddress();
   const detail = params.get("detail") ?? "";
-  const events = useConnectionEvents(range, { ...filters, failed: true, detail });
+  const events = useConnectionEvents(range, { ...filters, failed: true, detail, limit: 20 });
   const open = params.get("event");
   return (
     <Panel title="Failed connections" aside="Newest first">

@@ -9,16 +9,16 @@ import { formatCount, formatDuration, shortId } from "../model/format";
 import { tunnelHealth } from "../model/health";
 import { may } from "../model/permissions";
 import { hostText, portsText, tunnelOf } from "../model/service";
-import { Button, ButtonLink, CopyButton } from "../ui/controls";
+import { Button, CopyButton } from "../ui/controls";
 import { ConfirmDialog } from "../ui/dialog";
-import { Badge, Facts, PageHead, Panel, Time } from "../ui/page";
+import { Badge, Facts, PageHead, Panel, Tabs, Time } from "../ui/page";
 import { Empty, Loaded } from "../ui/states";
 import { Table } from "../ui/table";
 import { tell } from "../ui/toasts";
 import { ConnectionsReport } from "./service-metrics";
 import { TunnelCommands } from "./tunnel-commands";
 
-export default function TunnelPage({ id }: { id: string }) {
+export default function TunnelPage({ id, tab }: { id: string; tab: "connectors" | "metrics" }) {
   const tunnel = useTunnel(id);
   const connectors = useConnectors(id);
   const services = useServices();
@@ -27,8 +27,11 @@ export default function TunnelPage({ id }: { id: string }) {
   return (
     <>
       <PageHead title={tunnel.data?.name ?? "Tunnel"} crumb={{ href: "/tunnels", label: "Tunnels" }} badge={health === null ? null : <Badge health={health.health}>{health.words}</Badge>} />
+      <Tabs label="This tunnel" items={[{ href: `/tunnels/${id}`, label: "Connectors" }, { href: `/tunnels/${id}/metrics`, label: "Metrics" }]} />
       <Loaded query={tunnel}>
-        {(data) => (
+        {(data) => tab === "metrics" ? (
+          <ConnectionsReport fixed={{ tunnel: id }} empty={<Empty title="Nothing went through this tunnel in this range" />} />
+        ) : (
           <>
             <Panel>
               <Facts
@@ -58,7 +61,6 @@ export default function TunnelPage({ id }: { id: string }) {
                 />
               )}
             </Panel>
-            <ConnectionsReport fixed={{ tunnel: id }} empty={<Empty title="Nothing went through this tunnel in this range" />} />
             <Manage tunnel={data} services={behind.length} />
           </>
         )}
@@ -137,7 +139,6 @@ function Manage({ tunnel, services }: { tunnel: Tunnel; services: number }) {
           <p>Its connectors are disconnected and its token stops working.</p>
         </ConfirmDialog>
       </Panel>
-      <div><ButtonLink href="/tunnels" look="plain">All tunnels</ButtonLink></div>
     </>
   );
 }

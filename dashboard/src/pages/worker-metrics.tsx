@@ -129,7 +129,7 @@ const QUANTILES = [["p50", "1"], ["p90", "2"], ["p99", "3"]] as const;
 function Distribution({ metrics, onRange }: { metrics: InvocationMetrics; onRange: (since: number, until: number) => void }) {
   const times = useMemo(() => steps(metrics), [metrics]);
   return (
-    <div className="columns">
+    <div className="columns three">
       {MEASURES.map(([measure, words, format]) => {
         const whole = metrics.groups[0]?.[measure];
         return (

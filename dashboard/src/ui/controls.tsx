@@ -51,7 +51,7 @@ export function TextInput({ label, hint, wrong, compact, value, onChange, name, 
       {...(name === undefined ? {} : { name })}
       {...(autoFocus ? { autoFocus: true } : {})}
     >
-      <Label>{label}</Label>
+      <Label className="label">{label}</Label>
       {multiline
         ? <TextArea spellCheck={false} {...(placeholder === undefined ? {} : { placeholder })} />
         : <Input spellCheck={false} inputMode={numeric ? "numeric" : undefined} {...(placeholder === undefined ? {} : { placeholder })} />}
@@ -79,7 +79,7 @@ export function SelectInput({ label, hint, wrong, compact, value, options, onCha
       className={`field${compact ? " compact" : ""}`} value={value === "" && !options.some((option) => option.id === "") ? null : value}
       onChange={(key) => onChange(String(key ?? ""))} isInvalid={wrong !== undefined} validationBehavior="aria" placeholder={placeholder ?? "Choose"}
     >
-      <Label>{label}</Label>
+      <Label className="label">{label}</Label>
       <AriaButton className="select-button">
         <SelectValue />
         <span aria-hidden="true">▾</span>

@@ -1,0 +1,80 @@
+// A browser and a server for tests. Without Chromium the tests say so and pass.
+
+import { existsSync } from "node:fs";
+import { after, before } from "node:test";
+import { chromium } from "playwright-core";
+import { startMock } from "./mock/server.mjs";
+
+const EXECUTABLE = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((path) => path !== undefined && existsSync(path));
+
+/** For `test(name, { skip }, …)`. */
+export const skip = EXECUTABLE === undefined ? "no Chromium: apt-get install chromium, or set CHROMIUM to its path" : false;
+
+/** One server and one browser for a file of tests. What is in it is set before the first test. */
+export function setUp(options = {}) {
+  const world = { mock: null, browser: null };
+  before(async () => {
+    if (skip) return;
+    world.mock = await startMock(options);
+    world.browser = await chromium.launch({ executablePath: EXECUTABLE, args: ["--no-sandbox"] });
+  });
+  after(async () => {
+    await world.browser?.close();
+    await world.mock?.close();
+  });
+  return world;
+}
+
+/** A page whose complaints are kept in `page.complaints`: errors, and whatever the Content-Security-Policy refused. */
+export async function openPage(world, { width = 1280, height = 900, colorScheme = "light" } = {}) {
+  const context = await world.browser.newContext({ viewport: { width, height }, colorScheme, timezoneId: "Europe/Vienna", locale: "en-GB" });
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  const page = await context.newPage();
+  page.setDefaultTimeout(10_000);
+  page.complaints = [];
+  page.on("pageerror", (error) => page.complaints.push(error.message));
+  page.on("console", (message) => {
+    // Calls that are refused on purpose are told of in the console too.
+    if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) page.complaints.push(message.text());
+  });
+  return page;
+}
+
+/** Signs in at an address. */
+export async function signIn(world, page, path = "/", token = "cvt_admin") {
+  await page.goto(world.mock.url + path);
+  await page.getByLabel("API token").fill(token);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("navigation", { name: "Main" }).waitFor({ state: "attached" });
+}
+
+/** A page of somebody who is signed in. */
+export async function signedIn(world, path = "/", options = {}) {
+  const page = await openPage(world, options);
+  await signIn(world, page, path, options.token);
+  return page;
+}
+
+/** Chooses in one of the dashboard's selects. */
+export async function choose(page, label, option) {
+  await page.getByRole("button", { name: new RegExp(`${label}$`) }).first().click();
+  await page.getByRole("option", { name: option, exact: true }).click();
+}
+
+export const params = (page) => new URL(page.url()).searchParams;
+
+/** Waits until something holds; says what it was when it does not. */
+export async function until(check, words, limit = 5_000) {
+  const end = Date.now() + limit;
+  let last;
+  while (Date.now() < end) {
+    try {
+      last = await check();
+      if (last) return last;
+    } catch (error) {
+      last = error;
+    }
+    await new Promise((resolve) => { setTimeout(resolve, 50); });
+  }
+  throw new Error(`not within ${limit} ms: ${words} (last: ${String(last)})`);
+}

@@ -1,0 +1,107 @@
+// The decisions that need no browser.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { runnerImport } from "vite";
+
+const load = async (name) => (await runnerImport(new URL(`../src/model/${name}.ts`, import.meta.url).pathname, { configFile: false, logLevel: "error" })).module;
+const service = await load("service");
+const time = await load("time");
+const format = await load("format");
+const series = await load("series");
+const waterfall = await load("waterfall");
+const health = await load("health");
+const worker = await load("worker");
+
+const TUNNEL = "33333333-3333-4333-8333-333333333333";
+const draft = (changes) => ({ ...service.EMPTY_DRAFT, name: "api", tunnel: TUNNEL, ipv4: "10.0.0.5", ...changes });
+
+test("a draft becomes the API's object and comes back as it was", () => {
+  for (const spec of [
+    { name: "a", type: "http", host: { ipv4: "10.0.0.5", network: { tunnel_id: TUNNEL } } },
+    { name: "b", type: "http", host: { ipv4: "10.0.0.5", ipv6: "fd00::1", network: { tunnel_id: TUNNEL } }, http_port: 8080 },
+    { name: "c", type: "http", host: { hostname: "web.internal", resolver_network: { tunnel_id: TUNNEL, resolver_ips: ["10.0.0.2", "fd00::53"] } }, https_port: 8443, tls_settings: { cert_verification_mode: "disabled" } },
+    { name: "d", type: "tcp", host: { hostname: "db", resolver_network: { tunnel_id: TUNNEL } }, tcp_port: 5432, app_protocol: "postgresql" },
+    { name: "e", type: "http", host: { ipv6: "::1", network: { tunnel_id: TUNNEL } }, timeouts: { read_ms: 5 }, limits: { connections: 3 }, breaker: { failures: 2 }, policy: { methods: ["GET"], path_prefixes: ["/a"] } },
+  ]) {
+    const read = service.readDraft(service.draftOf({ ...spec, service_id: TUNNEL, created_at: "", updated_at: "" }));
+    assert.deepEqual(read, { spec, errors: {} });
+  }
+});
+
+test("each fault of a draft is named at its field", () => {
+  for (const [changes, field] of [
+    [{ name: " " }, "name"], [{ tunnel: "" }, "tunnel"], [{ ipv4: "" }, "ipv4"], [{ ipv4: "10.0.0.256" }, "ipv4"], [{ ipv4: "fd00::1" }, "ipv4"], [{ ipv6: "10.0.0.1" }, "ipv6"], [{ ipv6: "g::1" }, "ipv6"],
+    [{ hostKind: "hostname" }, "hostname"], [{ hostKind: "hostname", hostname: "http://a" }, "hostname"], [{ hostKind: "hostname", hostname: "10.0.0.1" }, "hostname"], [{ hostKind: "hostname", hostname: "a:80" }, "hostname"],
+    [{ hostKind: "hostname", hostname: "a", resolver: "custom" }, "resolverIps"], [{ hostKind: "hostname", hostname: "a", resolver: "custom", resolverIps: "x" }, "resolverIps"],
+    [{ ports: "custom" }, "httpPort"], [{ ports: "custom", httpPort: "0" }, "httpPort"], [{ ports: "custom", httpsPort: "65536" }, "httpsPort"], [{ type: "tcp" }, "tcpPort"], [{ type: "tcp", tcpPort: "x" }, "tcpPort"],
+    [{ certificateAuthority: "x" }, "certificateAuthority"], [{ verification: "disabled", certificateAuthority: TUNNEL }, "certificateAuthority"], [{ readMs: "1.5" }, "readMs"], [{ pathPrefixes: "a" }, "pathPrefixes"], [{ methods: "GE T, (" }, "methods"],
+  ]) {
+    assert.deepEqual(Object.keys(service.readDraft(draft(changes)).errors), [field], JSON.stringify(changes));
+  }
+});
+
+test("the server's errors find their fields, and those without one the form", () => {
+  const placed = service.placeErrors([
+    { code: 20000, message: "A.", source: { pointer: "/host/resolver_network/resolver_ips/1" } }, { code: 20000, message: "B.", source: { pointer: "/host/network/tunnel_id" } },
+    { code: 20000, message: "C.", source: { pointer: "/https_port" } }, { code: 20004, message: "Quota." }, { code: 20000, message: "D.", source: { pointer: "/new_thing" } },
+  ]);
+  assert.deepEqual(placed, { fields: { resolverIps: "A.", tunnel: "B.", httpsPort: "C." }, rest: ["Quota.", "D."] });
+});
+
+test("a range is read from an address, and nonsense is the default", () => {
+  const read = (text) => time.readRange(new URLSearchParams(text), 10_000_000_000);
+  assert.equal(read("").preset.id, "1h");
+  assert.equal(read("range=6h").since, 10_000_000_000 - 6 * 3_600_000);
+  assert.deepEqual(read("since=1000&until=3601000"), { preset: null, since: 1000, until: 3_601_000, step: 60 });
+  for (const bad of ["range=99y", "since=5&until=5", "since=a&until=9", "since=9"]) assert.equal(read(bad).preset.id, "1h", bad);
+});
+
+test("points fall into their steps, and steps without one are empty", () => {
+  const metrics = { since: 60_000, until: 300_000, step: 60 };
+  const times = series.steps(metrics);
+  assert.deepEqual(times, [60, 120, 180, 240]);
+  assert.deepEqual(series.column(times, [{ at: 120_000, count: 3 }], (point) => point.count, 0), [0, 3, 0, 0]);
+  assert.deepEqual(series.column(times, [{ at: 240_000 }], (point) => point.dns?.p50 ?? null, null), [null, null, null, null]);
+  assert.deepEqual(series.stack([[1, null], [2, 5]]), [[1, 0], [3, 5]]);
+});
+
+test("a waterfall has the phases that were reached, and the one that failed", () => {
+  const drawn = waterfall.waterfall({ timings: { connect: 2, tls: 3 }, phase: "tls", code: "tls_certificate_error", reused: false });
+  assert.deepEqual(drawn.bars.map(({ phase, start, duration, state }) => [phase, start, duration, state]), [["dns", 0, 0, "skipped"], ["connect", 0, 2, "ok"], ["tls", 2, 3, "failed"], ["request", 5, 0, "skipped"], ["head", 5, 0, "skipped"]]);
+  assert.equal(waterfall.skippedWords(drawn.bars[0], { reused: false, phase: "tls", code: "x" }), "not needed");
+  assert.equal(waterfall.skippedWords(drawn.bars[3], { reused: false, phase: "tls", code: "x" }), "not reached");
+  assert.equal(waterfall.waterfall({ timings: {}, phase: "route", code: "rate_limited", reused: false }).bars[0].state, "failed");
+  assert.equal(waterfall.waterfall({ timings: { head: 5 }, phase: "body", code: "http_response_incomplete", reused: true }).bars.at(-1).state, "failed");
+});
+
+test("a state is the tunnel's first, then that of the latest attempts", () => {
+  const of = (...given) => health.serviceHealth(...given).health;
+  assert.equal(of({ status: "inactive" }, { count: 9, failed: 0 }), "down");
+  assert.equal(of(null, undefined), "down");
+  assert.equal(of({ status: "healthy" }, undefined), "unknown");
+  assert.equal(of({ status: "healthy" }, { count: 0, failed: 0 }), "idle");
+  assert.equal(of({ status: "healthy" }, { count: 1000, failed: 9 }), "healthy");
+  assert.equal(of({ status: "degraded" }, { count: 1000, failed: 10 }), "degraded");
+  assert.equal(of({ status: "healthy" }, { count: 2, failed: 1 }), "failing");
+});
+
+test("numbers are never rounded into a lie", () => {
+  assert.equal(format.formatShare(999_999, 1_000_000), "> 99.99 %");
+  assert.equal(format.formatShare(1, 1_000_000), "< 0.01 %");
+  assert.equal(format.formatShare(9991, 10_000), "99.91 %");
+  assert.equal(format.formatShare(0, 0), "–");
+  assert.equal(format.formatDuration(0.0042), "4.2 µs");
+  assert.equal(format.formatDuration(60_000), "60.0 s");
+  assert.equal(format.formatBytes(3 * 1024 * 1024), "3 MiB");
+});
+
+test("a variable is changed among bindings that are inherited; a split adds up to 100", () => {
+  const before = [{ name: "A", type: "plain_text", text: "1" }, { name: "S", type: "secret_text" }];
+  assert.deepEqual(worker.changedBindings(before, "A", { name: "B", kind: "json", text: "[1]" }), [{ name: "S", type: "inherit" }, { name: "B", type: "json", json: [1] }]);
+  assert.deepEqual(worker.changedBindings(before, "A", null), [{ name: "S", type: "inherit" }]);
+  const deployments = [{ versions: [{ version_id: "x", percentage: 80 }, { version_id: "y", percentage: 20 }] }];
+  assert.deepEqual(worker.split("z", 30, deployments), [{ version_id: "z", percentage: 30 }, { version_id: "x", percentage: 70 }]);
+  assert.deepEqual(worker.split("x", 50, deployments), [{ version_id: "x", percentage: 50 }, { version_id: "y", percentage: 50 }]);
+  assert.deepEqual(worker.split("y", 100, deployments), [{ version_id: "y", percentage: 100 }]);
+});
