@@ -130,7 +130,9 @@ impl ApiClient {
             .map_err(|error| Failure::failed(format!("the API's answer to {url} broke off: {error}")))?
             .to_bytes();
         let malformed = || {
-            Failure::failed(format!("{url} answered {status} with something that is not this API's envelope; is it an edge's API?"))
+            Failure::failed(format!(
+                "{url} answered {status} with something that is not this API's envelope; is it an edge's API?"
+            ))
         };
         let envelope: Value = serde_json::from_slice(&body).map_err(|_| malformed())?;
         if envelope.get("success").and_then(Value::as_bool) == Some(true) {

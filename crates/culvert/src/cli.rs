@@ -157,7 +157,8 @@ pub struct Deploy {
 
 fn vpc_binding(text: &str) -> Result<(String, Uuid), String> {
     let (name, id) = text.split_once('=').ok_or("expected BINDING=SERVICE_ID")?;
-    let id = id.parse().map_err(|_| format!("`{id}` is not the id of a service; `culvert vpc service list` shows them"))?;
+    let id =
+        id.parse().map_err(|_| format!("`{id}` is not the id of a service; `culvert vpc service list` shows them"))?;
     Ok((name.to_owned(), id))
 }
 

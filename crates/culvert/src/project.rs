@@ -42,10 +42,9 @@ impl Project {
         };
         let text = std::fs::read_to_string(&path).map_err(|error| Failure::file("read", &path, &error))?;
         let configuration = parse_configuration(&path, &text)?;
-        let main = configuration
-            .get("main")
-            .and_then(Value::as_str)
-            .ok_or_else(|| Failure::failed(format!("{} does not say which file is the `main` module", path.display())))?;
+        let main = configuration.get("main").and_then(Value::as_str).ok_or_else(|| {
+            Failure::failed(format!("{} does not say which file is the `main` module", path.display()))
+        })?;
         let main_path = directory.join(main);
         let base = main_path.parent().unwrap_or(directory).to_path_buf();
         let main_module = module(&base, &main_path)?.ok_or_else(|| {
@@ -64,8 +63,10 @@ impl Project {
     /// A project whose files are in the program itself: `(name, content)`, the configuration among them.
     pub fn from_files(files: &[(&str, &str)]) -> Result<Self, Failure> {
         let missing = |what: &str| Failure::failed(format!("the embedded example has no {what}"));
-        let (name, text) =
-            files.iter().find(|(name, _)| CONFIGURATION_FILES.contains(name)).ok_or_else(|| missing("configuration"))?;
+        let (name, text) = files
+            .iter()
+            .find(|(name, _)| CONFIGURATION_FILES.contains(name))
+            .ok_or_else(|| missing("configuration"))?;
         let configuration = parse_configuration(Path::new(name), text)?;
         let main = configuration.get("main").and_then(Value::as_str).ok_or_else(|| missing("main module"))?;
         let mut modules: Vec<Module> = files
@@ -93,14 +94,16 @@ impl Project {
     /// The upload as `multipart/form-data`: its content type and its bytes.
     pub fn multipart(&self) -> (String, Vec<u8>) {
         let mut boundary = String::from("----culvert-upload");
-        let holds = |boundary: &str, content: &[u8]| content.windows(boundary.len()).any(|part| part == boundary.as_bytes());
+        let holds =
+            |boundary: &str, content: &[u8]| content.windows(boundary.len()).any(|part| part == boundary.as_bytes());
         while self.modules.iter().any(|module| holds(&boundary, &module.content)) {
             boundary.push('-');
         }
         let mut bytes = Vec::new();
         let metadata = Value::Object(self.metadata.clone()).to_string();
         bytes.extend_from_slice(
-            format!("--{boundary}\r\nContent-Disposition: form-data; name=\"metadata\"\r\n\r\n{metadata}\r\n").as_bytes(),
+            format!("--{boundary}\r\nContent-Disposition: form-data; name=\"metadata\"\r\n\r\n{metadata}\r\n")
+                .as_bytes(),
         );
         for Module { name, content_type, content } in &self.modules {
             let name = name.replace('"', "%22").replace(['\r', '\n'], "%0A");
@@ -177,8 +180,11 @@ fn metadata(path: &Path, configuration: &Map<String, Value>, main_module: &str) 
 /// Every module below `directory` but the main one, which is there already. Hidden directories and `node_modules` are passed over.
 fn collect_modules(base: &Path, directory: &Path, main: &Path, modules: &mut Vec<Module>) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::file("read", directory, &error);
-    let mut paths: Vec<PathBuf> =
-        std::fs::read_dir(directory).map_err(failed)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>().map_err(failed)?;
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(directory)
+        .map_err(failed)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()
+        .map_err(failed)?;
     paths.sort();
     for path in paths {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -226,10 +232,13 @@ mod tests {
     #[test]
     fn reads_jsonc_vars_and_bindings() {
         let project = Project::from_files(&[
-            ("wrangler.jsonc", r#"{ // a comment
+            (
+                "wrangler.jsonc",
+                r#"{ // a comment
                 "name": "shop", "main": "index.js", "compatibility_date": "2026-11-01",
                 "vars": {"GREETING": "hello", "LIMITS": {"a": 1}}, "limits": {"cpu_ms": 50},
-                "vpc_services": [{"binding": "API", "service_id": "11111111-1111-4111-8111-111111111111"}], }"#),
+                "vpc_services": [{"binding": "API", "service_id": "11111111-1111-4111-8111-111111111111"}], }"#,
+            ),
             ("lib.js", "export const a = 1;"),
             ("index.js", "export default {}"),
         ])

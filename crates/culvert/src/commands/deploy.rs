@@ -45,9 +45,7 @@ pub async fn upload(api: &ApiClient, name: &str, project: &Project) -> Result<Va
     let (content_type, bytes) = project.multipart();
     let valid = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if name.is_empty() || !name.chars().all(valid) {
-        return Err(Failure::usage(format!(
-            "`{name}` is not a name for a Worker: letters, digits, `-` and `_` are"
-        )));
+        return Err(Failure::usage(format!("`{name}` is not a name for a Worker: letters, digits, `-` and `_` are")));
     }
     api.put(&format!("/workers/scripts/{name}"), Payload::new(content_type, bytes)).await
 }

@@ -14,7 +14,9 @@ pub fn run(arguments: &cli::Explain) -> Result<(), Failure> {
         Some(code) => {
             let bare = code.trim().trim_start_matches("Error: ").trim_start_matches("ProxyError: ");
             let code: ErrorCode = bare.parse().map_err(|_| {
-                Failure::failed(format!("`{bare}` is not a connection error; `culvert explain` without a code shows all of them"))
+                Failure::failed(format!(
+                    "`{bare}` is not a connection error; `culvert explain` without a code shows all of them"
+                ))
             })?;
             rows_of(code).collect()
         }

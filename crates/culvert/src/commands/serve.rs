@@ -66,14 +66,21 @@ pub fn run(arguments: cli::Serve) -> Result<(), Failure> {
 async fn serve(arguments: cli::Serve) -> Result<(), Failure> {
     let directory = &arguments.data_dir;
     let failed = |what: &'static str| move |error: &dyn std::fmt::Display| Failure::failed(format!("{what}: {error}"));
-    let store = Store::open(directory, &KeySource::DataDirectory).await.map_err(|error| failed("the store cannot be opened")(&error))?;
+    let store = Store::open(directory, &KeySource::DataDirectory)
+        .await
+        .map_err(|error| failed("the store cannot be opened")(&error))?;
     let store = Arc::new(store);
     let addresses_file = directory.join(ADDRESSES_FILE);
     let _ = fs::remove_file(&addresses_file);
-    store.ensure_admin_token(directory).await.map_err(|error| failed("the administrator's token cannot be made")(&error))?;
+    store
+        .ensure_admin_token(directory)
+        .await
+        .map_err(|error| failed("the administrator's token cannot be made")(&error))?;
     let authority = tunnel_authority(&store, directory).await?;
     let cpu_ceiling = Duration::from_millis(arguments.max_cpu_ms);
-    let serving = Serving::load(&store, cpu_ceiling, None).await.map_err(|error| failed("the configuration cannot be read")(&error))?;
+    let serving = Serving::load(&store, cpu_ceiling, None)
+        .await
+        .map_err(|error| failed("the configuration cannot be read")(&error))?;
     let current: Current = Arc::new(ArcSwap::from_pointee(serving));
 
     let telemetry = Telemetry::open(directory.join(TELEMETRY_FILE), telemetry::TelemetryOptions::default())
@@ -88,7 +95,8 @@ async fn serve(arguments: cli::Serve) -> Result<(), Failure> {
     )
     .await
     .map_err(|error| failed("cannot listen for connectors")(&error))?;
-    let local = |listener: &TcpListener| listener.local_addr().map_err(|error| failed("cannot tell an address")(&error));
+    let local =
+        |listener: &TcpListener| listener.local_addr().map_err(|error| failed("cannot tell an address")(&error));
     let addresses = Addresses { http: local(&http)?, api: local(&api)?, tunnel: tunnel_edge.local_addr() };
 
     let vpc = Vpc::new(Arc::new(tunnel_edge.tunnels()), telemetry.recorder(), vpc_options(&addresses));
@@ -102,7 +110,8 @@ async fn serve(arguments: cli::Serve) -> Result<(), Failure> {
     .map_err(|error| failed("the JavaScript engine cannot be started")(&error))?;
 
     let stop = CancellationToken::new();
-    let edge = edge::Edge::new(Arc::new(Dispatcher::new(current.clone(), workers.clone())), edge::EdgeOptions::default());
+    let edge =
+        edge::Edge::new(Arc::new(Dispatcher::new(current.clone(), workers.clone())), edge::EdgeOptions::default());
     let visitors = tokio::spawn({
         let stopped = stop.clone();
         async move { edge.serve(http, stopped.cancelled()).await }
@@ -167,7 +176,10 @@ async fn tunnel_authority(store: &Store, directory: &Path) -> Result<Certificate
         Some(kept) => kept,
         None => {
             let made = CertificateAuthority::create().map_err(|error| failed(&error))?;
-            let pems = AuthorityPems { certificate: made.certificate_pem().to_owned(), key: made.private_key_pem().to_owned() };
+            let pems = AuthorityPems {
+                certificate: made.certificate_pem().to_owned(),
+                key: made.private_key_pem().to_owned(),
+            };
             let json = serde_json::to_vec(&pems).map_err(|error| failed(&error))?;
             store.material_or_insert(TUNNEL_CA_MATERIAL, &Secret::new(json)).await.map_err(|error| failed(&error))?
         }
@@ -180,7 +192,8 @@ async fn tunnel_authority(store: &Store, directory: &Path) -> Result<Certificate
 }
 
 fn announce(path: &Path, addresses: &Addresses) -> Result<(), Failure> {
-    let json = serde_json::to_vec_pretty(addresses).map_err(|error| Failure::failed(format!("cannot write addresses: {error}")))?;
+    let json = serde_json::to_vec_pretty(addresses)
+        .map_err(|error| Failure::failed(format!("cannot write addresses: {error}")))?;
     write_whole(path, &json)?;
     let Addresses { http, api, tunnel } = addresses;
     tracing::info!("visitors  http://{http} (Worker NAME at http://NAME.localhost:{})", http.port());

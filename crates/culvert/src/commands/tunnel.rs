@@ -22,7 +22,9 @@ pub async fn run(command: Tunnel) -> Result<(), Failure> {
             } else {
                 let token: String = api.get(&format!("{TUNNELS}/{}/token", text(&tunnel, "/id"))).await?;
                 println!("Created tunnel {} ({})", text(&tunnel, "/name"), text(&tunnel, "/id"));
-                println!("Connect a private network with the edge's tunnel address and the tunnel-ca.pem of its data directory:");
+                println!(
+                    "Connect a private network with the edge's tunnel address and the tunnel-ca.pem of its data directory:"
+                );
                 println!("  culvert connect --edge HOST:7844 --ca tunnel-ca.pem --token {token}");
             }
         }
@@ -94,5 +96,7 @@ async fn find(api: &ApiClient, given: &str) -> Result<Uuid, Failure> {
         .iter()
         .find(|tunnel| text(tunnel, "/name") == given)
         .and_then(|tunnel| text(tunnel, "/id").parse().ok())
-        .ok_or_else(|| Failure::failed(format!("there is no tunnel named `{given}`; `culvert tunnel list` shows all of them")))
+        .ok_or_else(|| {
+            Failure::failed(format!("there is no tunnel named `{given}`; `culvert tunnel list` shows all of them"))
+        })
 }

@@ -64,7 +64,8 @@ fn service_json(name: &str, fields: &ServiceFields) -> Value {
         }
         host.insert("resolver_network".into(), resolver);
     } else {
-        let addresses = [("ipv4", fields.ipv4.map(|ip| ip.to_string())), ("ipv6", fields.ipv6.map(|ip| ip.to_string()))];
+        let addresses =
+            [("ipv4", fields.ipv4.map(|ip| ip.to_string())), ("ipv6", fields.ipv6.map(|ip| ip.to_string()))];
         host.extend(addresses.into_iter().filter_map(|(key, ip)| Some((key.to_owned(), json!(ip?)))));
         host.insert("network".into(), network);
     }
@@ -100,10 +101,8 @@ fn row(service: &Value) -> Vec<String> {
 
 fn ports(service: &Value) -> String {
     let named = [("HTTP", "http_port"), ("HTTPS", "https_port"), ("TCP", "tcp_port")];
-    let ports: Vec<String> = named
-        .iter()
-        .filter_map(|(label, key)| Some(format!("{label}:{}", service.get(key)?.as_u64()?)))
-        .collect();
+    let ports: Vec<String> =
+        named.iter().filter_map(|(label, key)| Some(format!("{label}:{}", service.get(key)?.as_u64()?))).collect();
     match (ports.is_empty(), service.get("app_protocol").and_then(Value::as_str)) {
         (true, _) => "HTTP:80, HTTPS:443".to_owned(),
         (false, Some(protocol)) => format!("{} ({protocol})", ports.join(", ")),
@@ -140,5 +139,7 @@ fn show(service: &Value, as_json: bool, heading: &str) {
     if let Some(mode) = service.pointer("/tls_settings/cert_verification_mode").and_then(Value::as_str) {
         println!("  tls     {mode}");
     }
-    println!("Bind it in wrangler.jsonc: \"vpc_services\": [{{ \"binding\": \"MY_SERVICE\", \"service_id\": \"{id}\" }}]");
+    println!(
+        "Bind it in wrangler.jsonc: \"vpc_services\": [{{ \"binding\": \"MY_SERVICE\", \"service_id\": \"{id}\" }}]"
+    );
 }

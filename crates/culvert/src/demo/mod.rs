@@ -12,7 +12,10 @@ use crate::failure::Failure;
 /// Runs the demo, or one of the processes that it is made of.
 pub fn run(arguments: cli::Demo) -> Result<(), Failure> {
     let argument = |what: &str| {
-        arguments.at.clone().ok_or_else(|| Failure::usage(format!("--role needs --at {what}; `culvert demo` starts its roles itself")))
+        arguments
+            .at
+            .clone()
+            .ok_or_else(|| Failure::usage(format!("--role needs --at {what}; `culvert demo` starts its roles itself")))
     };
     match arguments.role {
         None => on_one_thread(story::tell(arguments.once)),

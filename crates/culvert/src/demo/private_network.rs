@@ -33,7 +33,8 @@ impl PrivateNetwork {
     async fn namespace(directory: &Path, edge: SocketAddr) -> io::Result<Self> {
         let socket = directory.join("wire.sock");
         wire::outside(socket.clone(), edge)?;
-        let setup = format!("ip link set lo up && ip address add {PRIVATE_IP}/32 dev lo && echo up && exec \"$0\" \"$@\"");
+        let setup =
+            format!("ip link set lo up && ip address add {PRIVATE_IP}/32 dev lo && echo up && exec \"$0\" \"$@\"");
         let mut holder = Command::new("unshare")
             .args(["--user", "--map-root-user", "--net", "sh", "-c", &setup])
             .arg(this_program()?)
@@ -74,7 +75,9 @@ impl PrivateNetwork {
             Self::Namespace { holder } => {
                 let pid = holder.id().ok_or_else(|| io::Error::other("the private network is gone"))?;
                 let mut command = Command::new("nsenter");
-                command.args(["--user", "--net", "--preserve-credentials", "--target", &pid.to_string(), "--"]).arg(program);
+                command
+                    .args(["--user", "--net", "--preserve-credentials", "--target", &pid.to_string(), "--"])
+                    .arg(program);
                 command
             }
         };
@@ -85,10 +88,8 @@ impl PrivateNetwork {
     /// Starts the private service and waits until it listens.
     pub async fn start_service(&self, address: SocketAddr) -> io::Result<(Child, SocketAddr)> {
         let address = address.to_string();
-        let mut child = self
-            .command(&["demo", "--role", "private-service", "--at", &address])?
-            .stdout(Stdio::piped())
-            .spawn()?;
+        let mut child =
+            self.command(&["demo", "--role", "private-service", "--at", &address])?.stdout(Stdio::piped()).spawn()?;
         let listening = first_line(&mut child).await?.and_then(|line| line.parse().ok());
         match listening {
             Some(address) => Ok((child, address)),

@@ -19,7 +19,8 @@ const LARGEST_ORDER: usize = 64 << 10;
 
 /// Serves at `ADDR` for ever, and prints a line once it does.
 pub async fn serve(address: String) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| Failure::failed(format!("the private service cannot listen at {address}: {error}"));
+    let failed =
+        |error: std::io::Error| Failure::failed(format!("the private service cannot listen at {address}: {error}"));
     let listener = TcpListener::bind(&address).await.map_err(failed)?;
     println!("{}", listener.local_addr().map_err(failed)?);
     std::io::stdout().flush().map_err(failed)?;
@@ -27,7 +28,9 @@ pub async fn serve(address: String) -> Result<(), Failure> {
         let (stream, _) = listener.accept().await.map_err(failed)?;
         tokio::spawn(async move {
             // A client that goes away ends its own connection and nothing else.
-            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(answer)).await;
+            let _ = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service_fn(answer))
+                .await;
         });
     }
 }
@@ -36,9 +39,13 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("-").to_owned();
     let path = request.uri().path().to_owned();
     let (status, body) = match (request.method(), path.as_str()) {
-        (&Method::GET, "/stock/7") => (StatusCode::OK, json!({"item": 7, "name": "culvert pipe, 600 mm", "inStock": 42, "askedAs": host})),
+        (&Method::GET, "/stock/7") => {
+            (StatusCode::OK, json!({"item": 7, "name": "culvert pipe, 600 mm", "inStock": 42, "askedAs": host}))
+        }
         (&Method::POST, "/orders") => match Limited::new(request.into_body(), LARGEST_ORDER).collect().await {
-            Ok(order) => (StatusCode::CREATED, json!({"order": String::from_utf8_lossy(&order.to_bytes()), "accepted": true})),
+            Ok(order) => {
+                (StatusCode::CREATED, json!({"order": String::from_utf8_lossy(&order.to_bytes()), "accepted": true}))
+            }
             Err(error) => (StatusCode::PAYLOAD_TOO_LARGE, json!({"error": error.to_string()})),
         },
         _ => (StatusCode::NOT_FOUND, json!({"error": "only GET /stock/7 and POST /orders are here", "path": path})),

@@ -72,9 +72,17 @@ async fn play(directory: &Path, once: bool) -> Result<(), Failure> {
 
     say("\n4. A visitor's request: edge -> Worker -> tunnel -> private service, and back.");
     let stock = stage.visit("private-api", "GET", "/stock/7", "").await?;
-    check(stock.status == StatusCode::OK && stock.body.contains("culvert pipe"), "the private service answers", &stock)?;
+    check(
+        stock.status == StatusCode::OK && stock.body.contains("culvert pipe"),
+        "the private service answers",
+        &stock,
+    )?;
     let order = stage.visit("private-api", "POST", "/orders", "12 pieces of item 7").await?;
-    check(order.status == StatusCode::CREATED && order.body.contains("12 pieces"), "a body goes in and comes back", &order)?;
+    check(
+        order.status == StatusCode::CREATED && order.body.contains("12 pieces"),
+        "a body goes in and comes back",
+        &order,
+    )?;
 
     say("\n5. The point of it: the private service stops, and the Worker learns precisely what failed.");
     stage.stop_service().await?;
@@ -154,7 +162,14 @@ impl Stage {
             .arg("serve")
             .arg("--data-dir")
             .arg(&data)
-            .args(["--http", &free("127.0.0.1:8787"), "--api", &free("127.0.0.1:8788"), "--tunnel", &free("127.0.0.1:7844")])
+            .args([
+                "--http",
+                &free("127.0.0.1:8787"),
+                "--api",
+                &free("127.0.0.1:8788"),
+                "--tunnel",
+                &free("127.0.0.1:7844"),
+            ])
             .stdin(Stdio::null())
             .stdout(output.try_clone().map_err(could_not("keep the edge's log"))?)
             .stderr(output)
@@ -190,7 +205,11 @@ impl Stage {
     }
 
     fn show_addresses(&self) {
-        say(&format!("   visitors  http://{}   (Worker NAME at http://NAME.localhost:{})", self.addresses.http, self.addresses.http.port()));
+        say(&format!(
+            "   visitors  http://{}   (Worker NAME at http://NAME.localhost:{})",
+            self.addresses.http,
+            self.addresses.http.port()
+        ));
         say(&format!("   API       http://{}/client/v4", self.addresses.api));
         say(&format!("   tunnels   {} (QUIC)", self.addresses.tunnel));
     }
@@ -207,7 +226,9 @@ impl Stage {
 
         let (network, without_namespace) = PrivateNetwork::create(&self.directory, self.addresses.tunnel).await;
         match without_namespace {
-            None => say("   the private network is a network namespace: a loopback interface and no way in or out but the connector's"),
+            None => say(
+                "   the private network is a network namespace: a loopback interface and no way in or out but the connector's",
+            ),
             Some(reason) => say(&format!(
                 "   no network namespace can be made here ({reason}), so the private service listens on this machine's loopback instead"
             )),
@@ -222,7 +243,8 @@ impl Stage {
         let connector = self.network()?.start_connector(&token, &ca, &log).map_err(could_not("start the connector"))?;
         self.connector = Some(connector);
         let path = format!("/cfd_tunnel/{}", self.tunnel);
-        let connected = |tunnel: &Value| tunnel["connections"].as_array().is_some_and(|connections| connections.len() == 4);
+        let connected =
+            |tunnel: &Value| tunnel["connections"].as_array().is_some_and(|connections| connections.len() == 4);
         let waited = self.wait_for(&path, connected).await;
         let Some(tunnel) = waited? else {
             let log = std::fs::read_to_string(&log).unwrap_or_default();
@@ -245,9 +267,11 @@ impl Stage {
         say(&format!("   registered `inventory` {id}: {} behind `warehouse`", self.service_address));
         let mut private_api = Project::from_files(PRIVATE_API)?;
         private_api.bind_vpc_service("PRIVATE_API", id);
-        for (name, project) in
-            [("private-api", private_api), ("throws", Project::from_files(THROWS)?), ("spins", Project::from_files(SPINS)?)]
-        {
+        for (name, project) in [
+            ("private-api", private_api),
+            ("throws", Project::from_files(THROWS)?),
+            ("spins", Project::from_files(SPINS)?),
+        ] {
             let deployed = deploy::upload(&self.api, name, &project).await?;
             let startup = deployed["startup_time_ms"].as_u64().unwrap_or_default();
             say(&format!("   deployed `{name}` from examples/{name} (startup {startup} ms)"));
@@ -290,7 +314,8 @@ impl Stage {
         let answered = async {
             let response = self.visitor.request(request).await.map_err(|error| error.to_string())?;
             let status = response.status();
-            let body = Limited::new(response.into_body(), 1 << 20).collect().await.map_err(|error| error.to_string())?;
+            let body =
+                Limited::new(response.into_body(), 1 << 20).collect().await.map_err(|error| error.to_string())?;
             Ok::<_, String>(Answer { status, body: String::from_utf8_lossy(&body.to_bytes()).trim().to_owned() })
         };
         let answer = tokio::time::timeout(PATIENCE, answered)

@@ -73,7 +73,9 @@ impl Addresses {
             for domain in &served.triggers.domains {
                 addresses.by_domain.insert(domain.hostname.clone(), name.clone());
             }
-            addresses.routes.extend(served.triggers.routes.iter().map(|route| RoutePattern::parse(&route.pattern, name)));
+            addresses
+                .routes
+                .extend(served.triggers.routes.iter().map(|route| RoutePattern::parse(&route.pattern, name)));
         }
         addresses.routes.sort_by_key(|route| std::cmp::Reverse(route.specificity()));
         addresses
@@ -93,7 +95,8 @@ mod tests {
     use super::*;
 
     fn routes(patterns: &[(&str, &str)]) -> Addresses {
-        let mut routes: Vec<_> = patterns.iter().map(|(pattern, worker)| RoutePattern::parse(pattern, worker)).collect();
+        let mut routes: Vec<_> =
+            patterns.iter().map(|(pattern, worker)| RoutePattern::parse(pattern, worker)).collect();
         routes.sort_by_key(|route| std::cmp::Reverse(route.specificity()));
         Addresses { routes, ..Addresses::default() }
     }

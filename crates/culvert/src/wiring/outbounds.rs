@@ -35,7 +35,9 @@ impl Outbound for Outbounds {
                 let vpc = self.vpc.clone();
                 Box::pin(async move {
                     let Some(service) = service else {
-                        let detail = format!("service {id} does not exist any more; deploy the Worker again with the id of one that does");
+                        let detail = format!(
+                            "service {id} does not exist any more; deploy the Worker again with the id of one that does"
+                        );
                         let error = ConnectionError {
                             ray_id: Some(ray_id.to_string()),
                             ..ConnectionError::new(ErrorCode::DestinationNotFound, Phase::Route, detail)
@@ -43,7 +45,7 @@ impl Outbound for Outbounds {
                         return Err(FetchError::Connection(Box::new(error)));
                     };
                     let caller = Caller { worker, invocation, ray_id };
-                    vpc.fetch(service, request, caller).await.map_err(|error| FetchError::Connection(Box::new(error)))
+                    vpc.fetch(service, request, caller).await.map_err(FetchError::Connection)
                 })
             }
         }

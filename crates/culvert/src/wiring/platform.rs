@@ -51,7 +51,9 @@ impl ControlPlatform {
         let serving = match Serving::load(&self.store, self.cpu_ceiling, Some(&previous)).await {
             Ok(serving) => Arc::new(serving),
             Err(error) => {
-                tracing::error!("the configuration was changed but cannot be read, so the state before is served on: {error}");
+                tracing::error!(
+                    "the configuration was changed but cannot be read, so the state before is served on: {error}"
+                );
                 return;
             }
         };
@@ -59,7 +61,9 @@ impl ControlPlatform {
         for id in previous.versions.keys().filter(|id| !serving.versions.contains_key(id)) {
             self.workers.retire(*id);
         }
-        let same = |id: &Uuid, service: &Arc<vpc::Service>| serving.services.get(id).is_some_and(|now| Arc::ptr_eq(now, service));
+        let same = |id: &Uuid, service: &Arc<vpc::Service>| {
+            serving.services.get(id).is_some_and(|now| Arc::ptr_eq(now, service))
+        };
         for (id, _) in previous.services.iter().filter(|(id, service)| !same(id, service)) {
             self.vpc.forget(*id);
         }
@@ -82,7 +86,9 @@ impl ControlPlatform {
                 let startup_time_ms = u64::try_from(valid.startup.as_millis()).unwrap_or(u64::MAX);
                 Ok(Validated { startup_time_ms, handlers: valid.handlers })
             }
-            Err(invalid) => Err(Rejected { code: invalid.code().unwrap_or(SCRIPT_REJECTED), message: invalid.to_string() }),
+            Err(invalid) => {
+                Err(Rejected { code: invalid.code().unwrap_or(SCRIPT_REJECTED), message: invalid.to_string() })
+            }
         }
     }
 }
@@ -160,9 +166,12 @@ fn refused(error: telemetry::InvalidFilter) -> TelemetryError {
     TelemetryError::Unavailable(error.to_string())
 }
 
-fn page<T: Serialize>(page: Result<telemetry::Page<T>, telemetry::TelemetryError>) -> Result<TelemetryPage, TelemetryError> {
+fn page<T: Serialize>(
+    page: Result<telemetry::Page<T>, telemetry::TelemetryError>,
+) -> Result<TelemetryPage, TelemetryError> {
     let unavailable = |error: &dyn std::fmt::Display| TelemetryError::Unavailable(error.to_string());
     let page = page.map_err(|error| unavailable(&error))?;
-    let rows = page.items.iter().map(serde_json::to_value).collect::<Result<_, _>>().map_err(|error| unavailable(&error))?;
+    let rows =
+        page.items.iter().map(serde_json::to_value).collect::<Result<_, _>>().map_err(|error| unavailable(&error))?;
     Ok(TelemetryPage { rows, next_cursor: page.next.map(|cursor| cursor.to_string()) })
 }

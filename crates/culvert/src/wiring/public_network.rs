@@ -130,7 +130,8 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
     let documentation = (first == 0x2001 && second == 0x0db8) || first & 0xfff0 == 0x3ff0;
     let protocol_assignments = first == 0x2001 && second < 0x0200;
     // 6to4 carries an IPv4 address that must itself be public.
-    let six_to_four = first == 0x2002 && !is_public_v4(Ipv4Addr::from(u32::from(second) << 16 | u32::from(ip.segments()[2])));
+    let six_to_four =
+        first == 0x2002 && !is_public_v4(Ipv4Addr::from(u32::from(second) << 16 | u32::from(ip.segments()[2])));
     global_unicast && !documentation && !protocol_assignments && !six_to_four
 }
 
@@ -152,9 +153,26 @@ mod tests {
             assert_eq!(public.parse().map(is_public), Ok(true), "{public}");
         }
         for private in [
-            "0.0.0.0", "10.0.0.1", "100.64.0.1", "127.0.0.1", "169.254.169.254", "172.16.0.1", "192.0.0.1", "192.168.1.1",
-            "198.18.0.1", "224.0.0.1", "255.255.255.255", "::", "::1", "fe80::1", "fd00::1", "ff02::1", "2001:db8::1",
-            "::ffff:10.0.0.1", "2002:0a00:0001::1", "64:ff9b::a00:1",
+            "0.0.0.0",
+            "10.0.0.1",
+            "100.64.0.1",
+            "127.0.0.1",
+            "169.254.169.254",
+            "172.16.0.1",
+            "192.0.0.1",
+            "192.168.1.1",
+            "198.18.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "fe80::1",
+            "fd00::1",
+            "ff02::1",
+            "2001:db8::1",
+            "::ffff:10.0.0.1",
+            "2002:0a00:0001::1",
+            "64:ff9b::a00:1",
         ] {
             assert_eq!(private.parse().map(is_public), Ok(false), "{private}");
         }

@@ -156,7 +156,8 @@ pub fn vpc_service(kept: &VpcService, snapshot: &Snapshot) -> Result<vpc::Servic
 
 fn tls_settings(kept: &store::TlsSettings, service: &str, snapshot: &Snapshot) -> Result<vpc::TlsSettings, Unservable> {
     let certificate = |id: uuid::Uuid| {
-        let unusable = |reason: &str| Unservable::Certificate { id, service: service.to_owned(), reason: reason.to_owned() };
+        let unusable =
+            |reason: &str| Unservable::Certificate { id, service: service.to_owned(), reason: reason.to_owned() };
         let keyed = snapshot.certificates.get(&id).ok_or_else(|| unusable("it does not exist any more"))?;
         let chain = CertificateDer::pem_slice_iter(keyed.certificate.pem.as_bytes())
             .collect::<Result<Vec<_>, _>>()

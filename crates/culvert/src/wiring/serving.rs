@@ -55,7 +55,8 @@ impl Serving {
         for (id, kept) in &snapshot.services {
             match vpc_service(kept, &snapshot) {
                 Ok(service) => {
-                    let known = previous.and_then(|previous| previous.services.get(id)).filter(|known| ***known == service);
+                    let known =
+                        previous.and_then(|previous| previous.services.get(id)).filter(|known| ***known == service);
                     services.insert(*id, known.cloned().unwrap_or_else(|| Arc::new(service)));
                 }
                 Err(error) => tracing::error!(service = %id, "this service cannot be reached: {error}"),

@@ -12,7 +12,13 @@ fn api(edge: &Edge, method: &str, path: &str, content_type: &str, body: &[u8]) -
     let token = fs::read_to_string(edge.data().join("admin-token")).unwrap();
     let authorization = format!("Bearer {}", token.trim());
     let path = format!("/client/v4/accounts/local{path}");
-    request(edge.addresses.api, method, &path, &[("Authorization", &authorization), ("Content-Type", content_type)], body)
+    request(
+        edge.addresses.api,
+        method,
+        &path,
+        &[("Authorization", &authorization), ("Content-Type", content_type)],
+        body,
+    )
 }
 
 /// A 4xx in the envelope, with a code and a sentence; gives the sentence.
@@ -52,7 +58,8 @@ fn malformed_uploads_are_refused_with_a_sentence() {
     assert!(handlers.contains("handler"), "{handlers}");
     let startup = put(MULTIPART, &upload(metadata, "for (;;); export default { fetch() {} };"));
     assert!(startup.contains("CPU"), "{startup}");
-    let unknown = r#"{"main_module": "index.js", "bindings": [{"name": "CACHE", "type": "kv_namespace", "namespace_id": "x"}]}"#;
+    let unknown =
+        r#"{"main_module": "index.js", "bindings": [{"name": "CACHE", "type": "kv_namespace", "namespace_id": "x"}]}"#;
     let binding = put(MULTIPART, &upload(unknown, "export default { fetch() {} };"));
     assert!(binding.contains("CACHE"), "{binding}");
     let nowhere = r#"{"main_module": "index.js", "bindings": [{"name": "API", "type": "vpc_service", "service_id": "11111111-1111-4111-8111-111111111111"}]}"#;

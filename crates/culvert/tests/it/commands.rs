@@ -22,7 +22,8 @@ fn help_reads_well_and_wrong_usage_is_2() {
 
 #[test]
 fn no_edge_is_told_in_one_sentence() {
-    let output = culvert().args(["tunnel", "list", "--api", "http://127.0.0.1:9", "--api-token", "x"]).output().unwrap();
+    let output =
+        culvert().args(["tunnel", "list", "--api", "http://127.0.0.1:9", "--api-token", "x"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("Is `culvert serve` running there?"), "{}", text(&output.stderr));
 }
@@ -32,7 +33,20 @@ fn services_are_listed_shown_changed_and_deleted() {
     let edge = Edge::start();
     assert!(text(&edge.run(&["vpc", "service", "list"]).stdout).contains("No VPC Services found"));
     let tunnel = edge.json(&["tunnel", "create", "warehouse"])["id"].as_str().unwrap().to_owned();
-    let create = ["vpc", "service", "create", "inventory", "--type", "http", "--tunnel-id", &tunnel, "--ipv4", "10.0.0.5", "--http-port", "8080"];
+    let create = [
+        "vpc",
+        "service",
+        "create",
+        "inventory",
+        "--type",
+        "http",
+        "--tunnel-id",
+        &tunnel,
+        "--ipv4",
+        "10.0.0.5",
+        "--http-port",
+        "8080",
+    ];
     let created = edge.run(&create);
     assert!(created.status.success(), "{}", text(&created.stderr));
     assert!(text(&created.stdout).contains("Created VPC Service"));
@@ -41,7 +55,20 @@ fn services_are_listed_shown_changed_and_deleted() {
         assert!(listed.contains(cell), "{cell}: {listed}");
     }
     let id = edge.json(&["vpc", "service", "list"])[0]["service_id"].as_str().unwrap().to_owned();
-    let update = ["vpc", "service", "update", &id, "--name", "stock", "--type", "http", "--tunnel-id", &tunnel, "--hostname", "stock.internal"];
+    let update = [
+        "vpc",
+        "service",
+        "update",
+        &id,
+        "--name",
+        "stock",
+        "--type",
+        "http",
+        "--tunnel-id",
+        &tunnel,
+        "--hostname",
+        "stock.internal",
+    ];
     assert_eq!(edge.json(&update)["host"]["hostname"], "stock.internal");
     assert_eq!(edge.json(&["vpc", "service", "get", &id])["name"], "stock");
     assert!(edge.run(&["vpc", "service", "delete", &id]).status.success());
@@ -80,7 +107,10 @@ fn a_connector_with_a_wrong_token_says_so() {
 fn explain_prints_meaning_and_fix() {
     let output = culvert().args(["explain", "ProxyError: dns_error"]).output().unwrap();
     let printed = text(&output.stdout);
-    assert!(printed.contains("Bad Upstream") && printed.contains("Client") && printed.contains("What to do"), "{printed}");
+    assert!(
+        printed.contains("Bad Upstream") && printed.contains("Client") && printed.contains("What to do"),
+        "{printed}"
+    );
     assert_eq!(culvert().args(["explain", "nonsense"]).output().unwrap().status.code(), Some(1));
     let all = culvert().args(["explain", "--json"]).output().unwrap();
     assert_eq!(serde_json::from_slice::<Vec<serde_json::Value>>(&all.stdout).unwrap().len(), 23);

@@ -89,7 +89,10 @@ impl Edge {
         let mut process = Process(child);
         let addresses = wait_for("culvert serve", || {
             if let Some(status) = process.0.try_wait().unwrap() {
-                panic!("culvert serve ended with {status}:\n{}", fs::read_to_string(directory.join("edge.log")).unwrap());
+                panic!(
+                    "culvert serve ended with {status}:\n{}",
+                    fs::read_to_string(directory.join("edge.log")).unwrap()
+                );
             }
             let json: Value = serde_json::from_str(&fs::read_to_string(&listening).ok()?).ok()?;
             let address = |name: &str| json[name].as_str().unwrap().parse().unwrap();
@@ -134,7 +137,8 @@ impl Edge {
     pub fn api(&self, path: &str) -> Value {
         let token = fs::read_to_string(self.data().join("admin-token")).unwrap();
         let path = format!("/client/v4/accounts/local{path}");
-        let answer = request(self.addresses.api, "GET", &path, &[("Authorization", &format!("Bearer {}", token.trim()))], b"");
+        let answer =
+            request(self.addresses.api, "GET", &path, &[("Authorization", &format!("Bearer {}", token.trim()))], b"");
         let envelope: Value = serde_json::from_slice(&answer.body).unwrap();
         assert_eq!(envelope["success"], true, "{envelope}");
         envelope["result"].clone()
@@ -190,7 +194,8 @@ impl Edge {
     /// A connector of a tunnel, once its four connections stand.
     pub fn connect(&self, tunnel: &str, extra: &[&str]) -> Process {
         let token = self.json(&["tunnel", "token", tunnel])["token"].as_str().unwrap().to_owned();
-        let log = fs::OpenOptions::new().create(true).append(true).open(self.directory.path().join("connector.log")).unwrap();
+        let log =
+            fs::OpenOptions::new().create(true).append(true).open(self.directory.path().join("connector.log")).unwrap();
         let child = culvert()
             .args(["connect", "--edge", &self.addresses.tunnel.to_string(), "--ca"])
             .arg(self.data().join("tunnel-ca.pem"))
@@ -215,7 +220,11 @@ impl Edge {
     pub fn service(&self, tunnel: &str, scheme: &str, port: u16, extra: &[&str]) -> String {
         let port = port.to_string();
         let flag = format!("--{scheme}-port");
-        let host: &[&str] = if extra.iter().any(|flag| ["--hostname", "--ipv4", "--ipv6"].contains(flag)) { &[] } else { &["--ipv4", "127.0.0.1"] };
+        let host: &[&str] = if extra.iter().any(|flag| ["--hostname", "--ipv4", "--ipv6"].contains(flag)) {
+            &[]
+        } else {
+            &["--ipv4", "127.0.0.1"]
+        };
         let fixed = ["vpc", "service", "create", "inventory", "--type", "http", "--tunnel-id", tunnel, &flag, &port];
         let service = self.json(&[&fixed, host, extra].concat());
         service["service_id"].as_str().unwrap().to_owned()
@@ -363,7 +372,9 @@ pub fn read_request(stream: &mut impl BufRead) -> Option<(String, Vec<(String, S
 }
 
 /// A private service that answers each request with what `answer` says of it.
-pub fn http_service(answer: impl Fn(&str, &[(String, String)], &[u8]) -> String + Send + Sync + Clone + 'static) -> u16 {
+pub fn http_service(
+    answer: impl Fn(&str, &[(String, String)], &[u8]) -> String + Send + Sync + Clone + 'static,
+) -> u16 {
     private_service(move |stream| {
         let mut writer = stream.try_clone().unwrap();
         let mut reader = BufReader::new(stream);

@@ -52,7 +52,10 @@ fn an_endless_loop_is_error_1102() {
 #[test]
 fn too_much_memory_is_error_1102() {
     let edge = Edge::start();
-    edge.deploy_module("hog", "export default { fetch() { const all = []; for (;;) all.push(new Array(100000).fill(all.length)); } };");
+    edge.deploy_module(
+        "hog",
+        "export default { fetch() { const all = []; for (;;) all.push(new Array(100000).fill(all.length)); } };",
+    );
     let answer = edge.get("hog", "/");
     assert_eq!((answer.status, answer.text().trim()), (503, "error code: 1102"));
     let record = edge.fact("/workers/invocations?worker=hog", |_| true);
@@ -67,7 +70,10 @@ fn a_worker_that_can_never_answer_is_told_so_at_once() {
     let answer = edge.get("hung", "/");
     assert_eq!((answer.status, answer.text().trim()), (500, "error code: 1101"));
     let record = edge.fact("/workers/invocations?worker=hung", |_| true);
-    assert!(record["exceptions"][0]["message"].as_str().unwrap().contains("would never generate a response"), "{record}");
+    assert!(
+        record["exceptions"][0]["message"].as_str().unwrap().contains("would never generate a response"),
+        "{record}"
+    );
 }
 
 #[test]

@@ -142,7 +142,11 @@ fn two_workers_use_one_service_and_reach_nothing_else() {
         &format!(r#"{{"main": "index.js", "compatibility_date": "2026-11-01", "vpc_services": [{{"binding": "API", "service_id": "{service}"}}]}}"#),
         &[],
     );
-    for to in [format!("http://127.0.0.1:{other}/"), format!("http://localhost:{other}/x"), "http://169.254.169.254/".to_owned()] {
+    for to in [
+        format!("http://127.0.0.1:{other}/"),
+        format!("http://localhost:{other}/x"),
+        "http://169.254.169.254/".to_owned(),
+    ] {
         let answer = edge.get("prober", &format!("/?to={to}"));
         assert_eq!(answer.text(), "bound", "{to}");
     }
@@ -162,7 +166,8 @@ fn pipelined_visitors_get_their_own_answers() {
                 for request in 0..20 {
                     let mut stream = connect(address);
                     let path = format!("/{visitor}/{request}");
-                    let head = format!("GET {path} HTTP/1.1\r\nHost: private-api.localhost\r\nConnection: close\r\n\r\n");
+                    let head =
+                        format!("GET {path} HTTP/1.1\r\nHost: private-api.localhost\r\nConnection: close\r\n\r\n");
                     stream.write_all(head.as_bytes()).unwrap();
                     let answer = read_answer(&mut BufReader::new(stream));
                     assert_eq!(answer.text(), format!("GET {path} HTTP/1.1"));

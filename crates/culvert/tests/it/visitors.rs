@@ -77,7 +77,8 @@ fn wait_until_and_console_are_in_the_record() {
     assert_eq!(edge.get("logs", "/").text(), "done");
     let record = edge.fact("/workers/invocations?worker=logs", |_| true);
     assert_eq!(record["outcome"], "ok");
-    let lines: Vec<_> = record["logs"].as_array().unwrap().iter().map(|line| (&line["level"], &line["message"])).collect();
+    let lines: Vec<_> =
+        record["logs"].as_array().unwrap().iter().map(|line| (&line["level"], &line["message"])).collect();
     assert_eq!(lines, [(&json!("log"), &json!(["first", {"a": 1}])), (&json!("warn"), &json!(["after the response"]))]);
 }
 
@@ -108,7 +109,9 @@ fn plain_fetch_does_not_reach_private_addresses() {
              catch (error) { return new Response(String(error), { status: 502 }); } } };"#,
     );
     let api = edge.addresses.api;
-    for to in [format!("http://{api}/healthz"), format!("http://localhost:{}/healthz", api.port()), "http://[::1]/".into()] {
+    for to in
+        [format!("http://{api}/healthz"), format!("http://localhost:{}/healthz", api.port()), "http://[::1]/".into()]
+    {
         let answer = edge.get("ssrf", &format!("/?to={to}"));
         assert_eq!(answer.status, 502, "{to}");
         assert!(answer.text().contains("public network only"), "{to}: {}", answer.text());
