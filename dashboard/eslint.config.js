@@ -26,7 +26,7 @@ export default tseslint.config(
       globals: {
         process: "readonly", console: "readonly", URL: "readonly", URLSearchParams: "readonly", Buffer: "readonly",
         setTimeout: "readonly", setInterval: "readonly", clearInterval: "readonly", fetch: "readonly",
-        document: "readonly", window: "readonly", localStorage: "readonly", performance: "readonly", requestAnimationFrame: "readonly",
+        document: "readonly", navigator: "readonly", window: "readonly", localStorage: "readonly", performance: "readonly", requestAnimationFrame: "readonly",
         getComputedStyle: "readonly", structuredClone: "readonly",
       },
     },

@@ -67,8 +67,9 @@ export function App() {
   if (!session.data) return <SignIn expired={expired} onSignedIn={signedIn} />;
 
   const signOut = () => {
-    queries.clear();
+    setExpired(false);
     queries.setQueryData(SESSION, null);
+    queries.removeQueries({ predicate: (query) => query.queryKey[0] !== "session" });
   };
   return (
     <SessionContext value={session.data}>

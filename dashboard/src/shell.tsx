@@ -1,10 +1,11 @@
 /** What is around every page: navigation, theme, who is signed in. */
 
-import { useEffect, useRef, useState, type ReactNode } from "react";
+import { useEffect, useLayoutEffect, useRef, useState, type ReactNode } from "react";
 import { Link, useLocation } from "wouter";
 import { fetchResult } from "./api/client";
 import { useSession } from "./api/queries";
 import { Button, SelectInput } from "./ui/controls";
+import { pageOf, wantFocus } from "./ui/focus";
 
 const NAVIGATION = [
   { href: "/", label: "Overview", icon: "M3 12l9-8 9 8M6 10v10h12V10" },
@@ -40,17 +41,18 @@ function ThemeChoice() {
   return <SelectInput label="Theme" compact value={theme} options={THEMES} onChange={choose} />;
 }
 
-/** Moves the focus to the page's head after going to another page, as a browser would after loading it. */
+/** After going to another page its head asks for the focus, as a browser would give it to a page that it loads. */
 function useFocusOnPage(location: string) {
   const first = useRef(true);
-  const page = location.split("/").slice(0, 3).join("/");
-  useEffect(() => {
+  const page = pageOf(location);
+  // Before the effects of the page itself, in which its head takes the focus.
+  useLayoutEffect(() => {
     if (first.current) {
       first.current = false;
       return;
     }
     window.scrollTo(0, 0);
-    document.querySelector<HTMLElement>("main h1")?.focus({ preventScroll: true });
+    wantFocus();
   }, [page]);
 }
 

@@ -45,7 +45,7 @@ export async function signIn(world, page, path = "/", token = "cvt_admin") {
   await page.goto(world.mock.url + path);
   await page.getByLabel("API token").fill(token);
   await page.getByRole("button", { name: "Sign in" }).click();
-  await page.getByRole("navigation", { name: "Main" }).waitFor({ state: "attached" });
+  await page.locator("#navigation").waitFor({ state: "attached" });
 }
 
 /** A page of somebody who is signed in. */

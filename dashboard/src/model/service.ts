@@ -164,8 +164,10 @@ function reading(draft: ServiceDraft): Reading {
   };
 }
 
-function some<T extends object>(value: T): T | undefined {
-  return Object.values(value).some((item) => item !== undefined) ? value : undefined;
+/** What of a group is given; nothing when nothing is. */
+function some<T extends object>(value: T): Partial<T> | undefined {
+  const given = Object.entries(value).filter(([, item]) => item !== undefined);
+  return given.length > 0 ? (Object.fromEntries(given) as Partial<T>) : undefined;
 }
 
 /** Reads a draft: the object to send, or what is wrong with which field. The server checks everything again. */

@@ -185,7 +185,7 @@ function Codes({ metrics }: { metrics: ConnectionMetrics }) {
         {
           label: "", cell: ({ code, category }) => params.get("code") === code && params.get("category") === category ? (
             <Button small look="plain" onPress={() => change({ code: null, category: null })}>Show all</Button>
-          ) : <Button small aria-label={`Show only ${code}, ${category}`} onPress={() => change({ code, category })}>Only this</Button>,
+          ) : <Button small aria-label={`Only this: ${code}, ${category}`} onPress={() => change({ code, category })}>Only this</Button>,
         },
       ]}
     />

@@ -1,22 +1,29 @@
 /** The parts of every page: head, tabs, panels, facts, times, badges. */
 
-import { Fragment, useEffect, useState, type ReactNode } from "react";
+import { Fragment, useEffect, useRef, useState, type ReactNode } from "react";
 import { Link, useLocation } from "wouter";
 import type { Category } from "../api/types";
 import { formatRelative, formatTime, formatUtc } from "../model/time";
 import type { Health } from "../model/health";
+import { pageOf, takeFocus } from "./focus";
 
 /** Names the page: in its head, in the window's title. */
 export function PageHead({ title, lead, crumb, badge, actions }: { title: string; lead?: ReactNode; crumb?: { href: string; label: string }; badge?: ReactNode; actions?: ReactNode }) {
   useEffect(() => {
     document.title = crumb === undefined ? `${title} · Culvert` : `${title} · ${crumb.label} · Culvert`;
   }, [title, crumb]);
+  const heading = useRef<HTMLHeadingElement>(null);
+  const [location] = useLocation();
+  const page = pageOf(location);
+  useEffect(() => {
+    if (takeFocus()) heading.current?.focus({ preventScroll: true });
+  }, [page]);
   return (
     <header className="page-head">
       <div>
         {crumb === undefined ? null : <nav className="crumbs" aria-label="Breadcrumb"><Link href={crumb.href}>{crumb.label}</Link></nav>}
         <div className="page-title">
-          <h1 tabIndex={-1}>{title}</h1>
+          <h1 ref={heading} tabIndex={-1}>{title}</h1>
           {badge}
         </div>
         {lead === undefined ? null : <p className="page-lead">{lead}</p>}
