@@ -1,13 +1,18 @@
 # Everything goes through here. `make demo` and `make test` install what is missing and need nothing else.
 
-# Outside the checkout, so that SpiderMonkey is compiled once per machine and not once per checkout.
-export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/culvert/target
+cache := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/culvert
+engine_version := $(shell sed -n '/^name = "mozjs_sys"/{n;s/version = "\(.*\)"/\1/p}' Cargo.lock)
+
+# Outside the checkout, so that what is compiled serves every checkout of this machine.
+export CARGO_TARGET_DIR ?= $(cache)/target
+# The compiled SpiderMonkey.
+export MOZJS_ARCHIVE ?= $(cache)/libmozjs-$(engine_version)-$(shell uname -m).tar.gz
 # A newer Node.js than Debian's, when scripts/setup had to bring one.
-export PATH := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/culvert/node/bin:$(PATH)
+export PATH := $(cache)/node/bin:$(PATH)
 
 culvert := $(CARGO_TARGET_DIR)/release/culvert
 
-.PHONY: help build demo test test-rust test-builtins lint bench clean
+.PHONY: help env setup build demo test test-rust test-builtins lint bench
 
 help:
 	@echo "make demo    install what is missing, build, and show everything on this machine"
@@ -15,10 +20,19 @@ help:
 	@echo "make build   build the program: $(culvert)"
 	@echo "make lint    formatting, clippy, eslint, types, licences"
 	@echo "make bench   measure (see bench/README.md)"
+	@echo "make env     print the variables for working with cargo directly: eval \"\$$(make -s env)\""
 
-build:
+env:
+	@echo 'export CARGO_TARGET_DIR="$(CARGO_TARGET_DIR)" MOZJS_ARCHIVE="$(MOZJS_ARCHIVE)"'
+
+setup:
 	@scripts/setup build
-	@scripts/build --package culvert
+
+$(MOZJS_ARCHIVE): | setup
+	@scripts/engine $@
+
+build: setup $(MOZJS_ARCHIVE)
+	cargo build --release --locked --workspace
 
 demo: build
 	@$(culvert) demo
@@ -38,16 +52,11 @@ test-builtins: node_modules/.installed
 	npm run --silent check:builtins
 	npm run --silent test:builtins
 
-lint: node_modules/.installed
-	@scripts/setup test
+lint: build node_modules/.installed
 	cargo fmt --all --check
-	@scripts/build --package culvert
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
 	npm run --silent lint:builtins
 	scripts/check-licences
 
 bench: build
 	bench/run
-
-clean:
-	cargo clean --release --workspace
