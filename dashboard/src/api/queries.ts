@@ -3,7 +3,7 @@
 import { keepPreviousData, useInfiniteQuery, useQuery, useQueryClient, type UseQueryResult } from "@tanstack/react-query";
 import { createContext, useContext } from "react";
 import { readRange, type Range } from "../model/time";
-import { call, fetchAll, fetchResult, type QueryValue } from "./client";
+import { ApiFailure, call, fetchAll, fetchResult, type QueryValue } from "./client";
 import type {
   ApiToken, AuditEntry, ConnectionEvent, ConnectionMetrics, Connector, CustomDomain, Deployment, Edge, ErrorRow, Invocation,
   InvocationMetrics, PermissionGroup, Route, Schedule, Script, ServiceReference, Session, Tunnel, Version, VpcService, WorkerSettings,
@@ -12,6 +12,11 @@ import type {
 /** How often what changes by itself is read again, in milliseconds. */
 const LIVE = 2_500;
 const LIST = 10_000;
+
+/** How often to read again, unless the server has no such call: asking more often will not help then. */
+function every(interval: number | false) {
+  return (query: { state: { error: unknown } }) => (query.state.error instanceof ApiFailure && query.state.error.isUnknownCall ? false : interval);
+}
 
 export const SessionContext = createContext<Session | null>(null);
 
@@ -103,7 +108,7 @@ function useMetrics<M extends ConnectionMetrics | InvocationMetrics>(head: strin
   const account = useAccount();
   return useQuery({
     queryKey: [head, rangeKey(range), points, query],
-    refetchInterval: range.preset === null ? false : LIVE,
+    refetchInterval: every(range.preset === null ? false : LIVE),
     placeholderData: keepPreviousData,
     queryFn: ({ signal }) => fetchResult<M>(account(path), { signal, query: { ...query, ...current(range), ...(points ? { step: range.step } : {}) } }),
   });
@@ -121,7 +126,7 @@ function useRecords<T>(head: string, path: string, range: Range, filters: Filter
   const account = useAccount();
   return useInfiniteQuery({
     queryKey: [head, rangeKey(range), filters],
-    refetchInterval: live && range.preset !== null ? LIVE : false,
+    refetchInterval: every(live && range.preset !== null ? LIVE : false),
     placeholderData: keepPreviousData,
     initialPageParam: "",
     queryFn: ({ signal, pageParam }) => call<T[]>(account(path), { signal, query: { limit: 50, ...filters, ...current(range), cursor: pageParam } }),
@@ -151,7 +156,7 @@ function useOfWorker<R, T>(head: string, name: string, path: string, pick: (resu
   const account = useAccount();
   return useQuery({
     queryKey: [head, name],
-    refetchInterval: LIST,
+    refetchInterval: every(LIST),
     queryFn: async ({ signal }) => pick(await fetchResult<R>(account(`/workers/scripts/${encodeURIComponent(name)}${path}`), { signal })),
   });
 }

@@ -98,6 +98,11 @@ function Connectors({ connectors }: { connectors: readonly Connector[] }) {
   );
 }
 
+/** 32 random bytes in base64, as a tunnel's secret is given. */
+function newSecret(): string {
+  return btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32))));
+}
+
 function Manage({ tunnel, services }: { tunnel: Tunnel; services: number }) {
   const session = useSession();
   const account = useAccount();
@@ -109,7 +114,7 @@ function Manage({ tunnel, services }: { tunnel: Tunnel; services: number }) {
   if (!may(session, "cloudflare-tunnel.edit")) return null;
   const path = account(`/cfd_tunnel/${tunnel.id}`);
   const rotate = async () => {
-    await fetchResult(`${path}/rotate`, { method: "POST", body: {} });
+    await fetchResult(path, { method: "PATCH", body: { tunnel_secret: newSecret() } });
     setShown(true);
     await refresh("tunnel-token", "tunnels");
     tell("The old token no longer works. Start the connectors with the new one.");

@@ -196,11 +196,14 @@ export async function startMock({ port = 0, empty = false, now = Date.now() } = 
     }],
     ["GET", `${ACCOUNT}/cfd_tunnel/:id/token`, ({ id }) => tokenOf(tunnelById(id))],
     ["GET", `${ACCOUNT}/cfd_tunnel/:id/connections`, ({ id }) => tunnelById(id).connectors],
-    ["POST", `${ACCOUNT}/cfd_tunnel/:id/rotate`, ({ id }) => {
+    ["PATCH", `${ACCOUNT}/cfd_tunnel/:id`, ({ id }, body) => {
       const tunnel = tunnelById(id);
-      tunnel.secret = randomUUID();
-      tunnel.connectors = [];
-      return { ...tunnelView(tunnel), token: tokenOf(tunnel) };
+      if (body.tunnel_secret !== undefined) {
+        if (Buffer.from(body.tunnel_secret, "base64").length < 32) throw new Refused(400, 20000, "tunnel_secret must be 32 bytes or more in base64.", "/tunnel_secret");
+        tunnel.secret = body.tunnel_secret;
+        tunnel.connectors = [];
+      }
+      return tunnelView(tunnel);
     }],
     ["GET", `${ACCOUNT}/workers/scripts`, () => facts.workers.map((worker) => ({ id: worker.name, created_on: worker.created_on, modified_on: worker.modified_on, url: `http://${worker.name}.localhost:8787`, handlers: ["fetch"], last_deployed_from: "wrangler", compatibility_date: "2025-09-01", compatibility_flags: [], tags: [] }))],
     ["DELETE", `${ACCOUNT}/workers/scripts/:name`, ({ name }) => { facts.workers.splice(facts.workers.indexOf(workerByName(name)), 1); return null; }],
