@@ -15,7 +15,7 @@ const LIST = 10_000;
 
 /** How often to read again, unless the server has no such call: asking more often will not help then. */
 function every(interval: number | false) {
-  return (query: { state: { error: unknown } }) => (query.state.error instanceof ApiFailure && query.state.error.isUnknownCall ? false : interval);
+  return (query: { state: { error: Error | null } }) => (query.state.error instanceof ApiFailure && query.state.error.isUnknownCall ? false : interval);
 }
 
 export const SessionContext = createContext<Session | null>(null);

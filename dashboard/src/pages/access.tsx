@@ -134,7 +134,7 @@ function NewToken({ onDone }: { onDone: () => void }) {
   );
 }
 
-const RESOURCES = ["worker", "version", "deployment", "service", "tunnel", "token", "secret", "certificate"];
+const RESOURCES = ["worker", "version", "deployment", "secret", "route", "domain", "service", "tunnel", "certificate", "token", "account"];
 
 function Audit() {
   const [params, change] = useAddress();
