@@ -88,7 +88,9 @@ fn destination_not_found_after_deletion() {
     let edge = Edge::start();
     let tunnel = edge.tunnel(&[]);
     bound(&edge, &tunnel, "http", closed_port(), &[]);
-    edge.json(&["tunnel", "delete", &tunnel.id]);
+    let refused = edge.run(&["tunnel", "delete", &tunnel.id]);
+    assert_eq!(refused.status.code(), Some(1), "a tunnel in use is not deleted by accident");
+    edge.call_api("DELETE", &format!("/cfd_tunnel/{}?force=true", tunnel.id));
     assert_failure(&edge, "private-api", ["destination_not_found", "Bad Upstream", "route"]);
 }
 

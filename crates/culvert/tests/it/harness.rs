@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -53,6 +54,8 @@ pub fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
 
 /// A running edge.
 pub struct Edge {
+    /// How many services were registered: their names are unique.
+    services: AtomicUsize,
     pub directory: TempDir,
     pub addresses: Addresses,
     pub process: Process,
@@ -69,7 +72,7 @@ impl Edge {
         let directory = tempfile::tempdir().unwrap();
         let any = "127.0.0.1:0";
         let (process, addresses) = Self::serve(directory.path(), [any, any, any]);
-        Self { directory, addresses, process }
+        Self { services: AtomicUsize::new(0), directory, addresses, process }
     }
 
     fn serve(directory: &Path, [http, api, tunnel]: [&str; 3]) -> (Process, Addresses) {
@@ -225,7 +228,8 @@ impl Edge {
         } else {
             &["--ipv4", "127.0.0.1"]
         };
-        let fixed = ["vpc", "service", "create", "inventory", "--type", "http", "--tunnel-id", tunnel, &flag, &port];
+        let name = format!("inventory-{}", self.services.fetch_add(1, Ordering::Relaxed));
+        let fixed = ["vpc", "service", "create", &name, "--type", "http", "--tunnel-id", tunnel, &flag, &port];
         let service = self.json(&[&fixed, host, extra].concat());
         service["service_id"].as_str().unwrap().to_owned()
     }

@@ -19,7 +19,7 @@ fn the_registration_routes_and_the_url_names() {
     assert_eq!(answer.text(), "POST /a%20b/c?d=e&f HTTP/1.1 | inventory.internal | a body");
 
     let event = edge.fact("/connectivity/events", |_| true);
-    assert_eq!(event["service"]["id"].as_str().or(event["service_id"].as_str()), Some(service.as_str()), "{event}");
+    assert_eq!(event["serviceId"], service.as_str(), "{event}");
 }
 
 #[test]
