@@ -12,6 +12,8 @@ export default defineConfig({
     cssTarget: ["chrome123", "firefox120", "safari17.5"],
     // Everything in files of their own: the Content-Security-Policy allows nothing inline.
     assetsInlineLimit: 0,
+    // The licences of what is in the bundle go with it.
+    license: { fileName: "licences.md" },
     modulePreload: { polyfill: false },
   },
   server: { host: "127.0.0.1", proxy: { "/client/v4": { target: api, ws: true } } },

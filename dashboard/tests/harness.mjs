@@ -25,6 +25,16 @@ export function setUp(options = {}) {
   return world;
 }
 
+/** Only a browser, for those who have another server. */
+export function setUpBrowser() {
+  const world = { mock: null, browser: null };
+  before(async () => {
+    if (!skip) world.browser = await chromium.launch({ executablePath: EXECUTABLE, args: ["--no-sandbox"] });
+  });
+  after(() => world.browser?.close());
+  return world;
+}
+
 /** A page whose complaints are kept in `page.complaints`: errors, and whatever the Content-Security-Policy refused. */
 export async function openPage(world, { width = 1280, height = 900, colorScheme = "light" } = {}) {
   const context = await world.browser.newContext({ viewport: { width, height }, colorScheme, timezoneId: "Europe/Vienna", locale: "en-GB" });
