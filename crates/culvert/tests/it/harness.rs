@@ -138,10 +138,15 @@ impl Edge {
 
     /// A GET of the API, below the account.
     pub fn api(&self, path: &str) -> Value {
+        self.call_api("GET", path)
+    }
+
+    /// A call of the API without a body, below the account, that must succeed.
+    pub fn call_api(&self, method: &str, path: &str) -> Value {
         let token = fs::read_to_string(self.data().join("admin-token")).unwrap();
         let path = format!("/client/v4/accounts/local{path}");
-        let answer =
-            request(self.addresses.api, "GET", &path, &[("Authorization", &format!("Bearer {}", token.trim()))], b"");
+        let authorization = format!("Bearer {}", token.trim());
+        let answer = request(self.addresses.api, method, &path, &[("Authorization", &authorization)], b"");
         let envelope: Value = serde_json::from_slice(&answer.body).unwrap();
         assert_eq!(envelope["success"], true, "{envelope}");
         envelope["result"].clone()
