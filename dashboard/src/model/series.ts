@@ -2,11 +2,6 @@
 
 import type { Group, Metrics, Point } from "../api/types";
 
-export interface Column {
-  label: string;
-  values: (number | null)[];
-}
-
 /** Every step of the range, in seconds since 1970. */
 export function steps(metrics: Pick<Metrics<unknown>, "since" | "until" | "step">): number[] {
   if (metrics.step === null) return [];

@@ -51,12 +51,6 @@ export function readRange(params: URLSearchParams, now: number, fallback = DEFAU
   return { preset, since: now - preset.length, until: now, step: preset.step };
 }
 
-/** The words of a range. */
-export function rangeLabel(range: Range): string {
-  if (range.preset) return range.preset.label;
-  return `${formatTime(range.since, "short")} to ${formatTime(range.until, "short")}`;
-}
-
 const FORMATS = {
   full: new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" }),
   short: new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" }),

@@ -6,6 +6,7 @@
 import { useEffect, useId, useRef, useState } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import { stack } from "../model/series";
 import { formatTime, formatUtc } from "../model/time";
 
 export interface Series {
@@ -49,11 +50,6 @@ function tickLabel(tick: number, before: number | undefined, increment: number):
   if (increment >= 86_400) return day;
   const clock = CLOCK.format(tick * 1000);
   return before === undefined || DAY.format(before * 1000) !== day ? `${clock}\n${day}` : clock;
-}
-
-function stacked(series: readonly Series[]): number[][] {
-  const sums: number[] = [];
-  return series.map(({ values }) => values.map((value, index) => (sums[index] = (sums[index] ?? 0) + (value ?? 0))));
 }
 
 export function Chart(props: ChartProps) {
@@ -154,7 +150,7 @@ export function Chart(props: ChartProps) {
   }, [shape, kind, height, theme]);
 
   useEffect(() => {
-    const columns = kind === "stacked-bars" ? stacked(series).reverse() : series.map((item) => item.values);
+    const columns = kind === "stacked-bars" ? stack(series.map((item) => item.values)).reverse() : series.map((item) => item.values);
     chart.current?.setData([[...times], ...columns] as uPlot.AlignedData);
   }, [times, series, kind, shape, theme]);
 
