@@ -21,7 +21,9 @@ use vpc::Vpc;
 use super::signals::until_told_to_stop;
 use crate::cli;
 use crate::failure::Failure;
-use crate::wiring::{ControlPlatform, Current, Dispatcher, Outbounds, PublicNetwork, Serving, StoredTunnels};
+use crate::wiring::{
+    ControlPlatform, Current, Dispatcher, KnownTunnels, Outbounds, PublicNetwork, Serving, StoredTunnels,
+};
 
 /// In the data directory: where this edge listens. Written when it serves, so that its presence says so.
 pub const ADDRESSES_FILE: &str = "addresses.json";
@@ -99,9 +101,13 @@ async fn serve(arguments: cli::Serve) -> Result<(), Failure> {
         |listener: &TcpListener| listener.local_addr().map_err(|error| failed("cannot tell an address")(&error));
     let addresses = Addresses { http: local(&http)?, api: local(&api)?, tunnel: tunnel_edge.local_addr() };
 
-    let vpc = Vpc::new(Arc::new(tunnel_edge.tunnels()), telemetry.recorder(), vpc_options(&addresses));
+    let vpc = Vpc::new(
+        Arc::new(KnownTunnels::new(current.clone(), tunnel_edge.tunnels())),
+        telemetry.recorder(),
+        vpc_options(&addresses),
+    );
     let public = PublicNetwork::new(arguments.allow_private_fetch);
-    let outbounds = Arc::new(Outbounds::new(current.clone(), vpc.clone(), public));
+    let outbounds = Arc::new(Outbounds::new(current.clone(), vpc.clone(), public, telemetry.recorder()));
     let defaults = workers::PlatformOptions::new(outbounds, telemetry.recorder(), tokio::runtime::Handle::current());
     let workers = workers::Platform::start(workers::PlatformOptions {
         isolates_per_worker: arguments.max_isolates.map_or(defaults.isolates_per_worker, std::num::NonZeroUsize::get),

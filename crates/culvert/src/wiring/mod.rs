@@ -2,6 +2,7 @@
 
 mod addresses;
 mod dispatcher;
+mod known_tunnels;
 mod outbounds;
 mod platform;
 mod public_network;
@@ -10,6 +11,7 @@ mod serving;
 mod tunnel_directory;
 
 pub use dispatcher::Dispatcher;
+pub use known_tunnels::KnownTunnels;
 pub use outbounds::Outbounds;
 pub use platform::ControlPlatform;
 pub use public_network::PublicNetwork;

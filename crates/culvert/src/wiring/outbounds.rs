@@ -1,8 +1,13 @@
 //! Workers' requests to others: to VPC Services through `vpc`, to the public network otherwise.
 
+use std::sync::Arc;
+
 use connection_error::{ConnectionError, ErrorCode, Phase};
 use http::Response;
 use invocation::{Body, BoxFuture, FetchError, Outbound, Subrequest, Target};
+use telemetry::{ConnectionEvent, Sink};
+use time::OffsetDateTime;
+use uuid::Uuid;
 use vpc::{Caller, Vpc};
 
 use super::public_network::PublicNetwork;
@@ -13,12 +18,13 @@ pub struct Outbounds {
     current: Current,
     vpc: Vpc,
     public: PublicNetwork,
+    sink: Arc<dyn Sink>,
 }
 
 impl Outbounds {
-    /// Reaches the services that `current` says.
-    pub fn new(current: Current, vpc: Vpc, public: PublicNetwork) -> Self {
-        Self { current, vpc, public }
+    /// Reaches the services that `current` says. The sink takes the attempts that end before `vpc` sees them.
+    pub fn new(current: Current, vpc: Vpc, public: PublicNetwork, sink: Arc<dyn Sink>) -> Self {
+        Self { current, vpc, public, sink }
     }
 }
 
@@ -33,6 +39,7 @@ impl Outbound for Outbounds {
             Target::VpcService(id) => {
                 let service = self.current.load().services.get(&id).cloned();
                 let vpc = self.vpc.clone();
+                let sink = self.sink.clone();
                 Box::pin(async move {
                     let Some(service) = service else {
                         let detail = format!(
@@ -42,6 +49,22 @@ impl Outbound for Outbounds {
                             ray_id: Some(ray_id.to_string()),
                             ..ConnectionError::new(ErrorCode::DestinationNotFound, Phase::Route, detail)
                         };
+                        sink.connection(ConnectionEvent {
+                            id: Uuid::new_v4(),
+                            started: OffsetDateTime::now_utc(),
+                            service: id,
+                            service_name: String::new(),
+                            tunnel: Uuid::nil(),
+                            connector: None,
+                            worker: worker.to_string(),
+                            invocation,
+                            ray_id,
+                            address: None,
+                            reused: false,
+                            timings: error.timings,
+                            status: None,
+                            error: Some(error.clone()),
+                        });
                         return Err(FetchError::Connection(Box::new(error)));
                     };
                     let caller = Caller { worker, invocation, ray_id };

@@ -84,7 +84,17 @@ fn http_request_denied_for_a_scheme_without_a_port() {
 }
 
 #[test]
-fn destination_not_found_after_deletion() {
+fn destination_not_found_when_the_service_is_deleted() {
+    let edge = Edge::start();
+    let tunnel = edge.tunnel(&[]);
+    let service = bound(&edge, &tunnel, "http", closed_port(), &[]);
+    edge.call_api("DELETE", &format!("/connectivity/directory/services/{service}?force=true"));
+    let detail = assert_failure(&edge, "private-api", ["destination_not_found", "Bad Upstream", "route"]);
+    assert!(detail.contains(&service), "{detail}");
+}
+
+#[test]
+fn destination_not_found_when_the_tunnel_is_deleted() {
     let edge = Edge::start();
     let tunnel = edge.tunnel(&[]);
     bound(&edge, &tunnel, "http", closed_port(), &[]);

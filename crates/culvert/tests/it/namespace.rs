@@ -45,9 +45,10 @@ fn destination_ip_unroutable() {
 
 #[test]
 fn connection_timeout() {
-    // Everything that is sent to the dummy interface is lost.
-    let setup = "ip link add black type dummy && ip address add 10.99.0.1/24 dev black && ip link set black up && \
-                 ip neighbour add 10.99.0.5 lladdr 02:00:00:00:00:05 dev black";
+    // Packets for 10.99.0.5 arrive at an interface that nobody with this address is behind, and are lost.
+    let setup = "ip link add near type veth peer name far && ip address add 10.99.0.1/24 dev near && \
+                 ip link set near up && ip link set far up && \
+                 ip neighbour add 10.99.0.5 lladdr 02:00:00:00:00:05 dev near";
     if in_namespace("namespace::connection_timeout", setup) {
         let edge = Edge::start();
         bound(&edge, "10.99.0.5");
