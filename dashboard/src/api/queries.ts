@@ -10,7 +10,7 @@ import type {
 } from "./types";
 
 /** How often what changes by itself is read again, in milliseconds. */
-const LIVE = 2_500;
+const LIVE = 2_000;
 const LIST = 10_000;
 
 /** How often to read again, unless the server has no such call: asking more often will not help then. */

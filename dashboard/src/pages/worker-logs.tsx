@@ -42,7 +42,7 @@ export function WorkerLogs({ name }: { name: string }) {
           {(data) => (
             <div className="stack">
               {data.lost > 0 ? <p className="note warn">{plural(data.lost, "record")} of this range were not kept because there was too much to write. The metrics count them.</p> : null}
-              {data.rows.length === 0 ? <Empty title={filtered ? "No invocation fits these filters" : "No invocations in this range"}><p>{filtered ? null : "They appear here within two seconds of the request."}</p></Empty> : (
+              {data.rows.length === 0 ? <Empty title={filtered ? "No invocation fits these filters" : "No invocations in this range"}><p>{filtered ? null : "They appear here a few seconds after the request."}</p></Empty> : (
                 <ul className="event-list">
                   {data.rows.map((row) => <InvocationRow key={row.id} row={row} open={open === row.id} onToggle={() => change({ record: open === row.id ? null : row.id })} />)}
                 </ul>
