@@ -1,7 +1,7 @@
 //! An edge, connectors and private services for a test, each a process or a socket of its own, gone when the test ends.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -352,8 +352,11 @@ pub fn private_service(serve: impl Fn(TcpStream) + Send + Sync + Clone + 'static
     port
 }
 
+/// A request as a private service reads it: its first line, its headers (names in lower case), its body.
+pub type Request = (String, Vec<(String, String)>, Vec<u8>);
+
 /// Reads one request, head and (by Content-Length or chunks) body.
-pub fn read_request(stream: &mut impl BufRead) -> Option<(String, Vec<(String, String)>, Vec<u8>)> {
+pub fn read_request(stream: &mut impl BufRead) -> Option<Request> {
     let mut line = String::new();
     if stream.read_line(&mut line).ok()? == 0 {
         return None;
