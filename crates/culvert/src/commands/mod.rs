@@ -4,11 +4,11 @@ pub mod connect;
 pub mod deploy;
 pub mod explain;
 pub mod serve;
+pub mod signals;
 pub mod tunnel;
 pub mod vpc;
 
 mod log;
-mod signals;
 
 use std::future::Future;
 

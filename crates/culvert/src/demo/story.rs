@@ -20,6 +20,7 @@ use super::private_network::{PrivateNetwork, this_program};
 use crate::api_client::{ADMIN_TOKEN_FILE, ApiClient, Payload};
 use crate::commands::deploy;
 use crate::commands::serve::{ADDRESSES_FILE, Addresses, TUNNEL_CA_FILE};
+use crate::commands::signals::until_told_to_stop;
 use crate::failure::Failure;
 use crate::project::Project;
 
@@ -47,14 +48,11 @@ pub async fn tell(once: bool) -> Result<(), Failure> {
         .prefix("culvert-demo-")
         .tempdir()
         .map_err(|error| Failure::failed(format!("cannot make a directory for the demo: {error}")))?;
-    let interrupted = async {
-        tokio::signal::ctrl_c().await.map_err(|error| Failure::failed(format!("cannot wait for Ctrl-C: {error}")))
-    };
     tokio::select! {
         told = play(directory.path(), once) => told,
-        interrupted = interrupted => {
+        stopped = until_told_to_stop() => {
             println!("\nStopped.");
-            interrupted
+            stopped
         }
     }
 }

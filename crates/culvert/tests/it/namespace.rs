@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::failures::assert_failure;
-use crate::harness::Edge;
+use crate::harness::{ConnectedTunnel, Edge};
 
 /// Runs the calling test in a namespace that has a loopback interface and what `setup` adds. True inside.
 fn in_namespace(test: &str, setup: &str) -> bool {
@@ -28,17 +28,18 @@ fn in_namespace(test: &str, setup: &str) -> bool {
     false
 }
 
-fn bound(edge: &Edge, address: &str) {
-    let tunnel = Box::leak(Box::new(edge.tunnel(&[])));
+fn bound(edge: &Edge, address: &str) -> ConnectedTunnel {
+    let tunnel = edge.tunnel(&[]);
     let service = edge.service(&tunnel.id, "http", 80, &["--ipv4", address]);
     edge.deploy_private_api("private-api", &service);
+    tunnel
 }
 
 #[test]
 fn destination_ip_unroutable() {
     if in_namespace("namespace::destination_ip_unroutable", "ip route add unreachable 10.99.0.0/16") {
         let edge = Edge::start();
-        bound(&edge, "10.99.0.5");
+        let _tunnel = bound(&edge, "10.99.0.5");
         assert_failure(&edge, "private-api", ["destination_ip_unroutable", "Bad Upstream", "connect"]);
     }
 }
@@ -51,7 +52,7 @@ fn connection_timeout() {
                  ip neighbour add 10.99.0.5 lladdr 02:00:00:00:00:05 dev near";
     if in_namespace("namespace::connection_timeout", setup) {
         let edge = Edge::start();
-        bound(&edge, "10.99.0.5");
+        let _tunnel = bound(&edge, "10.99.0.5");
         assert_failure(&edge, "private-api", ["connection_timeout", "Bad Upstream", "connect"]);
     }
 }
