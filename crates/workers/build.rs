@@ -1,27 +1,116 @@
-//! Lists the built-in modules (`js/*.js`) as a table of names and sources, so that a new file needs no other change.
+//! Joins the built-in modules (`js/*.js`) into one, so that an isolate instantiates one module instead of fifty, which saves each
+//! isolate 200 KB of records, environments and import bindings.
+//!
+//! The files are ordinary modules (their tests and the type checker load them as such) that keep to what can be joined by lines: a statement
+//! of import or export begins at the start of a line and ends with `;`, names are not changed on import, and no two files declare the
+//! same name at the top (the engine refuses that when the joined module is compiled). They are joined in the order in which ECMAScript
+//! evaluates them.
 
-use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::{env, fs, io};
+
+/// Everything that is reached from here is joined.
+const MAIN: &str = "main.js";
+/// What Workers import as `cloudflare:workers`: a module of its own, which gets what it re-exports from the joined one.
+const FACADE: &str = "cloudflare_workers.js";
 
 fn main() -> io::Result<()> {
     let directory = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("js");
+    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
     println!("cargo::rerun-if-changed={}", directory.display());
-    let mut files = Vec::new();
-    for entry in fs::read_dir(&directory)? {
-        let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
-        if let Some(name) = name.filter(|name| name.ends_with(".js") && !name.starts_with("eslint.config")) {
-            println!("cargo::rerun-if-changed={}", path.display());
-            files.push((name, path));
+    let mut joined = Joined { directory: &directory, seen: BTreeSet::new(), text: String::new() };
+    joined.add(MAIN)?;
+    let facade = read(&directory, FACADE)?;
+    let mut forwarded = String::new();
+    for statement in statements(&facade) {
+        if let Statement::Module(text) = statement {
+            let (names, from) = text.split_once(" from ").ok_or_else(|| refuse(FACADE, &text))?;
+            let file = quoted(from).ok_or_else(|| refuse(FACADE, &text))?;
+            if !joined.seen.contains(file) {
+                return Err(refuse(FACADE, &format!("{file} is not reached from {MAIN}")));
+            }
+            joined.text.push_str(&format!("{names};\n"));
+            forwarded.push_str(&format!("{names} from \"./{MAIN}\";\n"));
         }
     }
-    files.sort();
-    let mut table =
-        String::from("/// Name and source of each built-in module.\npub(crate) static SOURCES: &[(&str, &str)] = &[\n");
-    for (name, path) in files {
-        writeln!(table, "    ({name:?}, include_str!({:?})),", path.display().to_string()).map_err(io::Error::other)?;
+    fs::write(out.join(MAIN), joined.text)?;
+    fs::write(out.join(FACADE), forwarded)
+}
+
+/// The files joined so far.
+struct Joined<'a> {
+    directory: &'a Path,
+    seen: BTreeSet<String>,
+    text: String,
+}
+
+impl Joined<'_> {
+    /// Adds a file after all that it imports.
+    fn add(&mut self, file: &str) -> io::Result<()> {
+        if !self.seen.insert(file.to_owned()) {
+            return Ok(());
+        }
+        let source = read(self.directory, file)?;
+        let mut body = format!("// === {file} ===\n");
+        for statement in statements(&source) {
+            match statement {
+                Statement::Module(text) if text.starts_with("import ") => {
+                    if text.contains(" as ") {
+                        return Err(refuse(file, &text));
+                    }
+                    self.add(quoted(&text).ok_or_else(|| refuse(file, &text))?)?;
+                }
+                // The ways in; what other files export is in scope anyway.
+                Statement::Module(text) if file == MAIN && text.starts_with("export {") => body.push_str(&text),
+                Statement::Module(text) if text.contains(" as ") || text.contains(" from ") => {
+                    return Err(refuse(file, &text));
+                }
+                Statement::Module(_) => {}
+                Statement::Line(line) => body.push_str(line.strip_prefix("export ").unwrap_or(line)),
+            }
+        }
+        self.text.push_str(&body);
+        Ok(())
     }
-    table.push_str("];\n");
-    fs::write(PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("builtins.rs"), table)
+}
+
+enum Statement<'a> {
+    /// `import …;`, `export { … };` or `export default …;`, whole.
+    Module(String),
+    /// Any other line, with its end.
+    Line(&'a str),
+}
+
+fn statements(source: &str) -> Vec<Statement<'_>> {
+    let mut statements = Vec::new();
+    let mut open: Option<String> = None;
+    for line in source.split_inclusive('\n') {
+        let begins = ["import ", "export {", "export default "].iter().any(|start| line.starts_with(start));
+        match open.take() {
+            None if !begins => statements.push(Statement::Line(line)),
+            earlier => {
+                let text = earlier.unwrap_or_default() + line;
+                if line.trim_end().ends_with(';') {
+                    statements.push(Statement::Module(text));
+                } else {
+                    open = Some(text);
+                }
+            }
+        }
+    }
+    statements
+}
+
+/// The file in `… "./file";`.
+fn quoted(statement: &str) -> Option<&str> {
+    statement.trim_end().strip_suffix("\";")?.rsplit_once("\"./").map(|(_, file)| file)
+}
+
+fn read(directory: &Path, file: &str) -> io::Result<String> {
+    fs::read_to_string(directory.join(file)).map_err(|error| io::Error::new(error.kind(), format!("{file}: {error}")))
+}
+
+fn refuse(file: &str, statement: &str) -> io::Error {
+    io::Error::other(format!("js/{file}: cannot be joined with the others: {}", statement.trim()))
 }

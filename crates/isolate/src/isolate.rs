@@ -15,8 +15,8 @@ use mozjs::jsval::ObjectValue;
 use mozjs::realm::AutoRealm;
 use mozjs::rooted;
 use mozjs::rust::wrappers2::{
-    ContextOptionsRef, GetCurrentRealmOrNull, JS_DefineProperty3, JS_DeleteProperty1, JS_NewGlobalObject, JS_NewPlainObject,
-    SetWarningReporter, ShutdownAsyncTasks,
+    ContextOptionsRef, GetCurrentRealmOrNull, JS_DefineProperty3, JS_DeleteProperty1, JS_NewGlobalObject,
+    JS_NewPlainObject, SetWarningReporter, ShutdownAsyncTasks,
 };
 use mozjs::rust::{RealmOptions, Runtime, SIMPLE_GLOBAL_CLASS};
 

@@ -2,13 +2,11 @@
 import { concat, copy, utf8Decode, utf8Encode } from "./bytes.js";
 import host from "./host_object.js";
 import {
-  TypeError,
   Uint8Array,
   charCodeAt,
   floor,
   max,
   min,
-  promiseReject,
   promiseResolve,
   replaceEvery,
   splitAt,
@@ -34,6 +32,7 @@ import {
   toUSVString,
   toDOMString,
   viewOf,
+  wrongThis,
 } from "./webidl.js";
 
 /** @type {(value: any) => value is Blob} */
@@ -138,10 +137,6 @@ export class Blob {
   }
 }
 defineInterface(Blob);
-
-function wrongThis() {
-  return promiseReject(new TypeError("Illegal invocation: function called with incorrect `this` reference."));
-}
 
 /** @param {number} at @param {number} size */
 function position(at, size) {

@@ -10,7 +10,6 @@ import {
   Error,
   Map,
   Number,
-  Object,
   SymbolToStringTag,
   arrayIndexOf,
   create,
@@ -30,10 +29,10 @@ import {
   stringSlice,
   toFixed,
   trunc,
+  ObjectPrototype,
 } from "./primordials.js";
 import { toDOMString } from "./webidl.js";
 
-const ObjectPrototype = Object.prototype;
 const ArrayPrototype = Array.prototype;
 const MOST_NODES = 10000;
 

@@ -29,7 +29,7 @@ import { defineInterface, isObject, requireArguments, toFunction, toUSVString } 
 /** @type {(value: any) => value is FormData} */
 export let isFormData;
 /** @type {(data: FormData) => any[]} */
-let pairsOf;
+let formPairsOf;
 
 export class FormData {
   /** Names and values (strings and Files) in turn. @type {any[]} */
@@ -121,17 +121,17 @@ export class FormData {
 
   entries() {
     void this.#list;
-    return newPairIterator("FormData", this, pairsOf, BOTH);
+    return newPairIterator("FormData", this, formPairsOf, BOTH);
   }
 
   keys() {
     void this.#list;
-    return newPairIterator("FormData", this, pairsOf, KEYS);
+    return newPairIterator("FormData", this, formPairsOf, KEYS);
   }
 
   values() {
     void this.#list;
-    return newPairIterator("FormData", this, pairsOf, VALUES);
+    return newPairIterator("FormData", this, formPairsOf, VALUES);
   }
 
   /** @param {any} callback @param {any} [thisArg] */
@@ -144,7 +144,7 @@ export class FormData {
 
   static {
     isFormData = /** @type {any} */ ((/** @type {any} */ value) => isObject(value) && #list in value);
-    pairsOf = (data) => data.#list;
+    formPairsOf = (data) => data.#list;
   }
 }
 defineInterface(FormData);
@@ -183,7 +183,7 @@ function escapeName(text) {
  */
 export function serializeFormData(data) {
   const boundary = `----CulvertFormBoundary${replaceEvery(host.randomUuid(), "-", "")}`;
-  const list = pairsOf(data);
+  const list = formPairsOf(data);
   /** @type {Uint8Array[]} */
   const parts = [];
   let text = "";
@@ -214,7 +214,7 @@ export function parseFormData(bytes, type) {
   const media = extractMediaType(type);
   if (media?.essence === "application/x-www-form-urlencoded") {
     const data = new FormData();
-    const list = pairsOf(data);
+    const list = formPairsOf(data);
     const pairs = parseUrlEncoded(host.utf8Decode(bytes, true));
     for (let i = 0; i < pairs.length; i++) list[i] = pairs[i];
     return data;
@@ -255,7 +255,7 @@ function malformed() {
  */
 function parseMultipart(bytes, boundary) {
   const data = new FormData();
-  const list = pairsOf(data);
+  const list = formPairsOf(data);
   const delimiter = utf8Encode(`--${boundary}`);
   const lineDelimiter = utf8Encode(`\r\n--${boundary}`);
   const blankLine = utf8Encode("\r\n\r\n");

@@ -23,7 +23,7 @@ import {
 import { BOTH, KEYS, VALUES, newPairIterator } from "./pair_iterator.js";
 import { defineInterface, forEachOfSequence, isObject, requireArguments, toByteString, toFunction } from "./webidl.js";
 
-const NOT_A_TOKEN = /[^!#$%&'*+\-.^_`|~0-9A-Za-z]/;
+export const NOT_A_TOKEN = /[^!#$%&'*+\-.^_`|~0-9A-Za-z]/;
 const NOT_A_VALUE = /[\0\r\n]|[^\0-\xff]/;
 
 /** Names that were found valid, in lower case: most Workers use few. @type {Map<string, string>} */
@@ -40,7 +40,7 @@ function checkedName(text, what) {
 }
 
 /** @param {number} code */
-const isSpace = (code) => code === 0x20 || code === 0x09 || code === 0x0a || code === 0x0d;
+export const isSpace = (code) => code === 0x20 || code === 0x09 || code === 0x0a || code === 0x0d;
 
 /** Without HTTP white space around it. @param {string} text */
 export function trimmed(text) {

@@ -49,12 +49,12 @@ const MOST_TEXT = 65536;
 const LINE = 76;
 const IDENTIFIER = /^[A-Za-z_$][A-Za-z0-9_$]*$/;
 
-const stackGetter = getOwnPropertyDescriptor(Error.prototype, "stack")?.get;
+const errorStack = getOwnPropertyDescriptor(Error.prototype, "stack")?.get;
 
 /** The stack of an error, as far as it is a text. @param {any} error */
 function stackOf(error) {
   const own = getOwnPropertyDescriptor(error, "stack");
-  const stack = own !== undefined ? own.value : stackGetter === undefined ? undefined : apply(stackGetter, error, []);
+  const stack = own !== undefined ? own.value : errorStack === undefined ? undefined : apply(errorStack, error, []);
   return typeof stack === "string" ? stack : "";
 }
 
@@ -209,7 +209,7 @@ function pushed(list, item) {
 }
 
 /** Whether a getter of a builtin works on it: it is one, and not only an heir. @param {(value: any) => any} getter @param {any} value */
-function isReal(getter, value) {
+export function isReal(getter, value) {
   try {
     getter(value);
     return true;

@@ -49,7 +49,7 @@ async function start(mainModule, bindings) {
  * @param {FlatHeaders} headers
  * @param {BodyId} bodyId
  */
-function fetch(invocation, method, url, headers, bodyId) {
+function serve(invocation, method, url, headers, bodyId) {
   const context = begin(invocation);
   const request = incomingRequest(context, method, url, headers, bodyId);
   const ctx = new ExecutionContext(INTERNAL, context);
@@ -164,6 +164,6 @@ function disconnected(invocation) {
 }
 
 /** @type {Entries} */
-const entries = { start, fetch, complete, disconnected, forget };
+const entries = { start, fetch: serve, complete, disconnected, forget };
 export default entries;
-export { start, fetch, complete, disconnected, forget };
+export { start, serve as fetch, complete, disconnected, forget };

@@ -1,7 +1,7 @@
 /** Media types: parsing and serializing (https://mimesniff.spec.whatwg.org/#parsing-a-mime-type), extracting them from headers. */
 import { charCodeAt, create, objectKeys, regexpExec, replaceEvery, stringIndexOf, stringSlice, toLowerCase } from "./primordials.js";
+import { NOT_A_TOKEN, isSpace } from "./headers.js";
 
-const NOT_A_TOKEN = /[^!#$%&'*+\-.^_`|~0-9A-Za-z]/;
 const NOT_QUOTABLE = /[^\t\x20-\x7e\x80-\xff]/;
 
 /**
@@ -14,9 +14,6 @@ const NOT_QUOTABLE = /[^\t\x20-\x7e\x80-\xff]/;
 function isToken(text) {
   return text !== "" && regexpExec(NOT_A_TOKEN, text) === null;
 }
-
-/** @param {number} code */
-const isSpace = (code) => code === 0x20 || code === 0x09 || code === 0x0a || code === 0x0d;
 
 /** Without HTTP white space. @param {string} text @param {boolean} atStart whether at the start too */
 function trim(text, atStart) {

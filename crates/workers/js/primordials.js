@@ -73,6 +73,7 @@ export const {
   keys: objectKeys,
   setPrototypeOf,
 } = Object;
+export const ObjectPrototype = Object.prototype;
 export const objectToString = uncurry(Object.prototype.toString);
 /** @type {(self: any, value: any) => boolean} */
 export const isPrototypeOf = uncurry(Object.prototype.isPrototypeOf);

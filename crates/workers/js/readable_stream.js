@@ -34,6 +34,7 @@ import {
   toEnforcedUnsignedLongLong,
   toEnum,
   toFunction,
+  wrongThis,
 } from "./webidl.js";
 import { isWritableStream, writableStateOf } from "./writable_stream.js";
 
@@ -152,11 +153,6 @@ export class ReadableStream {
     stateOf = (stream) => stream.#state;
     isReadableStream = /** @type {any} */ ((/** @type {any} */ value) => isObject(value) && #state in value);
   }
-}
-
-/** What an operation of type promise answers to a wrong `this`: it never throws. */
-function wrongThis() {
-  return promiseReject(new TypeError("Illegal invocation: function called with incorrect `this` reference."));
 }
 
 /** Reads the members of an underlying source, in the order that Web IDL says. @param {any} given */

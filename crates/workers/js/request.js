@@ -2,12 +2,12 @@
 import { dependentSignal, isAbortSignal, newSignal } from "./abort.js";
 import { extractBody, extractedType, nativeBody } from "./body.js";
 import { bodyArrayBuffer, bodyBlob, bodyBytes, bodyFormData, bodyJson, bodyText } from "./body_read.js";
-import { fillList, listAppend, listGet, listHas, newHeaders } from "./headers.js";
+import { fillList, listAppend, listGet, listHas, newHeaders, NOT_A_TOKEN } from "./headers.js";
 import { register } from "./invocation.js";
-import { TypeError, arraySlice, promiseReject, regexpExec, toUpperCase } from "./primordials.js";
+import { TypeError, arraySlice, regexpExec, toUpperCase } from "./primordials.js";
 import { isReadableStream } from "./readable_stream.js";
 import { toRequestUrl, hrefOf, isURL } from "./url.js";
-import { INTERNAL, defineInterface, isObject, requireArguments, toByteString, toDOMString, toDictionary, toUSVString } from "./webidl.js";
+import { INTERNAL, defineInterface, isObject, requireArguments, toByteString, toDOMString, toDictionary, toUSVString, wrongThis } from "./webidl.js";
 
 /**
  * @typedef {import("./abort.js").AbortSignal} AbortSignal
@@ -45,8 +45,6 @@ class RequestState {
 export let isRequest;
 /** @type {(request: Request) => RequestState} */
 export let requestState;
-
-const NOT_A_TOKEN = /[^!#$%&'*+\-.^_`|~0-9A-Za-z]/;
 
 /** @param {any} method */
 function toMethod(method) {
@@ -99,7 +97,7 @@ export class Request {
       state.url = isURL(input) ? toRequestUrl(hrefOf(input)) : toRequestUrl(toUSVString(input));
     }
     const dictionary = toDictionary(init, "Request constructor: the init");
-    const given = init === undefined || init === null ? undefined : readInit(state, dictionary);
+    const given = init === undefined || init === null ? undefined : readRequestInit(state, dictionary);
     this.#follow(other, given?.signal);
     this.#takeBody(other, given?.body);
   }
@@ -245,10 +243,6 @@ export class Request {
 }
 defineInterface(Request);
 
-function wrongThis() {
-  return promiseReject(new TypeError("Illegal invocation: function called with incorrect `this` reference."));
-}
-
 /** Its signal, made when first asked for; a visitor's request aborts when the visitor goes. @param {RequestState} state */
 function signalOf(state) {
   if (state.signal === undefined) {
@@ -266,7 +260,7 @@ function signalOf(state) {
  * @param {RequestState} state
  * @param {any} dictionary
  */
-function readInit(state, dictionary) {
+function readRequestInit(state, dictionary) {
   const { body, cache, cf, fetcher, headers, integrity, keepalive, method, redirect, signal } = dictionary;
   if (cache !== undefined && cache !== null) {
     state.cache = toDOMString(cache);

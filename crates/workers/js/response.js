@@ -3,7 +3,7 @@ import { extractBody, extractedType, nativeBody } from "./body.js";
 import { bodyArrayBuffer, bodyBlob, bodyBytes, bodyFormData, bodyJson, bodyText } from "./body_read.js";
 import { fillList, listAppend, listGet, listHas, newHeaders } from "./headers.js";
 import host from "./host_object.js";
-import { RangeError, TypeError, arraySlice, jsonStringify, promiseReject, regexpExec } from "./primordials.js";
+import { RangeError, TypeError, arraySlice, jsonStringify, regexpExec } from "./primordials.js";
 import {
   INTERNAL,
   defineInterface,
@@ -14,6 +14,7 @@ import {
   toEnum,
   toUSVString,
   toUnsignedShort,
+  wrongThis,
 } from "./webidl.js";
 
 /**
@@ -60,7 +61,7 @@ export class Response {
       return;
     }
     const state = (this.#state = new ResponseState());
-    if (init !== undefined) readInit(state, init);
+    if (init !== undefined) readResponseInit(state, init);
     if (body === undefined || body === null) return;
     if (isNullBodyStatus(state.status)) {
       throw new TypeError(`Response with null body status (101, 204, 205, or 304) cannot have a body.`);
@@ -204,10 +205,6 @@ export class Response {
 }
 defineInterface(Response);
 
-function wrongThis() {
-  return promiseReject(new TypeError("Illegal invocation: function called with incorrect `this` reference."));
-}
-
 /** @param {any} init */
 function givesContentType(init) {
   if (init === undefined || init === null) return false;
@@ -219,7 +216,7 @@ function givesContentType(init) {
 }
 
 /** @param {ResponseState} state @param {any} init a ResponseInit */
-function readInit(state, init) {
+function readResponseInit(state, init) {
   const dictionary = toDictionary(init, "Response constructor: the init");
   const { cf, encodeBody, headers, status, statusText } = dictionary;
   if (cf !== undefined) state.cf = cf;

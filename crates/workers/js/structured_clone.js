@@ -7,7 +7,6 @@ import { DOMException, isDOMException } from "./dom_exception.js";
 import host from "./host_object.js";
 import {
   Map,
-  Object,
   Set,
   TypeError,
   arrayIndexOf,
@@ -24,10 +23,11 @@ import {
   setForEach,
   setHas,
   setSize,
+  ObjectPrototype,
 } from "./primordials.js";
 import { forEachOfSequence, isPlatformObject, requireArguments, toDictionary } from "./webidl.js";
+import { isReal } from "./inspect.js";
 
-const ObjectPrototype = Object.prototype;
 
 /** @param {any} value @param {any} [options] */
 export function structuredClone(value, options = undefined) {
@@ -121,15 +121,5 @@ function refusePlatformObjects(value, seen) {
     // Getters run once, in the engine's clone.
     const descriptor = getOwnPropertyDescriptor(value, /** @type {string} */ (keys[i]));
     if (descriptor !== undefined) check(descriptor.value);
-  }
-}
-
-/** @param {(value: any) => any} getter @param {any} value */
-function isReal(getter, value) {
-  try {
-    getter(value);
-    return true;
-  } catch {
-    return false;
   }
 }

@@ -18,7 +18,7 @@ function promised(steps) {
     return promiseReject(error);
   }
 }
-const nothing = () => promiseResolve(undefined);
+const resolved = () => promiseResolve(undefined);
 
 export class TextEncoderStream {
   /** A high surrogate whose other half may come with the next chunk. */
@@ -35,7 +35,7 @@ export class TextEncoderStream {
         promised(() => {
           if (this.#high !== "") controller.enqueue(utf8Encode("\uFFFD"));
         }),
-      cancel: nothing,
+      cancel: resolved,
     });
     this.#readable = newReadableStream(state.readable);
     this.#writable = newWritableStream(state.writable);
@@ -98,7 +98,7 @@ export class TextDecoderStream {
           const text = apply(decode, this.#decoder, []);
           if (text !== "") controller.enqueue(text);
         }),
-      cancel: nothing,
+      cancel: resolved,
     });
     this.#readable = newReadableStream(state.readable);
     this.#writable = newWritableStream(state.writable);

@@ -276,11 +276,11 @@ export class TransformStream {
     const writableQueuing = toStrategy(writableStrategy);
     const readableQueuing = toStrategy(readableStrategy);
     const given = transformer ?? {};
-    const cancel = optionalFunction(given.cancel, "cancel");
-    const flush = optionalFunction(given.flush, "flush");
+    const cancel = transformerFunction(given.cancel, "cancel");
+    const flush = transformerFunction(given.flush, "flush");
     if (given.readableType !== undefined) throw new RangeError("The transformer's readableType must be undefined.");
-    const start = optionalFunction(given.start, "start");
-    const transform = optionalFunction(given.transform, "transform");
+    const start = transformerFunction(given.start, "start");
+    const transform = transformerFunction(given.transform, "transform");
     if (given.writableType !== undefined) throw new RangeError("The transformer's writableType must be undefined.");
     const readableMark = highWaterMark(readableQueuing, 0);
     const writableMark = highWaterMark(writableQueuing, 1);
@@ -308,7 +308,7 @@ defineInterface(TransformStream);
 /** @typedef {import("./writable_stream.js").WritableStream} WritableStream */
 
 /** @param {any} value @param {string} name */
-function optionalFunction(value, name) {
+function transformerFunction(value, name) {
   return value === undefined ? undefined : toFunction(value, `The transformer's ${name}`);
 }
 
@@ -329,7 +329,7 @@ function transformerOfScript(underlying, { cancel, flush, start, transform }) {
   };
   return {
     check: undefined,
-    start: start === undefined ? undefined : (controller) => apply(start, underlying, [facadeOf(controller)]),
+    start: start === undefined ? undefined : (controller) => apply(start, underlying, [transformFacade(controller)]),
     transform:
       transform === undefined
         ? (chunk, controller) => {
@@ -340,14 +340,14 @@ function transformerOfScript(underlying, { cancel, flush, start, transform }) {
               return promiseReject(error);
             }
           }
-        : (chunk, controller) => promised(transform, [chunk, facadeOf(controller)]),
-    flush: (controller) => (flush === undefined ? promiseResolve(undefined) : promised(flush, [facadeOf(controller)])),
+        : (chunk, controller) => promised(transform, [chunk, transformFacade(controller)]),
+    flush: (controller) => (flush === undefined ? promiseResolve(undefined) : promised(flush, [transformFacade(controller)])),
     cancel: (reason) => promised(cancel, [reason]),
   };
 }
 
 /** @param {TransformState} state @returns {TransformStreamDefaultController} */
-function facadeOf(state) {
+function transformFacade(state) {
   return (state.facade ??= new TransformStreamDefaultController(INTERNAL, state));
 }
 

@@ -32,7 +32,7 @@ export let newSearchParams;
 /** The URL's query has been set. @type {(params: URLSearchParams, query: string) => void} */
 export let resetSearchParams;
 /** @type {(params: URLSearchParams) => string[]} */
-let pairsOf;
+let searchPairsOf;
 
 export class URLSearchParams {
   /** Names and values in turn. @type {string[]} */
@@ -182,17 +182,17 @@ export class URLSearchParams {
 
   entries() {
     void this.#list;
-    return newPairIterator("URLSearchParams", this, pairsOf, BOTH);
+    return newPairIterator("URLSearchParams", this, searchPairsOf, BOTH);
   }
 
   keys() {
     void this.#list;
-    return newPairIterator("URLSearchParams", this, pairsOf, KEYS);
+    return newPairIterator("URLSearchParams", this, searchPairsOf, KEYS);
   }
 
   values() {
     void this.#list;
-    return newPairIterator("URLSearchParams", this, pairsOf, VALUES);
+    return newPairIterator("URLSearchParams", this, searchPairsOf, VALUES);
   }
 
   /** @param {any} callback @param {any} [thisArg] */
@@ -210,7 +210,7 @@ export class URLSearchParams {
   static {
     isURLSearchParams = /** @type {any} */ ((/** @type {any} */ value) => isObject(value) && #list in value);
     serializeSearchParams = (params) => serializePairs(params.#list);
-    pairsOf = (params) => params.#list;
+    searchPairsOf = (params) => params.#list;
     newSearchParams = (query, changed) => {
       const params = new URLSearchParams();
       params.#list = parseUrlEncoded(query);

@@ -34,6 +34,7 @@ import {
   typedArrayByteOffset,
   typedArrayName,
   Uint8Array,
+  promiseReject,
 } from "./primordials.js";
 
 /** The key that makes a constructor which scripts may not call. */
@@ -287,6 +288,11 @@ export function toEnum(value, allowed, what) {
   const text = toDOMString(value);
   for (let i = 0; i < allowed.length; i++) if (allowed[i] === text) return text;
   throw new TypeError(`${what}: '${text}' is not a valid value.`);
+}
+
+/** What an operation that gives a promise gives when its `this` is not of its class. */
+export function wrongThis() {
+  return promiseReject(new TypeError("Illegal invocation: function called with incorrect `this` reference."));
 }
 
 export { String };

@@ -1,7 +1,7 @@
 /** WritableStream, its writer and its controller (https://streams.spec.whatwg.org/#ws-class). */
 import { RangeError, TypeError, apply, promiseReject, promiseResolve } from "./primordials.js";
 import { highWaterMark, toStrategy } from "./queuing_strategies.js";
-import { INTERNAL, defineInterface, illegalConstructor, isObject, requireArguments, toFunction } from "./webidl.js";
+import { INTERNAL, defineInterface, illegalConstructor, isObject, requireArguments, toFunction, wrongThis } from "./webidl.js";
 import { WritableController } from "./writable_controller.js";
 import {
   WRITABLE,
@@ -38,11 +38,11 @@ export class WritableStream {
     const queuing = toStrategy(strategy);
     const state = (this.#state = new WritableState());
     const given = underlyingSink ?? {};
-    const abort = optionalFunction(given.abort, "abort");
-    const close = optionalFunction(given.close, "close");
-    const start = optionalFunction(given.start, "start");
+    const abort = sinkFunction(given.abort, "abort");
+    const close = sinkFunction(given.close, "close");
+    const start = sinkFunction(given.start, "start");
     if (given.type !== undefined) throw new RangeError("The underlying sink's type must be undefined.");
-    const write = optionalFunction(given.write, "write");
+    const write = sinkFunction(given.write, "write");
     const mark = highWaterMark(queuing, 1);
     const sink = sinkOfScript(underlyingSink, { abort, close, start, write });
     new WritableController(state, sink, mark, queuing.size);
@@ -78,12 +78,8 @@ export class WritableStream {
 }
 defineInterface(WritableStream);
 
-function wrongThis() {
-  return promiseReject(new TypeError("Illegal invocation: function called with incorrect `this` reference."));
-}
-
 /** @param {any} value @param {string} name */
-function optionalFunction(value, name) {
+function sinkFunction(value, name) {
   return value === undefined ? undefined : toFunction(value, `The underlying sink's ${name}`);
 }
 
@@ -103,15 +99,15 @@ function sinkOfScript(underlying, { abort, close, start, write }) {
     }
   };
   return {
-    start: start === undefined ? undefined : (controller) => apply(start, underlying, [facadeOf(controller)]),
-    write: (chunk, controller) => promised(write, [chunk, facadeOf(controller)]),
+    start: start === undefined ? undefined : (controller) => apply(start, underlying, [writableFacade(controller)]),
+    write: (chunk, controller) => promised(write, [chunk, writableFacade(controller)]),
     close: () => promised(close, []),
     abort: (reason) => promised(abort, [reason]),
   };
 }
 
 /** @param {WritableController} controller @returns {WritableStreamDefaultController} */
-function facadeOf(controller) {
+function writableFacade(controller) {
   return (controller.facade ??= new WritableStreamDefaultController(INTERNAL, controller));
 }
 

@@ -1,4 +1,4 @@
-//! The built-in modules (`js/`), compiled once per process.
+//! The built-in modules (`js/`, joined by `build.rs`), compiled once per process.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -7,7 +7,11 @@ use isolate::{CompileError, Engine, Stencil};
 
 use crate::resolve::BUILTIN;
 
-include!(concat!(env!("OUT_DIR"), "/builtins.rs"));
+/// Name and source of each module.
+const SOURCES: [(&str, &str); 2] = [
+    ("main.js", include_str!(concat!(env!("OUT_DIR"), "/main.js"))),
+    ("cloudflare_workers.js", include_str!(concat!(env!("OUT_DIR"), "/cloudflare_workers.js"))),
+];
 
 /// The engine takes `__host` away after the bootstrap scripts, but `host_object.js` is a module. This keeps it until the
 /// runtime calls [`Builtins::EXPOSE`], just before the modules are loaded.
