@@ -22,7 +22,7 @@ pub use crate::authority::{AuthorityError, CertificateAuthority};
 pub use crate::quic::SetupError as BindError;
 pub use directory::{Refusal, TunnelDirectory, TunnelGrant};
 pub use dns::{DnsQueryError, DnsTransport, Resolver};
-pub use flow::{Flow, FlowError};
+pub use flow::{DrainSignal, Flow, FlowError};
 pub use open::OpenError;
 pub use options::{EdgeLimits, EdgeOptions};
 pub use status::{ConnectionStatus, ConnectorStatus, TransportKind};

@@ -34,7 +34,7 @@ mod way;
 
 pub use address::Restrictions;
 pub use attempt::Caller;
-pub use network::{DnsQueryError, DnsTransport, Io, Network, OpenError, OpenedFlow};
+pub use network::{DnsQueryError, DnsTransport, Draining, Io, Network, OpenError, OpenedFlow};
 pub use options::Options;
 pub use policy::{BreakerPolicy, Policy};
 pub use private_network::{NetworkRoute, PrivateNetwork, RouteDestination};

@@ -4,7 +4,9 @@
 
 mod tunnel;
 
+use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use invocation::BoxFuture;
@@ -21,6 +23,35 @@ pub struct OpenedFlow {
     pub io: Box<dyn Io>,
     /// The connector that carries it.
     pub connector: Option<Uuid>,
+    /// Whether that connector is about to go.
+    pub draining: Draining,
+}
+
+/// Tells whether the connector that carries a flow is about to go: then the flow is not kept for later requests.
+#[derive(Clone)]
+pub struct Draining(Arc<dyn Fn() -> bool + Send + Sync>);
+
+impl Draining {
+    /// What `is_draining` says, which is asked often and must be cheap.
+    pub fn new(is_draining: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(is_draining))
+    }
+
+    /// For networks whose flows stay for as long as they are wanted.
+    pub fn never() -> Self {
+        Self::new(|| false)
+    }
+
+    /// Whether it is about to go, or gone.
+    pub fn is_draining(&self) -> bool {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Draining {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Draining").field(&self.is_draining()).finish()
+    }
 }
 
 /// Opens flows behind tunnels and asks resolvers there.

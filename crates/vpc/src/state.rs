@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+use std::time::Duration;
 
 use connection_error::{ConnectionError, ErrorCode, Phase};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -17,6 +18,9 @@ use crate::private_network::Scope;
 use crate::rate_limit::RateLimiter;
 use crate::service::{Scheme, Service, ServiceKind};
 use crate::tls::TlsClient;
+
+/// How often idle connections are looked at.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Room for one connection of a service. It is given back when this is dropped.
 pub(crate) struct ConnectionPermit {
@@ -237,7 +241,7 @@ impl ServiceState {
 
     /// Keeps a connection for the next request.
     pub(crate) fn keep(self: &Arc<Self>, key: PoolKey, connection: Connection) {
-        if self.retired.load(Ordering::Acquire) {
+        if self.retired.load(Ordering::Acquire) || connection.is_over() {
             return;
         }
         let mut idle = lock(&self.idle);
@@ -256,16 +260,17 @@ impl ServiceState {
     /// Drops idle connections that are dead or old; when to come again.
     fn expire(&self) -> Option<Instant> {
         let mut idle = lock(&self.idle);
-        let next = idle.pool.expire(Instant::now(), Connection::is_closed, Connection::is_busy);
+        let next = idle.pool.expire(Instant::now(), Connection::is_over, Connection::is_busy);
         idle.is_reaped = next.is_some();
         next
     }
 }
 
-/// Closes idle connections in time, for as long as there are any.
+/// Closes idle connections in time, for as long as there are any. Looks often enough that a connector which is about to go
+/// does not wait for them.
 async fn reap(state: Weak<ServiceState>) {
     loop {
         let Some(next) = state.upgrade().and_then(|state| state.expire()) else { return };
-        tokio::time::sleep_until(next).await;
+        tokio::time::sleep_until(next.min(Instant::now() + LOOK)).await;
     }
 }

@@ -162,7 +162,7 @@ impl Shared {
         }
         let connect::Connected { flow, address } = connected?;
         attempt.via(address, flow.connector, false);
-        Ok((flow.io, Facts { address, connector: flow.connector }, permit))
+        Ok((flow.io, Facts { address, connector: flow.connector, draining: flow.draining }, permit))
     }
 
     /// A flow without HTTP, through all its phases.

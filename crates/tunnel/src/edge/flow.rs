@@ -1,11 +1,12 @@
 //! A TCP flow through a tunnel: what stands between the edge's caller and the private service.
 
-use super::link::LinkUse;
+use super::link::{Link, LinkUse};
 use crate::body::{BodyReader, BodyWriter};
 use bytes::{Buf, Bytes};
 use quinn::{ReadError, RecvStream, SendStream, VarInt, WriteError};
 use std::io;
 use std::pin::Pin;
+use std::sync::Weak;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -107,6 +108,11 @@ impl Flow {
         self.link.link().is_draining()
     }
 
+    /// Tells the same of the flow when it is in other hands.
+    pub fn drain_signal(&self) -> DrainSignal {
+        DrainSignal(self.link.downgrade())
+    }
+
     /// Breaks the flow: the private service sees a reset and not the end of data.
     pub fn reset(mut self) {
         self.sending = Sending::Finished;
@@ -130,6 +136,17 @@ impl Flow {
             FlowStream::Http2(writer, _) => drop(writer.finish()),
             FlowStream::Left => {}
         }
+    }
+}
+
+/// Tells whether the connector that carries a flow is about to go, without holding the flow.
+#[derive(Clone, Debug)]
+pub struct DrainSignal(Weak<Link>);
+
+impl DrainSignal {
+    /// The connector is about to go, or gone.
+    pub fn is_draining(&self) -> bool {
+        self.0.upgrade().is_none_or(|link| link.is_draining())
     }
 }
 

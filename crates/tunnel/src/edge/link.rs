@@ -5,8 +5,8 @@ use super::status::{ConnectionStatus, TransportKind};
 use super::udp::Sessions;
 use crate::quic::CloseCode;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 use tunnel_proto::connector::{ConnectorVersion, DatagramVersion, HALF_CLOSE};
@@ -169,6 +169,10 @@ impl LinkUse {
 
     pub(crate) fn link(&self) -> &Link {
         &self.0
+    }
+
+    pub(crate) fn downgrade(&self) -> Weak<Link> {
+        Arc::downgrade(&self.0)
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::task::AbortHandle;
 use uuid::Uuid;
 
 use super::request_body::RequestBody;
-use crate::network::Io;
+use crate::network::{Draining, Io};
 use crate::pool::Fitness;
 use crate::state::ConnectionPermit;
 use crate::traffic::{Recorded, Traffic, WriteFailure};
@@ -34,10 +34,11 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where a connection leads.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Facts {
     pub address: SocketAddr,
     pub connector: Option<Uuid>,
+    pub draining: Draining,
 }
 
 /// The task that drives a connection. Dropping this ends it, and with it the connection.
@@ -112,18 +113,20 @@ pub(crate) enum Connection {
 }
 
 impl Connection {
-    pub(crate) fn facts(&self) -> Facts {
+    pub(crate) fn facts(&self) -> &Facts {
         match self {
-            Self::Http1(connection) => connection.facts,
-            Self::Http2(connection) => connection.facts,
+            Self::Http1(connection) => &connection.facts,
+            Self::Http2(connection) => &connection.facts,
         }
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
-        match self {
+    /// Not for another request: closed, or carried by a connector that is about to go and waits for it.
+    pub(crate) fn is_over(&self) -> bool {
+        let closed = match self {
             Self::Http1(connection) => connection.sender.is_closed(),
             Self::Http2(connection) => connection.sender.is_closed(),
-        }
+        };
+        closed || self.facts().draining.is_draining()
     }
 
     /// Whether requests are under way on it while it lies in the pool.
@@ -136,7 +139,7 @@ impl Connection {
 
     /// What it can do for a request that may go to `addresses`.
     pub(crate) fn fitness(&self, addresses: &[SocketAddr], needs_http1: bool) -> Fitness {
-        if self.is_closed() {
+        if self.is_over() {
             return Fitness::Discard;
         }
         if !addresses.contains(&self.facts().address) {

@@ -7,7 +7,7 @@ use invocation::BoxFuture;
 use tunnel::edge::{self, Resolver, Tunnels};
 use uuid::Uuid;
 
-use super::{DnsQueryError, DnsTransport, Network, OpenError, OpenedFlow};
+use super::{DnsQueryError, DnsTransport, Draining, Network, OpenError, OpenedFlow};
 
 impl Network for Tunnels {
     fn open_tcp(
@@ -19,7 +19,9 @@ impl Network for Tunnels {
         Box::pin(async move {
             let flow = Tunnels::open_tcp(self, tunnel, destination, timeout).await?;
             let connector = Some(flow.connector());
-            Ok(OpenedFlow { io: Box::new(flow), connector })
+            let signal = flow.drain_signal();
+            let draining = Draining::new(move || signal.is_draining());
+            Ok(OpenedFlow { io: Box::new(flow), connector, draining })
         })
     }
 

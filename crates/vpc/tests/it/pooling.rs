@@ -148,3 +148,34 @@ async fn connections_count_up_to_the_requests_at_once() {
     assert!(most.load(Ordering::SeqCst) <= 8);
     assert!(world.network.opened() <= 16, "{} connections for 400 requests", world.network.opened());
 }
+
+#[tokio::test]
+async fn a_connection_whose_connector_drains_is_not_kept() {
+    let world = World::new();
+    let (seen_end, mut ended) = mpsc::channel(4);
+    let address = serve(move |number, mut stream| {
+        let seen_end = seen_end.clone();
+        async move {
+            while !read_head(&mut stream).await.is_empty() {
+                stream.write_all(OK).await.unwrap();
+            }
+            seen_end.send(number).await.unwrap();
+        }
+    })
+    .await;
+    let service = Arc::new(service_at(address));
+    assert_eq!(world.text(&service, get("http://x/")).await, "ok");
+    assert!(!world.event().await.reused);
+    world.network.draining.store(true, Ordering::SeqCst);
+    // Nobody asks for anything: it is let go all the same, long before its idle time is over.
+    assert_eq!(tokio::time::timeout(Duration::from_secs(10), ended.recv()).await.unwrap(), Some(0));
+    // Such a connection serves the request that it was opened for and no other.
+    assert_eq!(world.text(&service, get("http://x/")).await, "ok");
+    assert!(!world.event().await.reused);
+    assert_eq!(tokio::time::timeout(Duration::from_secs(10), ended.recv()).await.unwrap(), Some(1));
+    world.network.draining.store(false, Ordering::SeqCst);
+    for reused in [false, true] {
+        assert_eq!(world.text(&service, get("http://x/")).await, "ok");
+        assert_eq!(world.event().await.reused, reused);
+    }
+}

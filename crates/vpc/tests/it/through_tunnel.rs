@@ -8,6 +8,7 @@ use connection_error::{ErrorCode, Phase};
 use http_body_util::BodyExt;
 use invocation::BoxFuture;
 use tokio::io::AsyncWriteExt;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tunnel::connector::{Connector, ConnectorOptions};
 use tunnel::edge::{CertificateAuthority, EdgeOptions, Refusal, TunnelDirectory, TunnelEdge, TunnelGrant};
@@ -32,6 +33,8 @@ impl TunnelDirectory for Open {
 struct Tunnel {
     edge: TunnelEdge,
     connector: Option<JoinHandle<()>>,
+    /// Tells the connector to drain and stop.
+    stop: Option<oneshot::Sender<()>>,
 }
 
 impl Drop for Tunnel {
@@ -56,7 +59,14 @@ impl Tunnel {
             ..ConnectorOptions::new(token, vec![edge.local_addr().to_string()])
         };
         let connector = Connector::new(options).unwrap();
-        let connector = tokio::spawn(async move { connector.run(std::future::pending()).await.unwrap() });
+        let (stop, stopped) = oneshot::channel::<()>();
+        let stopped = async move {
+            if stopped.await.is_err() {
+                // A sender that is dropped asks for nothing.
+                std::future::pending().await
+            }
+        };
+        let connector = tokio::spawn(async move { connector.run(stopped).await.unwrap() });
         let tunnels = edge.tunnels();
         let world = World::over(Arc::new(tunnels.clone()), Options::default());
         let registered = async {
@@ -65,7 +75,7 @@ impl Tunnel {
             }
         };
         tokio::time::timeout(Duration::from_secs(10), registered).await.expect("the connector registers");
-        (Self { edge, connector: Some(connector) }, world)
+        (Self { edge, connector: Some(connector), stop: Some(stop) }, world)
     }
 
     /// Kills the connector.
@@ -146,6 +156,22 @@ async fn a_kept_connection_is_used_and_replaced() {
         reused += u32::from(event.reused);
     }
     assert!(reused >= 3, "{reused} of 10 requests used a kept connection");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_draining_connector_does_not_wait_for_kept_connections() {
+    let (mut tunnel, world) = Tunnel::start(Vec::new()).await;
+    let address = serve(|_, mut stream| async move {
+        while !read_head(&mut stream).await.is_empty() {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.unwrap();
+        }
+    })
+    .await;
+    assert_eq!(world.text(&Arc::new(service_at(address)), get("http://x/")).await, "ok");
+    tunnel.stop.take().unwrap().send(()).unwrap();
+    // Its grace period is 30 s, and so long it would wait for the connection.
+    let connector = tunnel.connector.take().unwrap();
+    tokio::time::timeout(Duration::from_secs(15), connector).await.expect("it does not wait").unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

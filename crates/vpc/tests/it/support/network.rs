@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use invocation::BoxFuture;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use uuid::Uuid;
-use vpc::{DnsQueryError, DnsTransport, Network, OpenError, OpenedFlow};
+use vpc::{DnsQueryError, DnsTransport, Draining, Network, OpenError, OpenedFlow};
 
 /// Connects directly.
 #[derive(Default)]
@@ -25,6 +25,8 @@ pub struct DirectNetwork {
     pub opened: AtomicUsize,
     pub asked: AtomicUsize,
     pub asked_by_tcp: AtomicUsize,
+    /// The connector is about to go.
+    pub draining: Arc<AtomicBool>,
 }
 
 impl DirectNetwork {
@@ -52,7 +54,12 @@ impl DirectNetwork {
             Err(_) => Err(OpenError::TimedOut { after: timeout }),
             Ok(Ok(stream)) => {
                 stream.set_nodelay(true).unwrap();
-                Ok(OpenedFlow { io: Box::new(stream), connector: Some(Uuid::from_u128(9)) })
+                let signal = Arc::clone(&self.draining);
+                Ok(OpenedFlow {
+                    io: Box::new(stream),
+                    connector: Some(Uuid::from_u128(9)),
+                    draining: Draining::new(move || signal.load(Ordering::SeqCst)),
+                })
             }
             Ok(Err(error)) => {
                 let text = error.to_string();
