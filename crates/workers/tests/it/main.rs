@@ -9,4 +9,5 @@ mod memory;
 mod streams;
 mod subrequests;
 mod support;
+mod torture;
 mod validation;

@@ -1,0 +1,6 @@
+// Expected: exceededMemory, exceededCpu
+export default {
+  fetch(request, env, ctx) {
+    for (;;) new WeakRef({}).deref();
+  },
+};
