@@ -10,6 +10,7 @@ mod policy;
 mod quic_session;
 mod resolver;
 mod routing;
+mod send_window;
 mod session;
 mod state;
 mod stream;

@@ -4,7 +4,10 @@ use crate::authority::{AuthorityError, CertificateAuthority};
 use crate::tls;
 use quinn::congestion::CubicConfig;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{AsyncUdpSocket, EndpointConfig, IdleTimeout, Runtime, TransportConfig, VarInt};
+use quinn::{
+    AckFrequencyConfig, AsyncUdpSocket, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, Runtime, TransportConfig,
+    VarInt,
+};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -27,6 +30,12 @@ const STREAM_WINDOW: u32 = 6 << 20;
 pub(crate) const CONNECTION_WINDOW: u32 = 30 << 20;
 /// The same before the peer has proved who it is.
 pub(crate) const UNPROVEN_WINDOW: u32 = 256 << 10;
+/// The largest packet that is looked for on the way, in bytes of UDP payload. Networks with jumbo frames carry it, others are
+/// found out; quinn sends ten packets with one call, and those have to fit in what the system takes at once, 65,507 bytes.
+const LARGEST_PACKET: u16 = 6_500;
+/// So many packets are acknowledged at once by a peer that can do so (draft-ietf-quic-ack-frequency). Fewer than the ten with
+/// which a connection begins, so that it does not begin by waiting.
+const PACKETS_PER_ACKNOWLEDGEMENT: u32 = 8;
 /// Datagrams that wait to be read or sent, in bytes.
 const DATAGRAM_BUFFER: usize = 1 << 20;
 /// Socket buffers, in bytes; the system may give less.
@@ -77,7 +86,13 @@ pub enum SetupError {
 
 fn transport(receive_window: u32, bidirectional: u32) -> Arc<TransportConfig> {
     let mut transport = TransportConfig::default();
+    let mut acknowledgements = AckFrequencyConfig::default();
+    acknowledgements.ack_eliciting_threshold(VarInt::from_u32(PACKETS_PER_ACKNOWLEDGEMENT));
+    let mut packets = MtuDiscoveryConfig::default();
+    packets.upper_bound(LARGEST_PACKET);
     transport
+        .ack_frequency_config(Some(acknowledgements))
+        .mtu_discovery_config(Some(packets))
         .max_idle_timeout(IdleTimeout::try_from(IDLE_TIMEOUT).ok())
         .keep_alive_interval(Some(KEEP_ALIVE))
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
@@ -129,7 +144,9 @@ pub(crate) fn endpoint(
         let socket = quinn::TokioRuntime.wrap_udp_socket(bind(address)?)?;
         let shared = Arc::downgrade(&socket);
         let runtime = Arc::new(quinn::TokioRuntime);
-        let endpoint = quinn::Endpoint::new_with_abstract_socket(EndpointConfig::default(), server, socket, runtime)?;
+        let mut config = EndpointConfig::default();
+        config.max_udp_payload_size(LARGEST_PACKET).map_err(io::Error::other)?;
+        let endpoint = quinn::Endpoint::new_with_abstract_socket(config, server, socket, runtime)?;
         Ok((endpoint, shared))
     };
     create().map_err(|source| SetupError::Socket { address, source })

@@ -1,6 +1,7 @@
 //! One connection to the edge by QUIC.
 
 use super::datagrams::UdpSessions;
+use super::send_window;
 use super::session::{Control, HANDSHAKE_TIMEOUT, Link, RegisterError, Served};
 use super::state::State;
 use super::stream;
@@ -45,7 +46,11 @@ impl Link {
         let sessions = Arc::new(sessions);
         let flows = TaskTracker::new();
         let work = async {
-            tokio::join!(accept_streams(&connection, &self.state, &sessions, &flows), sessions.receive());
+            tokio::join!(
+                accept_streams(&connection, &self.state, &sessions, &flows),
+                sessions.receive(),
+                send_window::keep(&connection)
+            );
             connection.closed().await.to_string()
         };
         let served = self.serve(control, &flows, work, std::future::pending()).await;

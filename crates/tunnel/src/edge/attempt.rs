@@ -31,7 +31,13 @@ pub(crate) enum Retry {
 /// An error that says whether trying elsewhere makes sense.
 pub(crate) trait Attempt {
     fn retry(&self) -> Retry;
+
+    /// The error for a connector that did not even acknowledge what it was sent.
+    fn silent(connector: Uuid) -> Self;
 }
+
+/// What is known of a connector of which nothing was heard until the deadline.
+pub(crate) const UNHEARD: &str = "it acknowledges nothing";
 
 struct Running<F> {
     link: Arc<Link>,
@@ -46,14 +52,18 @@ impl<F> Running<F> {
     /// The connection has not even acknowledged what it was sent.
     fn seems_dead(&self) -> bool {
         let patience = ACKNOWLEDGED.max(self.link.rtt() * 4);
+        self.started.elapsed() > patience && self.is_unheard() || self.link.is_silent()
+    }
+
+    /// Nothing has come on the connection since the attempt began.
+    fn is_unheard(&self) -> bool {
         let carrier = &self.link.carrier;
-        let unanswered = self.started.elapsed() > patience && carrier.heard() == self.heard;
-        carrier.acknowledges() && unanswered || self.link.is_silent()
+        carrier.acknowledges() && carrier.heard() == self.heard
     }
 }
 
 /// Runs `attempt` on the links in order until one succeeds; `None` when `deadline` passes. Fails with the first error that
-/// tells of the destination, else with the first of all.
+/// tells of the destination, else with the first of all. When none of them was even acknowledged at the deadline, with that.
 pub(crate) async fn first<T, E, F>(
     links: Vec<Arc<Link>>,
     deadline: Instant,
@@ -119,7 +129,13 @@ where
                     start_next = true;
                 }
             }
-            () = tokio::time::sleep_until(deadline) => return failure.map(Err),
+            () = tokio::time::sleep_until(deadline) => {
+                // Whoever waits for a connector that is dead should not hear that the destination is slow.
+                // The last of them may have been tried only just now.
+                let dead = running.iter().find(|run| run.seems_dead());
+                let dead = dead.filter(|_| running.iter().all(|run| run.is_unheard() || run.seems_dead()));
+                return failure.or_else(|| dead.map(|run| E::silent(run.link.connector()))).map(Err);
+            }
         }
     }
 }

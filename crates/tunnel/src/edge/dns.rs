@@ -1,6 +1,6 @@
 //! DNS queries through a tunnel. What a query asks and an answer says is the caller's business.
 
-use super::attempt::{self, Attempt, Retry};
+use super::attempt::{self, Attempt, Retry, UNHEARD};
 use super::link::Link;
 use super::open::{self, OpenError};
 use super::registry::Registry;
@@ -146,6 +146,10 @@ impl Attempt for DnsQueryError {
             | Self::TimedOut { .. }
             | Self::Other { .. } => Retry::OtherConnector,
         }
+    }
+
+    fn silent(connector: Uuid) -> Self {
+        Self::ConnectorLost { connector, reason: UNHEARD.to_owned() }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Opening a TCP flow over one connection, and what can go wrong with it.
 
-use super::attempt::{Attempt, Retry};
+use super::attempt::{Attempt, Retry, UNHEARD};
 use super::carrier::{Carrier, Http2};
 use super::flow::{Flow, FlowStream};
 use super::link::{Link, LinkUse};
@@ -108,6 +108,10 @@ impl Attempt for OpenError {
             | Self::Other { .. } => Retry::OtherConnector,
             Self::NoConnector => Retry::Never,
         }
+    }
+
+    fn silent(connector: Uuid) -> Self {
+        Self::ConnectorLost { connector, reason: UNHEARD.to_owned() }
     }
 }
 

@@ -6,5 +6,6 @@ mod flows;
 mod hostile;
 mod http2;
 mod lifecycle;
+mod outages;
 mod setup;
 mod stock;

@@ -252,7 +252,7 @@ pub async fn closed_port() -> SocketAddr {
 }
 
 /// Carries datagrams between one connector and the edge until it is cut: then both sides hear nothing, as when a machine
-/// dies or a cable is pulled.
+/// dies or a cable is pulled. May lose some of them on the way.
 pub struct Relay {
     pub address: SocketAddr,
     task: JoinHandle<()>,
@@ -260,20 +260,37 @@ pub struct Relay {
 
 impl Relay {
     pub async fn start(edge: SocketAddr) -> Self {
+        Self::lossy(edge, 0).await
+    }
+
+    /// Loses so many of a hundred datagrams, in both directions, the same ones each time.
+    pub async fn lossy(edge: SocketAddr, percent: u64) -> Self {
         let front = Arc::new(tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap());
         let address = front.local_addr().unwrap();
         let task = tokio::spawn(async move {
             let back = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
             back.connect(edge).await.unwrap();
             let (mut client, mut inward, mut outward) = (None, vec![0; 65535], vec![0; 65535]);
+            let mut state = 1_u64;
+            let mut is_lost = move || {
+                // Knuth's MMIX generator; its high bits are the good ones.
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (state >> 33) % 100 < percent
+            };
             loop {
                 tokio::select! {
                     received = front.recv_from(&mut inward) => {
                         let (length, from) = received.unwrap();
                         client = Some(from);
+                        if is_lost() {
+                            continue;
+                        }
                         let _ = back.send(&inward[..length]).await;
                     }
                     received = back.recv(&mut outward) => {
+                        if is_lost() {
+                            continue;
+                        }
                         if let (Ok(length), Some(client)) = (received, client) {
                             let _ = front.send_to(&outward[..length], client).await;
                         }
