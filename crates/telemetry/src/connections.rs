@@ -96,6 +96,9 @@ fn statement(
     if failed {
         sql.push(" AND code IS NOT NULL");
     }
+    if filter.succeeded_only {
+        sql.push(" AND +code IS NULL");
+    }
     let numbers = [
         ("service", conditions.service),
         ("tunnel", conditions.tunnel),

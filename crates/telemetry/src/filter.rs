@@ -33,6 +33,8 @@ pub enum Status {
 pub struct InvocationFilter {
     /// Of this Worker.
     pub worker: Option<String>,
+    /// Of this version.
+    pub version: Option<Uuid>,
     /// That ended in one of these ways; any when empty.
     pub outcomes: Vec<Outcome>,
     /// That were answered with this status.
@@ -70,6 +72,8 @@ pub struct ConnectionFilter {
     pub ray_id: Option<RayId>,
     /// That failed.
     pub failed_only: bool,
+    /// That succeeded.
+    pub succeeded_only: bool,
     /// That began then or later.
     pub since: Option<OffsetDateTime>,
     /// That began before then.
@@ -144,15 +148,21 @@ type Pair<'a> = (&'a str, &'a str);
 
 impl InvocationFilter {
     /// Reads a query string's parameters: `worker`, `outcome` (repeated or separated by commas; `error` stands for every
-    /// failure that is the Worker's), `status` (`404` or `4xx`), `text`, `since` and `until` (RFC 3339, milliseconds since
-    /// 1970, or a time ago such as `15m`), `ray_id`, `min_cpu_ms`, `limit` and `cursor`. Unknown names are refused.
+    /// failure that is the Worker's), `status` (`404` or `4xx`), `version`, `text` (or `q`), `since` and `until` (RFC 3339, milliseconds since
+    /// 1970, or a time ago such as `15m`), `ray_id`, `min_cpu_ms` (or `min_cpu`), `limit` and `cursor`. Unknown names are
+    /// refused, and all but `outcome` when they are given twice.
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = Pair<'a>>) -> Result<(Self, Paging), InvalidFilter> {
         let now = OffsetDateTime::now_utc();
         let mut filter = Self::default();
         let mut paging = Paging::default();
+        let mut given = Vec::new();
         for (name, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
+            if name != "outcome" {
+                check_once(&mut given, name, value)?;
+            }
             match name {
                 "worker" => filter.worker = Some(value.to_owned()),
+                "version" => filter.version = Some(parse(name, value)?),
                 "outcome" => {
                     for word in value.split(',').map(str::trim) {
                         match word {
@@ -162,11 +172,11 @@ impl InvocationFilter {
                     }
                 }
                 "status" => filter.status = Some(status(value)?),
-                "text" => filter.text = Some(text(name, value)?),
+                "text" | "q" => filter.text = Some(text(name, value)?),
                 "since" => filter.since = Some(time(name, value, now)?),
                 "until" => filter.until = Some(time(name, value, now)?),
                 "ray_id" => filter.ray_id = Some(parse(name, value)?),
-                "min_cpu_ms" => filter.min_cpu = Some(milliseconds(name, value)?),
+                "min_cpu_ms" | "min_cpu" => filter.min_cpu = Some(milliseconds(name, value)?),
                 _ => paging.read(name, value, INVOCATION_NAMES)?,
             }
         }
@@ -179,24 +189,29 @@ impl InvocationFilter {
 
 /// What `wrangler tail --status error` means, and the ways of failing that came later.
 const WORKER_ERRORS: [Outcome; 3] = [Outcome::Exception, Outcome::ExceededCpu, Outcome::ExceededMemory];
-const INVOCATION_NAMES: &str = "worker, outcome, status, text, since, until, ray_id, min_cpu_ms, limit and cursor";
+const INVOCATION_NAMES: &str =
+    "worker, version, outcome, status, text, since, until, ray_id, min_cpu_ms, limit and cursor";
 const CONNECTION_NAMES: &str =
     "service, tunnel, connector, worker, code, category, detail, ray_id, failed, since, until, limit and cursor";
 
 impl ConnectionFilter {
-    /// Reads a query string's parameters: `service`, `tunnel`, `connector` (ids), `worker`, `code`, `category`, `detail`,
+    /// Reads a query string's parameters: `service`, `tunnel`, `connector` (ids), `worker`, `code`, `category` (`none` for
+    /// what succeeded), `detail`,
     /// `ray_id`, `failed` (`true` or `false`), `since`, `until`, `limit` and `cursor`, as for
     /// [`InvocationFilter::from_pairs`]. Unknown names are refused.
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = Pair<'a>>) -> Result<(Self, Paging), InvalidFilter> {
         let now = OffsetDateTime::now_utc();
         let mut filter = Self::default();
         let mut paging = Paging::default();
+        let mut given = Vec::new();
         for (name, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
+            check_once(&mut given, name, value)?;
             match name {
                 "service" => filter.service = Some(parse(name, value)?),
                 "tunnel" => filter.tunnel = Some(parse(name, value)?),
                 "connector" => filter.connector = Some(parse(name, value)?),
                 "worker" => filter.worker = Some(value.to_owned()),
+                "code" | "category" if value == "none" => filter.succeeded_only = true,
                 "code" => filter.code = Some(parse(name, value)?),
                 "category" => filter.category = Some(category(value)?),
                 "detail" => filter.detail = Some(value.chars().take(MAX_TEXT).collect()),
@@ -223,7 +238,16 @@ impl Paging {
     }
 }
 
-fn parse<T: FromStr<Err: fmt::Display>>(name: &str, value: &str) -> Result<T, InvalidFilter> {
+/// A filter that has one value is not given two: nobody could tell which one counts.
+fn check_once<'a>(given: &mut Vec<&'a str>, name: &'a str, value: &str) -> Result<(), InvalidFilter> {
+    if given.contains(&name) {
+        return Err(InvalidFilter::new(name, value, "it is given twice, and one value is possible"));
+    }
+    given.push(name);
+    Ok(())
+}
+
+pub(crate) fn parse<T: FromStr<Err: fmt::Display>>(name: &str, value: &str) -> Result<T, InvalidFilter> {
     value.parse().map_err(|error: T::Err| InvalidFilter::new(name, value, error.to_string()))
 }
 
@@ -237,7 +261,7 @@ fn status(value: &str) -> Result<Status, InvalidFilter> {
 }
 
 /// By label (`Bad Upstream`) or as one writes it in a URL (`bad_upstream`).
-fn category(value: &str) -> Result<Category, InvalidFilter> {
+pub(crate) fn category(value: &str) -> Result<Category, InvalidFilter> {
     let plain = |text: &str| text.replace(['_', '-'], " ").to_ascii_lowercase();
     Category::ALL
         .iter()

@@ -22,6 +22,7 @@ const MAX_CANDIDATES: usize = 5000;
 struct Scope<'a> {
     filter: &'a InvocationFilter,
     worker: Option<i64>,
+    version: Option<i64>,
     /// Keys: from the first up to but without the second.
     range: (i64, i64),
 }
@@ -32,16 +33,17 @@ pub(crate) async fn query(
     filter: &InvocationFilter,
     paging: &Paging,
 ) -> Result<Page<InvocationView>, TelemetryError> {
-    let worker = match &filter.worker {
-        // Nothing was ever stored under a name that is not known.
-        Some(worker) => match names.number(worker) {
-            Some(number) => Some(number),
-            None => return Ok(Page { items: Vec::new(), next: None }),
-        },
-        None => None,
+    // Nothing was ever stored under a name that is not known.
+    let number = |text: Option<String>| match text {
+        Some(text) => names.number(&text).map(Some),
+        None => Some(None),
+    };
+    let version = filter.version.map(|id| id.to_string());
+    let (Some(worker), Some(version)) = (number(filter.worker.clone()), number(version)) else {
+        return Ok(Page { items: Vec::new(), next: None });
     };
     let range = key_range(filter.since, filter.until, paging.after());
-    let mut scope = Scope { filter, worker, range };
+    let mut scope = Scope { filter, worker, version, range };
     match &filter.text {
         None => {
             // One more than asked for tells whether there is a next page.
@@ -150,6 +152,9 @@ fn statement(scope: &Scope<'_>, outcome: Option<Outcome>, limit: usize) -> Query
     }
     if let Some(worker) = scope.worker {
         sql.push(plain(uses("worker"), " AND i.worker = ")).push_bind(worker);
+    }
+    if let Some(version) = scope.version {
+        sql.push(" AND +i.version = ").push_bind(version);
     }
     if let Some(outcome) = outcome {
         if uses("outcome") {
@@ -292,7 +297,7 @@ mod tests {
                     status,
                     ..InvocationFilter::default()
                 };
-                let scope = Scope { filter: &filter, worker: is(3).then_some(1), range: (0, 1) };
+                let scope = Scope { filter: &filter, worker: is(3).then_some(1), version: None, range: (0, 1) };
                 let outcome = match (is(4), is(5)) {
                     (false, _) => None,
                     (true, false) => Some(Outcome::Ok),

@@ -19,8 +19,8 @@ use crate::live::{Live, LiveItem, LiveReader};
 use crate::metrics::counting::Counted;
 use crate::metrics::prometheus::{Export, Totals};
 use crate::metrics::query::{
-    ConnectionCount, ConnectionMetricsFilter, ConnectionSeries, Made, MetricsRange, MetricsReader, WorkerMetricsFilter,
-    WorkerSeries,
+    ConnectionCount, ConnectionMetricsFilter, ConnectionSeries, Made, MetricsQuery, MetricsRange, MetricsReader,
+    WorkerMetricsFilter, WorkerSeries,
 };
 use crate::metrics::rollup::{self, Rollup};
 use crate::metrics::rows::Resolution;
@@ -45,6 +45,7 @@ pub struct Telemetry {
     names: Arc<Names>,
     made: Arc<Made>,
     readers: SqlitePool,
+    minutes_kept: Duration,
     orders: mpsc::Sender<Order>,
 }
 
@@ -157,6 +158,7 @@ impl Telemetry {
         let made = Arc::new(Made::default());
         let recorder = Arc::new(Recorder::new(&options));
         let (orders, received) = mpsc::channel(16);
+        let minutes_kept = options.minute_retention;
         let writer = Writer {
             connection,
             names: names.clone(),
@@ -167,7 +169,7 @@ impl Telemetry {
             options,
         };
         tokio::spawn(writer.run(received));
-        Ok(Self { recorder, names, made, readers, orders })
+        Ok(Self { recorder, names, made, readers, minutes_kept, orders })
     }
 
     /// Where facts are recorded. Recording never waits.
@@ -218,6 +220,12 @@ impl Telemetry {
         range: MetricsRange,
     ) -> Result<Vec<ConnectionCount>, TelemetryError> {
         self.metrics().connection_counts(filter, range).await
+    }
+
+    /// Metrics grouped by one dimension, in the API's form: `{since, until, step, groups: [{key, count, failed, last, points?,
+    /// …}]}`, as stored up to now.
+    pub async fn metric_groups(&self, query: &MetricsQuery) -> Result<serde_json::Value, TelemetryError> {
+        self.metrics().groups(query, self.minutes_kept).await
     }
 
     fn metrics(&self) -> MetricsReader<'_> {

@@ -34,7 +34,7 @@ pub use live::{LiveItem, LiveReader};
 pub use metrics::counting::WorkerCounts;
 pub use metrics::query::{
     ConnectionCount, ConnectionMetricsFilter, ConnectionPoint, ConnectionSeries, Distribution, FailureCount,
-    LatencyPoint, MetricsRange, WorkerMetricsFilter, WorkerPoint, WorkerSeries,
+    LatencyPoint, MetricsQuery, MetricsRange, MetricsSubject, WorkerMetricsFilter, WorkerPoint, WorkerSeries,
 };
 pub use metrics::rows::Resolution;
 pub use options::TelemetryOptions;

@@ -1,5 +1,7 @@
 //! Metrics asked for: series over time, and totals.
 
+mod groups;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -16,6 +18,8 @@ use crate::filter::check_order;
 use crate::metrics::counting::{Attempts, Latencies, WorkerCounts, WorkerMetrics};
 use crate::metrics::rows::{self, Resolution};
 use crate::metrics::sketch::Sketch;
+
+pub use groups::{MetricsQuery, MetricsSubject};
 
 /// The most points of one series.
 const MAX_POINTS: i64 = 2000;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use connection_error::{Category, ConnectionError, ErrorCode, Phase};
 use invocation::Outcome;
 use telemetry::{
-    ConnectionMetricsFilter, InvocationFilter, MetricsRange, Paging, Resolution, Sampling, Telemetry, TelemetryOptions,
-    WorkerMetricsFilter,
+    ConnectionMetricsFilter, InvocationFilter, MetricsQuery, MetricsRange, MetricsSubject, Paging, Resolution,
+    Sampling, Telemetry, TelemetryOptions, WorkerMetricsFilter,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -204,4 +204,88 @@ async fn head_sampling_keeps_a_share_and_counts_all() {
     assert_eq!(telemetry.losses().sampled_out as usize, 4010 - kept - 3);
     let metrics = telemetry.worker_metrics(&WorkerMetricsFilter::default(), last_hour(Resolution::Hour)).await.unwrap();
     assert_eq!(metrics.iter().map(|series| series.total.counts.requests).sum::<u64>(), 4010);
+}
+
+#[tokio::test]
+async fn groups_of_a_known_load_are_exact() {
+    let (_directory, telemetry) = keeper().await;
+    for i in 0..1000 {
+        record(&telemetry, i);
+    }
+    telemetry.flush().await.unwrap();
+    let ask = async |subject, pairs: &[(&'static str, &'static str)]| {
+        let query = MetricsQuery::from_pairs(subject, pairs.iter().copied()).unwrap();
+        telemetry.metric_groups(&query).await.unwrap()
+    };
+    let connections = MetricsSubject::Connections;
+    let by_code = ask(connections, &[("by", "code")]).await;
+    assert_eq!(by_code["step"], serde_json::Value::Null);
+    let groups: Vec<_> = by_code["groups"].as_array().unwrap().iter().collect();
+    let found: Vec<_> = groups
+        .iter()
+        .map(|group| (group["key"].to_string(), group["count"].as_u64().unwrap(), group["failed"].as_u64().unwrap()))
+        .collect();
+    let expected = [
+        (r#"{"category":null,"code":null}"#, 920, 0),
+        (r#"{"category":"Bad Upstream","code":"dns_error"}"#, 40, 40),
+        (r#"{"category":"Bad Upstream","code":"connection_refused"}"#, 20, 20),
+        (r#"{"category":"Client","code":"dns_error"}"#, 20, 20),
+    ];
+    assert_eq!(found, expected.map(|(key, count, failed)| (key.to_owned(), count, failed)));
+    assert!(groups[0].get("points").is_none());
+
+    let all = ask(connections, &[("step", "300"), ("quantiles", "true")]).await;
+    let group = &all["groups"][0];
+    assert_eq!((&group["key"], &group["count"]), (&serde_json::json!({}), &1000.into()));
+    assert_eq!(group["dns"]["count"], 940);
+    assert!((group["first_byte"]["p50"].as_f64().unwrap() - 0.5).abs() < 0.02, "{group}");
+    let points: u64 = group["points"].as_array().unwrap().iter().map(|point| point["count"].as_u64().unwrap()).sum();
+    assert_eq!(points, 1000);
+    assert_eq!(group["points"][0]["at"].as_i64().unwrap() % 300_000, 0);
+
+    let failed = ask(connections, &[("category", "client"), ("code", "dns_error"), ("worker", "hello")]).await;
+    // i % 50 == 1 is never a multiple of four when i is odd; of the 20, those that are go to "shop".
+    let hello = (0..1000_u64).filter(|i| i % 50 == 1 && !i.is_multiple_of(4)).count();
+    assert_eq!(failed["groups"][0]["count"], hello);
+    let well = ask(connections, &[("code", "none")]).await;
+    assert_eq!(well["groups"][0]["count"], 920);
+    assert_eq!(ask(connections, &[("worker", "nobody")]).await["groups"], serde_json::json!([]));
+
+    let workers = MetricsSubject::Workers;
+    let by_worker = ask(workers, &[("by", "worker"), ("quantiles", "true"), ("step", "60")]).await;
+    assert_eq!(by_worker["groups"][0]["key"], serde_json::json!({"worker": "hello"}));
+    assert_eq!(by_worker["groups"][0]["count"], 750);
+    assert_eq!(by_worker["groups"][0]["wall"]["count"], 750);
+    let by_outcome = ask(workers, &[("by", "outcome"), ("outcome", "canceled"), ("outcome", "exception")]).await;
+    let groups: Vec<_> = by_outcome["groups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|group| {
+            (
+                group["key"]["outcome"].as_str().unwrap(),
+                group["count"].as_u64().unwrap(),
+                group["failed"].as_u64().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(groups, [("exception", 40, 40), ("canceled", 10, 0)]);
+}
+
+#[test]
+fn what_cannot_be_asked_for_is_refused_with_its_name() {
+    for (name, value) in [
+        ("step", "61"),
+        ("by", "colour"),
+        ("limit", "0"),
+        ("limit", "1001"),
+        ("service", "x"),
+        ("code", "no"),
+        ("since", "yesterday"),
+        ("quantiles", "maybe"),
+        ("outcome", "ok"),
+    ] {
+        let error = MetricsQuery::from_pairs(MetricsSubject::Connections, [(name, value)]).unwrap_err();
+        assert_eq!(error.name, name);
+    }
 }

@@ -99,6 +99,7 @@ async fn invocations_by_every_filter() {
 
     for round in 0..120 {
         let filter = InvocationFilter {
+            version: None,
             worker: (rng.u32(0..3) == 0).then(|| format!("worker-{}", rng.u32(0..5))),
             outcomes: match rng.u32(0..4) {
                 0 => vec![Outcome::Exception],
@@ -159,6 +160,7 @@ async fn connections_by_every_filter() {
     for round in 0..120 {
         let code = events[rng.usize(0..700)].error.as_ref().map(|error| error.code);
         let filter = ConnectionFilter {
+            succeeded_only: false,
             service: (rng.u32(0..3) == 0).then(|| Uuid::from_u128(1000 + rng.u128(0..4))),
             tunnel: (rng.u32(0..4) == 0).then(|| Uuid::from_u128(2000 + rng.u128(0..3))),
             connector: (rng.u32(0..4) == 0).then(|| Uuid::from_u128(3000 + rng.u128(0..3))),
