@@ -1,4 +1,4 @@
-//! Who calls: bearer tokens, permissions, the account in the path. Every route but the public ones passes here.
+//! Who calls: bearer tokens, sessions, permissions, the account in the path. Every route but the public ones passes here.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
@@ -7,15 +7,17 @@ use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE};
 use http::request::Parts;
+use http::{Extensions, HeaderMap, Method, Uri};
 use store::{Actor, ApiToken, Permission, TokenCheck};
+use time::OffsetDateTime;
 
 use crate::ControlState;
 use crate::codes;
 use crate::envelope::ApiError;
 use crate::request::rfc3339;
+use crate::session;
 use crate::throttle::Verdict;
 
 /// The address of the other end of the connection; `serve` puts it on every request.
@@ -40,6 +42,8 @@ pub(crate) struct Caller {
     pub(crate) address: IpAddr,
     /// The program that calls, as versions and deployments note it: `wrangler`, `terraform`, `dash`, `api`.
     pub(crate) source: &'static str,
+    /// When its session ends; absent for a caller that sent a token.
+    pub(crate) session_expires: Option<OffsetDateTime>,
 }
 
 impl Caller {
@@ -108,12 +112,49 @@ fn source(headers: &HeaderMap) -> &'static str {
     }
 }
 
-async fn identify(state: &ControlState, headers: &HeaderMap, address: IpAddr) -> Result<Caller, ApiError> {
-    let shown = bearer(headers)?;
+/// The address that a request came from.
+pub(crate) struct CallerAddress(pub(crate) IpAddr);
+
+impl<S: Send + Sync> FromRequestParts<S> for CallerAddress {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(CallerAddress(peer_address(&parts.extensions)))
+    }
+}
+
+fn peer_address(extensions: &Extensions) -> IpAddr {
+    extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip())
+}
+
+async fn identify(state: &ControlState, request: &RequestHead<'_>, address: IpAddr) -> Result<Caller, ApiError> {
+    let headers = request.headers;
+    if !headers.contains_key(AUTHORIZATION)
+        && let Some(cookie) = session::cookie(headers)
+    {
+        let over = || ApiError::new(codes::INVALID_TOKEN, "The session is over. Sign in again.");
+        let found = state.sessions().find(cookie, OffsetDateTime::now_utc()).ok_or_else(over)?;
+        session::check_origin(request.method, request.uri, headers)?;
+        let shown = found.token.expose_str().unwrap_or_default();
+        return match state.store().check_token(shown).await? {
+            TokenCheck::Accepted(token) => {
+                Ok(Caller { token, address, source: "dash", session_expires: Some(found.expires) })
+            }
+            // It was good when the session began: nobody is guessing.
+            _ => {
+                state.sessions().close(cookie);
+                Err(over())
+            }
+        };
+    }
+    let token = check(state, bearer(headers)?, address).await?;
+    Ok(Caller { token, address, source: source(headers), session_expires: None })
+}
+
+/// The token of this text. Wrong ones are answered more and more slowly.
+pub(crate) async fn check(state: &ControlState, shown: &str, address: IpAddr) -> Result<ApiToken, ApiError> {
     let refused = match state.store().check_token(shown).await? {
-        TokenCheck::Accepted(token) => {
-            return Ok(Caller { token, address, source: source(headers) });
-        }
+        TokenCheck::Accepted(token) => return Ok(token),
         TokenCheck::Expired(at) => format!("The API token expired at {}. Make a new one.", rfc3339(at)),
         TokenCheck::Revoked(at) => format!("The API token was revoked at {}.", rfc3339(at)),
         TokenCheck::Unknown => "The API token is not valid.".to_owned(),
@@ -134,6 +175,13 @@ async fn identify(state: &ControlState, headers: &HeaderMap, address: IpAddr) ->
     }
 }
 
+/// What tells who calls.
+struct RequestHead<'a> {
+    method: &'a Method,
+    uri: &'a Uri,
+    headers: &'a HeaderMap,
+}
+
 /// The guard in front of a route.
 pub(crate) async fn guard(
     State((state, access)): State<(ControlState, Access)>,
@@ -144,8 +192,9 @@ pub(crate) async fn guard(
     if access == Access::Public {
         return next.run(request).await;
     }
-    let address = request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
-    let caller = match identify(&state, request.headers(), address).await {
+    let address = peer_address(request.extensions());
+    let head = RequestHead { method: request.method(), uri: request.uri(), headers: request.headers() };
+    let caller = match identify(&state, &head, address).await {
         Ok(caller) => caller,
         Err(error) => {
             let error = if error.code().is_some_and(|code| code.status == 401) {

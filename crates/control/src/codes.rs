@@ -102,6 +102,8 @@ codes! {
     BAD_REQUEST = 20010, 400;
     /// Culvert does not have this.
     NOT_AVAILABLE = 20011, 400;
+    /// A call with a session's cookie did not come from a page of this server.
+    CROSS_SITE = 20012, 403;
 }
 
 #[cfg(test)]

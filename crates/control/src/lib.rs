@@ -1,5 +1,6 @@
 //! Operators in: the HTTP API, in the form of Cloudflare's v4 API, so that stock `wrangler` and others who speak it
-//! work with Culvert. Under `/client/v4`; `GET /healthz` says 200 once it is served.
+//! work with Culvert. Under `/client/v4`; `GET /healthz` says 200 once it is served,
+//! `GET /metrics` is for Prometheus.
 //!
 //! It must not know how Workers run, how tunnels are served, or where telemetry is kept: it asks a [`Platform`].
 //! It writes to the `store` and has the serving path follow before it answers.
@@ -12,9 +13,11 @@ pub mod codes;
 mod connectivity;
 mod envelope;
 mod openapi;
+mod pages;
 mod platform;
 mod request;
 mod serve;
+mod session;
 mod tail;
 mod telemetry;
 mod throttle;
@@ -28,7 +31,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -37,6 +40,7 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use store::Store;
 
 pub use auth::Peer;
+pub use pages::Pages;
 pub use platform::{
     BoxFuture, Platform, Rejected, TelemetryError, TelemetryPage, TelemetryQuery, TunnelConnection, Validated,
     WorkerCandidate,
@@ -59,16 +63,25 @@ struct Inner {
     platform: Arc<dyn Platform>,
     throttle: Mutex<Throttle>,
     tails: tail::Sessions,
+    sessions: session::Sessions,
+    pages: Pages,
 }
 
 impl ControlState {
-    /// An API over this store and this platform.
+    /// An API over this store and this platform, without pages.
     pub fn new(store: Arc<Store>, platform: Arc<dyn Platform>) -> Self {
+        Self::with_pages(store, platform, Pages::default())
+    }
+
+    /// An API with pages for browsers beside it.
+    pub fn with_pages(store: Arc<Store>, platform: Arc<dyn Platform>, pages: Pages) -> Self {
         ControlState(Arc::new(Inner {
             store,
             platform,
             throttle: Mutex::new(Throttle::default()),
             tails: tail::Sessions::default(),
+            sessions: session::Sessions::default(),
+            pages,
         }))
     }
 
@@ -82,6 +95,10 @@ impl ControlState {
 
     pub(crate) fn tails(&self) -> &tail::Sessions {
         &self.0.tails
+    }
+
+    pub(crate) fn sessions(&self) -> &session::Sessions {
+        &self.0.sessions
     }
 
     pub(crate) fn login_failed(&self, address: IpAddr, now: Instant) -> Verdict {
@@ -101,6 +118,7 @@ pub fn router(state: ControlState) -> Router {
         .nest(PREFIX, api.router)
         .route(&format!("{PREFIX}/openapi.json"), get(description))
         .route("/healthz", get(healthz))
+        .route("/metrics", get(telemetry::prometheus))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .layer(from_fn(whole))
@@ -119,6 +137,7 @@ fn operations(state: ControlState) -> Api {
     let api = tunnels::add(api);
     let api = telemetry::add(api);
     let api = tail::add(api);
+    let api = session::add(api);
     tokens::add(api)
 }
 
@@ -126,11 +145,13 @@ async fn healthz() -> &'static str {
     "ok\n"
 }
 
-async fn not_found(request: Request) -> ApiError {
-    ApiError::new(
-        codes::NO_ROUTE,
-        format!("There is nothing at {}. The API's paths begin with {PREFIX}.", request.uri().path()),
-    )
+/// What is no operation of the API is a page, or nothing.
+async fn not_found(State(state): State<ControlState>, request: Request) -> Response {
+    let path = request.uri().path();
+    state.0.pages.answer(request.method(), path, request.headers()).unwrap_or_else(|| {
+        let message = format!("There is nothing at {path}. The API's paths begin with {PREFIX}.");
+        ApiError::new(codes::NO_ROUTE, message).into_response()
+    })
 }
 
 async fn method_not_allowed(request: Request) -> ApiError {

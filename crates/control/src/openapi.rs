@@ -105,6 +105,7 @@ fn request_schema(name: &str) -> Option<Value> {
                 "annotations": annotations(),
             },
         }),
+        "NewSession" => json!({ "type": "object", "required": ["token"], "properties": { "token": string() } }),
         "Subdomain" => json!({ "type": "object", "properties": { "enabled": flag(), "previews_enabled": flag() } }),
         "Secret" => {
             let mut schema = secret();

@@ -77,23 +77,16 @@ pub struct TunnelConnection {
     pub is_pending_reconnect: bool,
 }
 
-/// Which telemetry is asked for. Absent filters fit everything.
+/// Which telemetry is asked for: the parameters of the query, in order, as they were given. Which there are and what
+/// they may be is the platform's to know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TelemetryQuery {
-    /// The Worker's name.
-    pub worker: Option<String>,
-    /// Invocations that ended so, e.g. `exceededCpu`.
-    pub outcome: Option<String>,
-    /// Connection events of this VPC Service.
-    pub service: Option<Uuid>,
-    /// Connection events with this error code, e.g. `connection_refused`; `ok` fits the successful ones.
-    pub code: Option<String>,
-    /// Records of the request with this ray id.
-    pub ray_id: Option<String>,
-    /// At most so many, 1 to 1,000.
-    pub limit: u32,
-    /// Where the page before ended, as the platform gave it.
-    pub cursor: Option<String>,
+pub struct TelemetryQuery(pub Vec<(String, String)>);
+
+impl TelemetryQuery {
+    /// The parameters, as they are read from.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
 }
 
 /// Telemetry records, newest first.
@@ -108,9 +101,14 @@ pub struct TelemetryPage {
 /// Why telemetry cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TelemetryError {
-    /// The cursor is not one that an answer gave.
-    #[error("the cursor is not one that an earlier answer gave")]
-    BadCursor,
+    /// A parameter of the query cannot be used.
+    #[error("{message}")]
+    Invalid {
+        /// The parameter's name.
+        parameter: String,
+        /// What is wrong with it.
+        message: String,
+    },
     /// The records cannot be read right now.
     #[error("telemetry cannot be read: {0}")]
     Unavailable(String),
@@ -136,6 +134,18 @@ pub trait Platform: Send + Sync + 'static {
 
     /// Records of connection attempts.
     fn connection_events(&self, query: TelemetryQuery) -> BoxFuture<'_, Result<TelemetryPage, TelemetryError>>;
+
+    /// Metrics of invocations, in the form that they are shown in.
+    fn worker_metrics(&self, query: TelemetryQuery) -> BoxFuture<'_, Result<Value, TelemetryError>>;
+
+    /// Metrics of connection attempts, in the form that they are shown in.
+    fn connection_metrics(&self, query: TelemetryQuery) -> BoxFuture<'_, Result<Value, TelemetryError>>;
+
+    /// The connectors of a tunnel that are connected now, in the form that they are shown in.
+    fn connectors(&self, tunnel: Uuid) -> Vec<Value>;
+
+    /// The program's metrics for Prometheus: content type and text.
+    fn prometheus(&self) -> (&'static str, String);
 
     /// The live events of a Worker, each in the form of a `wrangler tail` item, from now on. The platform drops events
     /// that the receiver has no room for, and stops when it is dropped. `None`: live events cannot be had.

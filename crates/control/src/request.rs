@@ -99,6 +99,19 @@ pub(crate) fn path_uuid(text: &str, what: &str) -> Result<Uuid, ApiError> {
     })
 }
 
+/// Query parameters in order, those that are given twice included.
+pub(crate) struct QueryPairs(pub(crate) Vec<(String, String)>);
+
+impl<S: Send + Sync> FromRequestParts<S> for QueryPairs {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        Query::from_request_parts(parts, state).await.map(|Query(pairs)| QueryPairs(pairs)).map_err(|error| {
+            ApiError::new(codes::BAD_REQUEST, format!("The query cannot be understood: {}.", error.body_text()))
+        })
+    }
+}
+
 /// Query parameters; of one that is given twice the last counts.
 pub(crate) struct QueryParams(BTreeMap<String, String>);
 
@@ -106,10 +119,7 @@ impl<S: Send + Sync> FromRequestParts<S> for QueryParams {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        // As pairs: a map would refuse the same name twice.
-        let Query(pairs) = Query::<Vec<(String, String)>>::from_request_parts(parts, state).await.map_err(|error| {
-            ApiError::new(codes::BAD_REQUEST, format!("The query cannot be understood: {}.", error.body_text()))
-        })?;
+        let QueryPairs(pairs) = QueryPairs::from_request_parts(parts, state).await?;
         Ok(QueryParams(pairs.into_iter().collect()))
     }
 }

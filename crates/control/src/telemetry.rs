@@ -2,9 +2,13 @@
 //!
 //! `GET /accounts/{account}/workers/invocations` and `GET /accounts/{account}/connectivity/events` are Culvert's
 //! own; Cloudflare has no such endpoints. Newest first; `limit` (1 to 1,000, default 100), `cursor` (from
-//! `result_info.cursor` of the page before, which is empty at the end).
+//! `result_info.cursor` of the page before, which is empty at the end). `…/workers/metrics` and
+//! `…/connectivity/metrics` are sums of the same. Which filters there are the platform knows; a wrong one is error
+//! 20000 with its name in `source.pointer`.
 
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use serde_json::json;
 use store::Permission;
 
@@ -14,52 +18,50 @@ use crate::auth::Access;
 use crate::codes;
 use crate::envelope::{ApiError, Reply};
 use crate::platform::{TelemetryError, TelemetryPage, TelemetryQuery};
-use crate::request::{QueryParams, path_uuid};
+use crate::request::QueryPairs;
 
-const PER_PAGE: u32 = 100;
-const MOST: u32 = 1_000;
-
-fn query(params: &QueryParams) -> Result<TelemetryQuery, ApiError> {
-    Ok(TelemetryQuery {
-        worker: params.text("worker").map(str::to_owned),
-        outcome: params.text("outcome").map(str::to_owned),
-        service: params
-            .text("service")
-            .map(|text| path_uuid(text, "VPC Service"))
-            .transpose()
-            .map_err(|error| error.recoded(codes::INVALID_FIELD))?,
-        code: params.text("code").map(str::to_owned),
-        ray_id: params.text("ray_id").map(str::to_owned),
-        limit: params.number("limit", PER_PAGE, 1..=MOST)?,
-        cursor: params.text("cursor").map(str::to_owned),
-    })
-}
-
-fn reply(limit: u32, page: Result<TelemetryPage, TelemetryError>) -> Result<Reply, ApiError> {
-    match page {
-        Ok(page) => {
-            let count = page.rows.len();
-            Ok(Reply::new(page.rows)?.info(json!({
-                "count": count,
-                "per_page": limit,
-                "cursor": page.next_cursor.unwrap_or_default(),
-            })))
+impl From<TelemetryError> for ApiError {
+    fn from(error: TelemetryError) -> Self {
+        match error {
+            TelemetryError::Invalid { parameter, message } => {
+                ApiError::field(format!("/{parameter}"), format!("{message}."))
+            }
+            error @ TelemetryError::Unavailable(_) => ApiError::new(codes::UNAVAILABLE, format!("{error}.")),
         }
-        Err(error @ TelemetryError::BadCursor) => Err(ApiError::field("/cursor", format!("{error}."))),
-        Err(error @ TelemetryError::Unavailable(_)) => Err(ApiError::new(codes::UNAVAILABLE, format!("{error}."))),
     }
 }
 
-async fn invocations(State(state): State<ControlState>, params: QueryParams) -> Result<Reply, ApiError> {
-    let query = query(&params)?;
-    let limit = query.limit;
-    reply(limit, state.platform().invocations(query).await)
+fn reply(page: TelemetryPage) -> Result<Reply, ApiError> {
+    let count = page.rows.len();
+    Ok(Reply::new(page.rows)?.info(json!({ "count": count, "cursor": page.next_cursor.unwrap_or_default() })))
 }
 
-async fn connection_events(State(state): State<ControlState>, params: QueryParams) -> Result<Reply, ApiError> {
-    let query = query(&params)?;
-    let limit = query.limit;
-    reply(limit, state.platform().connection_events(query).await)
+async fn invocations(State(state): State<ControlState>, QueryPairs(pairs): QueryPairs) -> Result<Reply, ApiError> {
+    reply(state.platform().invocations(TelemetryQuery(pairs)).await?)
+}
+
+async fn connection_events(
+    State(state): State<ControlState>,
+    QueryPairs(pairs): QueryPairs,
+) -> Result<Reply, ApiError> {
+    reply(state.platform().connection_events(TelemetryQuery(pairs)).await?)
+}
+
+async fn worker_metrics(State(state): State<ControlState>, QueryPairs(pairs): QueryPairs) -> Result<Reply, ApiError> {
+    Reply::new(state.platform().worker_metrics(TelemetryQuery(pairs)).await?)
+}
+
+async fn connection_metrics(
+    State(state): State<ControlState>,
+    QueryPairs(pairs): QueryPairs,
+) -> Result<Reply, ApiError> {
+    Reply::new(state.platform().connection_metrics(TelemetryQuery(pairs)).await?)
+}
+
+/// `GET /metrics`, outside of the API's prefix and open like `/healthz`: what Prometheus reads.
+pub(crate) async fn prometheus(State(state): State<ControlState>) -> Response {
+    let (content_type, text) = state.platform().prometheus();
+    ([(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-store")], text).into_response()
 }
 
 /// The operations.
@@ -79,5 +81,21 @@ pub(crate) fn add(api: Api) -> Api {
             "Read the records of connection attempts",
         ),
         connection_events,
+    )
+    .add(
+        get(
+            "/accounts/{account}/workers/metrics",
+            Access::Needs(Permission::WorkersScriptsRead),
+            "Read sums over invocations",
+        ),
+        worker_metrics,
+    )
+    .add(
+        get(
+            "/accounts/{account}/connectivity/metrics",
+            Access::Needs(Permission::ConnectivityDirectoryRead),
+            "Read sums over connection attempts",
+        ),
+        connection_metrics,
     )
 }

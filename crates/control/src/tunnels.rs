@@ -217,6 +217,15 @@ async fn connections(
     Reply::new(clients)
 }
 
+/// `GET …/cfd_tunnel/{tunnel}/connectors`, Culvert's own: each connector with all that is known of it.
+async fn connectors(
+    State(state): State<ControlState>,
+    Params((_, tunnel)): Params<(String, String)>,
+) -> Result<Reply, ApiError> {
+    let tunnel = state.store().tunnel(path_uuid(&tunnel, "tunnel")?).await?;
+    Reply::new(state.platform().connectors(tunnel.id))
+}
+
 /// `DELETE …/cfd_tunnel/{tunnel}/connections`: cuts the connections; connectors that may, come back.
 async fn cut(
     State(state): State<ControlState>,
@@ -242,5 +251,9 @@ pub(crate) fn add(api: Api) -> Api {
             token,
         )
         .add(get(CONNECTIONS, READ, "List the connectors of a tunnel"), connections)
+        .add(
+            get("/accounts/{account}/cfd_tunnel/{tunnel}/connectors", READ, "Read the state of a tunnel's connectors"),
+            connectors,
+        )
         .add(delete(CONNECTIONS, EDIT, "Cut the connections of a tunnel"), cut)
 }

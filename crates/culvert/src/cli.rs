@@ -32,6 +32,11 @@ pub enum Command {
     /// Tunnels from the edge into private networks
     #[command(subcommand)]
     Tunnel(Tunnel),
+    /// Read the records of invocations, newest last
+    Logs(Box<Logs>),
+    /// Tokens for the API
+    #[command(subcommand)]
+    Token(Token),
     /// Say what a connection error means and how to mend it
     Explain(Explain),
 }
@@ -324,6 +329,77 @@ pub struct TunnelByName {
     #[arg(value_name = "ID|NAME")]
     pub tunnel: String,
     /// Print the answer as JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub api: Api,
+}
+
+/// `culvert logs`
+#[derive(Debug, Args)]
+pub struct Logs {
+    /// Of this Worker
+    #[arg(long, value_name = "NAME")]
+    pub worker: Option<String>,
+    /// Of this version
+    #[arg(long, value_name = "ID")]
+    pub version_id: Option<Uuid>,
+    /// That ended so: ok, exception, exceededCpu, … or `error` for every failure of the Worker; commas between several
+    #[arg(long, value_name = "OUTCOME,…")]
+    pub outcome: Option<String>,
+    /// That were answered with this status (404) or class (5xx)
+    #[arg(long, value_name = "STATUS")]
+    pub status: Option<String>,
+    /// With this text in the URL, a console line or an exception
+    #[arg(long, value_name = "TEXT")]
+    pub text: Option<String>,
+    /// Of the request with this ray id
+    #[arg(long, value_name = "RAY")]
+    pub ray_id: Option<String>,
+    /// That used at least so much CPU time
+    #[arg(long, value_name = "MS")]
+    pub min_cpu_ms: Option<f64>,
+    /// That began then or later: a time, or a time ago such as 15m, 6h, 7d
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// That began before then
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// The newest so many
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: u32,
+    /// Print one record a line as JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub api: Api,
+}
+
+/// `culvert token`
+#[derive(Debug, Subcommand)]
+pub enum Token {
+    /// Make a token and print it; it is shown this once
+    Create(TokenCreate),
+    /// Show all tokens
+    List(Listing),
+    /// Make a token useless from now on
+    Revoke(ById),
+}
+
+/// `culvert token create`
+#[derive(Debug, Args)]
+pub struct TokenCreate {
+    /// A name for people
+    pub name: String,
+    /// What it may do, `workers-scripts.read` for example; several times or with commas for several
+    #[arg(long = "permission", value_name = "PERMISSION", required = true, value_delimiter = ',')]
+    pub permissions: Vec<String>,
+    /// When it expires, as in 2030-01-01T00:00:00Z [default: never]
+    #[arg(long, value_name = "TIME")]
+    pub expires: Option<String>,
+    /// Print the token as JSON
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use control::{
-    BoxFuture, ControlState, Platform, Rejected, TelemetryError, TelemetryPage, TelemetryQuery, TunnelConnection,
-    Validated, WorkerCandidate,
+    BoxFuture, ControlState, Pages, Platform, Rejected, TelemetryError, TelemetryPage, TelemetryQuery,
+    TunnelConnection, Validated, WorkerCandidate,
 };
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -77,12 +77,16 @@ impl Platform for FakePlatform {
     fn invocations(&self, query: TelemetryQuery) -> BoxFuture<'_, Result<TelemetryPage, TelemetryError>> {
         Box::pin(async move {
             self.queries.lock().unwrap().push(query.clone());
-            match query.cursor.as_deref() {
-                Some("wrong") => Err(TelemetryError::BadCursor),
+            let given = |wanted| query.pairs().find(|(name, _)| *name == wanted).map(|(_, value)| value);
+            match given("cursor") {
+                Some("wrong") => Err(TelemetryError::Invalid {
+                    parameter: "cursor".to_owned(),
+                    message: "`wrong` is not a value for `cursor`".to_owned(),
+                }),
                 Some("down") => Err(TelemetryError::Unavailable("the disk is gone".to_owned())),
                 Some(_) => Ok(TelemetryPage::default()),
                 None => Ok(TelemetryPage {
-                    rows: vec![json!({ "outcome": "ok", "scriptName": query.worker })],
+                    rows: vec![json!({ "outcome": "ok", "scriptName": given("worker") })],
                     next_cursor: Some("next".to_owned()),
                 }),
             }
@@ -92,8 +96,31 @@ impl Platform for FakePlatform {
     fn connection_events(&self, query: TelemetryQuery) -> BoxFuture<'_, Result<TelemetryPage, TelemetryError>> {
         Box::pin(async move {
             self.queries.lock().unwrap().push(query.clone());
-            Ok(TelemetryPage { rows: vec![json!({ "code": query.code })], next_cursor: None })
+            Ok(TelemetryPage { rows: vec![json!({ "code": "x" })], next_cursor: None })
         })
+    }
+
+    fn worker_metrics(&self, query: TelemetryQuery) -> BoxFuture<'_, Result<Value, TelemetryError>> {
+        Box::pin(async move { Ok(json!({ "workers": query.0 })) })
+    }
+
+    fn connection_metrics(&self, query: TelemetryQuery) -> BoxFuture<'_, Result<Value, TelemetryError>> {
+        Box::pin(async move { Ok(json!({ "connections": query.0 })) })
+    }
+
+    fn connectors(&self, tunnel: Uuid) -> Vec<Value> {
+        self.connections
+            .lock()
+            .unwrap()
+            .get(&tunnel)
+            .into_iter()
+            .flatten()
+            .map(|one| json!({ "id": one.client_id }))
+            .collect()
+    }
+
+    fn prometheus(&self) -> (&'static str, String) {
+        ("text/plain", "up 1\n".to_owned())
     }
 
     fn tail(&self, worker: &str) -> Option<mpsc::Receiver<Arc<Value>>> {
@@ -186,7 +213,8 @@ impl Server {
             queries: Mutex::default(),
             tails: Mutex::default(),
         });
-        let state = ControlState::new(Arc::clone(&store), platform.clone());
+        let pages = Pages::new([("index.html", &b"<p>index"[..]), ("assets/a-1.js", &b"1"[..])]);
+        let state = ControlState::with_pages(Arc::clone(&store), platform.clone(), pages);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
@@ -221,8 +249,18 @@ impl Server {
 
     /// Sends a request as it is; `path` is below the prefix unless it is absolute.
     pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
-        let mut request =
-            Request::builder().method(method).uri(format!("http://{}{}{path}", self.address, control::PREFIX));
+        self.send_to(method, &format!("{}{path}", control::PREFIX), headers, body).await
+    }
+
+    /// Sends a request to a path as it is.
+    pub async fn send_to(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -6,6 +6,7 @@ mod certificates;
 mod harness;
 mod lifecycle;
 mod registry;
+mod sessions;
 mod tails;
 mod transport;
 mod uploads;

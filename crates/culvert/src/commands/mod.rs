@@ -3,8 +3,10 @@
 pub mod connect;
 pub mod deploy;
 pub mod explain;
+pub mod logs;
 pub mod serve;
 pub mod signals;
+pub mod token;
 pub mod tunnel;
 pub mod vpc;
 
@@ -25,6 +27,8 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Deploy(arguments) => on_one_thread(deploy::run(arguments)),
         Command::Vpc(arguments) => on_one_thread(vpc::run(arguments)),
         Command::Tunnel(arguments) => on_one_thread(tunnel::run(arguments)),
+        Command::Logs(arguments) => on_one_thread(logs::run(*arguments)),
+        Command::Token(arguments) => on_one_thread(token::run(arguments)),
         Command::Explain(arguments) => explain::run(&arguments),
     }
 }

@@ -19,11 +19,11 @@ use tunnel::edge::{EdgeOptions as TunnelOptions, TunnelEdge};
 use vpc::Vpc;
 
 use super::signals::until_told_to_stop;
-use crate::cli;
 use crate::failure::Failure;
 use crate::wiring::{
     ControlPlatform, Current, Dispatcher, KnownTunnels, Outbounds, PublicNetwork, Serving, StoredTunnels,
 };
+use crate::{cli, dashboard};
 
 /// In the data directory: where this edge listens. Written when it serves, so that its presence says so.
 pub const ADDRESSES_FILE: &str = "addresses.json";
@@ -133,7 +133,8 @@ async fn serve(arguments: cli::Serve) -> Result<(), Failure> {
         http: addresses.http,
         cpu_ceiling,
     });
-    let state = control::ControlState::new(store.clone(), platform);
+    platform.apply_sampling(None);
+    let state = control::ControlState::with_pages(store.clone(), platform, dashboard::pages());
     let operators = tokio::spawn(control::serve(api, control::router(state), stop.clone()));
 
     announce(&addresses_file, &addresses)?;
@@ -204,6 +205,7 @@ fn announce(path: &Path, addresses: &Addresses) -> Result<(), Failure> {
     let Addresses { http, api, tunnel } = addresses;
     tracing::info!("visitors  http://{http} (Worker NAME at http://NAME.localhost:{})", http.port());
     tracing::info!("API       http://{api}/client/v4");
+    tracing::info!("dashboard http://{api}/");
     tracing::info!("tunnels   {tunnel}");
     Ok(())
 }

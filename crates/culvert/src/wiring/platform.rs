@@ -9,9 +9,13 @@ use control::{
     WorkerCandidate,
 };
 use serde::Serialize;
+use serde_json::Value;
 use store::Store;
-use telemetry::{ConnectionFilter, InvocationFilter, Telemetry};
-use tokio::sync::Mutex;
+use telemetry::{
+    ConnectionFilter, InvocationFilter, InvocationView, LiveItem, MetricsQuery, MetricsSubject,
+    PROMETHEUS_CONTENT_TYPE, Sampling, Telemetry,
+};
+use tokio::sync::{Mutex, mpsc};
 use tunnel::edge::Tunnels;
 use uuid::Uuid;
 use vpc::Vpc;
@@ -58,6 +62,7 @@ impl ControlPlatform {
             }
         };
         self.current.store(serving.clone());
+        self.apply_sampling(Some(&previous));
         for id in previous.versions.keys().filter(|id| !serving.versions.contains_key(id)) {
             self.workers.retire(*id);
         }
@@ -66,6 +71,32 @@ impl ControlPlatform {
         };
         for (id, _) in previous.services.iter().filter(|(id, service)| !same(id, service)) {
             self.vpc.forget(*id);
+        }
+    }
+
+    /// Has what is served from now on recorded as its Workers' settings say.
+    pub fn apply_sampling(&self, previous: Option<&Serving>) {
+        let serving = self.current.load();
+        let workers = &serving.snapshot.workers;
+        for (name, served) in workers {
+            self.telemetry.set_sampling(name, sampling(served.worker.settings.observability.as_ref()));
+        }
+        let gone = previous.into_iter().flat_map(|previous| previous.snapshot.workers.keys());
+        for name in gone.filter(|name| !workers.contains_key(*name)) {
+            self.telemetry.set_sampling(name, Sampling::default());
+        }
+    }
+
+    /// Adds the names that services have now to the keys of groups.
+    fn name_services(&self, metrics: &mut Value) {
+        let serving = self.current.load();
+        let groups = metrics.get_mut("groups").and_then(Value::as_array_mut).into_iter().flatten();
+        for key in groups.filter_map(|group| group.get_mut("key").and_then(Value::as_object_mut)) {
+            let Some(id) = key.get("service").and_then(Value::as_str).and_then(|id| id.parse::<Uuid>().ok()) else {
+                continue;
+            };
+            let name = serving.services.get(&id).map(|service| service.name.clone());
+            key.insert("service_name".to_owned(), name.into());
         }
     }
 
@@ -126,20 +157,66 @@ impl Platform for ControlPlatform {
 
     fn invocations(&self, query: TelemetryQuery) -> BoxFuture<'_, Result<TelemetryPage, TelemetryError>> {
         Box::pin(async move {
-            let parameters = parameters(&query);
-            let pairs = parameters.iter().map(|(name, value)| (*name, value.as_str()));
-            let (filter, paging) = InvocationFilter::from_pairs(pairs).map_err(refused)?;
+            let (filter, paging) = InvocationFilter::from_pairs(query.pairs()).map_err(refused)?;
             page(self.telemetry.invocations(&filter, &paging).await)
         })
     }
 
     fn connection_events(&self, query: TelemetryQuery) -> BoxFuture<'_, Result<TelemetryPage, TelemetryError>> {
         Box::pin(async move {
-            let parameters = parameters(&query);
-            let pairs = parameters.iter().map(|(name, value)| (*name, value.as_str()));
-            let (filter, paging) = ConnectionFilter::from_pairs(pairs).map_err(refused)?;
+            let (filter, paging) = ConnectionFilter::from_pairs(query.pairs()).map_err(refused)?;
             page(self.telemetry.connections(&filter, &paging).await)
         })
+    }
+
+    fn worker_metrics(&self, query: TelemetryQuery) -> BoxFuture<'_, Result<Value, TelemetryError>> {
+        Box::pin(async move {
+            let query = MetricsQuery::from_pairs(MetricsSubject::Workers, query.pairs()).map_err(refused)?;
+            self.telemetry.metric_groups(&query).await.map_err(unavailable)
+        })
+    }
+
+    fn connection_metrics(&self, query: TelemetryQuery) -> BoxFuture<'_, Result<Value, TelemetryError>> {
+        Box::pin(async move {
+            let query = MetricsQuery::from_pairs(MetricsSubject::Connections, query.pairs()).map_err(refused)?;
+            let mut metrics = self.telemetry.metric_groups(&query).await.map_err(unavailable)?;
+            self.name_services(&mut metrics);
+            Ok(metrics)
+        })
+    }
+
+    fn connectors(&self, tunnel: Uuid) -> Vec<Value> {
+        self.tunnels.connectors(tunnel).iter().filter_map(|connector| serde_json::to_value(connector).ok()).collect()
+    }
+
+    fn prometheus(&self) -> (&'static str, String) {
+        (PROMETHEUS_CONTENT_TYPE, self.telemetry.render_prometheus())
+    }
+
+    fn tail(&self, worker: &str) -> Option<mpsc::Receiver<Arc<Value>>> {
+        let (sender, receiver) = mpsc::channel(TAIL_BUFFER);
+        let mut live = self.telemetry.watch();
+        let worker = worker.to_owned();
+        tokio::spawn(async move {
+            loop {
+                let item = tokio::select! {
+                    item = live.next() => item,
+                    () = sender.closed() => return,
+                };
+                match item {
+                    None => return,
+                    Some(LiveItem::Invocation(record)) if record.worker == worker => {
+                        let Ok(event) = serde_json::to_value(InvocationView::of(&record)) else { continue };
+                        // A client that does not keep up loses events and not the program's memory.
+                        if let Err(mpsc::error::TrySendError::Closed(_)) = sender.try_send(Arc::new(event)) {
+                            return;
+                        }
+                    }
+                    Some(_) => {}
+                }
+            }
+        });
+        Some(receiver)
     }
 
     fn worker_url(&self, name: &str) -> String {
@@ -147,31 +224,45 @@ impl Platform for ControlPlatform {
     }
 }
 
-/// A query as the parameters that the telemetry's filters are read from.
-fn parameters(query: &TelemetryQuery) -> Vec<(&'static str, String)> {
-    let TelemetryQuery { worker, outcome, service, code, ray_id, limit, cursor } = query;
-    let given = [
-        ("worker", worker.clone()),
-        ("outcome", outcome.clone()),
-        ("service", service.map(|id| id.to_string())),
-        ("code", code.clone()),
-        ("ray_id", ray_id.clone()),
-        ("limit", Some(limit.to_string())),
-        ("cursor", cursor.clone()),
-    ];
-    given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+fn refused(error: telemetry::InvalidFilter) -> TelemetryError {
+    TelemetryError::Invalid { parameter: error.name.clone(), message: error.to_string() }
 }
 
-fn refused(error: telemetry::InvalidFilter) -> TelemetryError {
-    TelemetryError::Unavailable(error.to_string())
+fn unavailable(error: telemetry::TelemetryError) -> TelemetryError {
+    match error {
+        telemetry::TelemetryError::Filter(error) => refused(error),
+        error => TelemetryError::Unavailable(error.to_string()),
+    }
 }
+
+/// Which of a Worker's invocations are kept, as its `observability` settings say.
+fn sampling(observability: Option<&Value>) -> Sampling {
+    let everything = Sampling::default();
+    let flag = |pointer| observability.and_then(|set| set.pointer(pointer)).and_then(Value::as_bool);
+    if flag("/enabled") == Some(false) || flag("/logs/enabled") == Some(false) {
+        return Sampling { head_sampling_rate: 0.0, ..everything };
+    }
+    let rate = |pointer| observability.and_then(|set| set.pointer(pointer)).and_then(Value::as_f64);
+    Sampling {
+        head_sampling_rate: rate("/logs/head_sampling_rate")
+            .or_else(|| rate("/head_sampling_rate"))
+            .unwrap_or(everything.head_sampling_rate),
+        invocation_logs: flag("/logs/invocation_logs").unwrap_or(everything.invocation_logs),
+    }
+}
+
+/// Events that a tail may be behind before it loses the newest.
+const TAIL_BUFFER: usize = 256;
 
 fn page<T: Serialize>(
     page: Result<telemetry::Page<T>, telemetry::TelemetryError>,
 ) -> Result<TelemetryPage, TelemetryError> {
-    let unavailable = |error: &dyn std::fmt::Display| TelemetryError::Unavailable(error.to_string());
-    let page = page.map_err(|error| unavailable(&error))?;
-    let rows =
-        page.items.iter().map(serde_json::to_value).collect::<Result<_, _>>().map_err(|error| unavailable(&error))?;
+    let page = page.map_err(unavailable)?;
+    let rows = page
+        .items
+        .iter()
+        .map(serde_json::to_value)
+        .collect::<Result<_, _>>()
+        .map_err(|error| TelemetryError::Unavailable(error.to_string()))?;
     Ok(TelemetryPage { rows, next_cursor: page.next.map(|cursor| cursor.to_string()) })
 }

@@ -1,0 +1,68 @@
+//! `culvert token …`
+
+use serde_json::{Value, json};
+
+use crate::api_client::{ApiClient, Payload};
+use crate::cli::Token;
+use crate::failure::Failure;
+use crate::output::{print_json, print_table, text};
+
+const TOKENS: &str = "/tokens";
+
+/// Carries out one of the commands.
+pub async fn run(command: Token) -> Result<(), Failure> {
+    match command {
+        Token::Create(arguments) => {
+            let mut body = json!({"name": arguments.name, "permissions": arguments.permissions});
+            if let Some(expires) = &arguments.expires {
+                body["expires_on"] = json!(expires);
+            }
+            let token: Value = ApiClient::new(&arguments.api)?.post(TOKENS, Payload::json(&body)).await?;
+            if arguments.json {
+                print_json(&token);
+            } else {
+                println!("Created token {} ({}). It is shown this once:", text(&token, "/name"), text(&token, "/id"));
+                println!("{}", text(&token, "/value"));
+            }
+        }
+        Token::List(arguments) => {
+            let tokens = list(&ApiClient::new(&arguments.api)?).await?;
+            if arguments.json {
+                print_json(&Value::Array(tokens));
+            } else {
+                let headings = ["id", "name", "status", "permissions", "last used", "expires"];
+                print_table(&headings, &tokens.iter().map(row).collect::<Vec<_>>());
+            }
+        }
+        Token::Revoke(arguments) => {
+            let revoked = ApiClient::new(&arguments.api)?.delete(&format!("{TOKENS}/{}", arguments.id)).await?;
+            if arguments.json {
+                print_json(&revoked);
+            } else {
+                println!("Revoked token {}", arguments.id);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Every token, over all pages.
+async fn list(api: &ApiClient) -> Result<Vec<Value>, Failure> {
+    let mut tokens = Vec::new();
+    for page in 1u32.. {
+        let more: Vec<Value> = api.get(&format!("{TOKENS}?per_page=100&page={page}")).await?;
+        if more.is_empty() {
+            break;
+        }
+        tokens.extend(more);
+    }
+    Ok(tokens)
+}
+
+fn row(token: &Value) -> Vec<String> {
+    let permissions = token.get("permissions").and_then(Value::as_array).into_iter().flatten();
+    let permissions: Vec<&str> = permissions.filter_map(Value::as_str).collect();
+    let [id, name, status, used, expires] =
+        ["/id", "/name", "/status", "/last_used_on", "/expires_on"].map(|pointer| text(token, pointer).to_owned());
+    vec![id, name, status, permissions.join(","), used, expires]
+}
