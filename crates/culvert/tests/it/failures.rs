@@ -253,6 +253,14 @@ fn openssl_server(directory: &Path) -> Option<(Process, u16)> {
     Some((process, port))
 }
 
+/// A port that is free for UDP and for TCP.
+fn dns_port() -> u16 {
+    wait_for("a port for DNS", || {
+        let port = closed_port();
+        UdpSocket::bind(("127.0.0.1", port)).ok().map(|_| port)
+    })
+}
+
 /// A real dnsmasq that knows `inventory.private` and that nothing else below `private` exists; skips without dnsmasq.
 fn dnsmasq(directory: &Path) -> Option<(Process, u16)> {
     let program = ["/usr/sbin/dnsmasq", "/usr/bin/dnsmasq"].into_iter().find(|path| Path::new(path).exists());
@@ -260,7 +268,7 @@ fn dnsmasq(directory: &Path) -> Option<(Process, u16)> {
         eprintln!("skipped: dnsmasq is not installed");
         return None;
     };
-    let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = dns_port();
     let configuration = directory.join("dnsmasq.conf");
     let text = format!(
         "port={port}\nlisten-address=127.0.0.1\nbind-interfaces\nno-resolv\nno-hosts\nno-daemon\nuser=root\npid-file={}\nlocal=/private/\nhost-record=inventory.private,127.0.0.1\n",

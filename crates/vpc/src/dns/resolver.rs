@@ -62,6 +62,13 @@ struct Patience {
 
 type Lookup = Shared<BoxFuture<'static, Result<Answer, LookupError>>>;
 
+/// Where an answer comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Cache,
+    Resolver,
+}
+
 /// What resolving a name gave.
 #[derive(Debug)]
 pub(crate) struct Resolved {
@@ -112,8 +119,8 @@ impl Resolver {
         })?;
         let patience = Patience { timeout: policy.dns_timeout, tries: policy.dns_tries.max(1) };
         let ask = |kind| self.ask(Question { zone: zone.clone(), name: name.clone(), kind }, patience);
-        let (v6, v4) = (ask(RecordType::AAAA), ask(RecordType::A));
-        let asked = v6.peek().is_none() || v4.peek().is_none();
+        let ((v6, v6_source), (v4, v4_source)) = (ask(RecordType::AAAA), ask(RecordType::A));
+        let asked = [v6_source, v4_source].contains(&Source::Resolver);
         let (first, other) = match select(v6, v4).await {
             Either::Left((v6, v4)) => (v6, v4),
             Either::Right((v4, v6)) => (v4, v6),
@@ -135,16 +142,13 @@ impl Resolver {
     }
 
     /// The answer from the cache, from someone who is asking already, or from the resolvers.
-    fn ask(&self, question: Question, patience: Patience) -> Lookup {
+    fn ask(&self, question: Question, patience: Patience) -> (Lookup, Source) {
         let mut tables = self.shared.lock();
         if let Some(answer) = tables.cache.find(&question, Instant::now()) {
-            let known: Lookup = futures_util::future::ready(Ok(answer)).boxed().shared();
-            // Polled once, it can be peeked at: that is how an answer that took no time is known.
-            let _ = known.clone().now_or_never();
-            return known;
+            return (futures_util::future::ready(Ok(answer)).boxed().shared(), Source::Cache);
         }
         if let Some(lookup) = tables.asking.get(&question) {
-            return lookup.clone();
+            return (lookup.clone(), Source::Resolver);
         }
         let state = Arc::clone(&self.shared);
         let asked = question.clone();
@@ -162,7 +166,7 @@ impl Resolver {
         tables.asking.insert(question, lookup.clone());
         // It goes on to its end, and into the cache, even when whoever asked first has gone away.
         tokio::spawn(lookup.clone());
-        lookup
+        (lookup, Source::Resolver)
     }
 }
 
