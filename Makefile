@@ -12,13 +12,14 @@ export PATH := $(cache)/node/bin:$(PATH)
 
 culvert := $(CARGO_TARGET_DIR)/release/culvert
 
-.PHONY: help env setup build demo test test-rust test-builtins lint bench
+.PHONY: help env setup build dashboard demo test test-rust test-builtins lint bench
 
 help:
 	@echo "make demo    install what is missing, build, and show everything on this machine"
 	@echo "make test    run everything there is to test"
 	@echo "make build   build the program: $(culvert)"
 	@echo "make lint    formatting, clippy, eslint, types, licences"
+	@echo "make dashboard   build the dashboard, which the next make build puts into the program"
 	@echo "make bench   measure (see bench/README.md)"
 	@echo "make env     print the variables for working with cargo directly: eval \"\$$(make -s env)\""
 
@@ -33,6 +34,11 @@ $(MOZJS_ARCHIVE): | setup
 
 build: setup $(MOZJS_ARCHIVE)
 	cargo build --release --locked --workspace
+
+# Built into the program by the next `make build`.
+dashboard:
+	@scripts/setup test
+	cd dashboard && npm ci --silent --no-audit --no-fund && npm run --silent build
 
 demo: build
 	@$(culvert) demo

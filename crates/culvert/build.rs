@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
-    let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")?).join("../../dashboard/dist");
-    // Watched although it may not be there yet: it then counts as changed once it is.
-    println!("cargo::rerun-if-changed={}", root.display());
+    let dashboard = PathBuf::from(variable("CARGO_MANIFEST_DIR")?).join("../../dashboard");
+    let root = dashboard.join("dist");
     let mut files = Vec::new();
-    if root.join("index.html").is_file() {
+    let built = root.join("index.html").is_file();
+    if built {
         collect(&root, &mut files)?;
     }
+    // A path that is not there counts as changed every time, so what is not built yet is watched for by its parent.
+    println!("cargo::rerun-if-changed={}", if built { &root } else { &dashboard }.display());
     files.sort();
     let mut code = String::from("&[\n");
     for file in &files {

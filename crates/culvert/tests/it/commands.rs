@@ -135,3 +135,35 @@ fn secrets_in_the_data_directory_are_for_its_owner_only() {
     let token = std::fs::read_to_string(edge.data().join("admin-token")).unwrap();
     assert!(!log.contains(token.trim()), "the token is in the log");
 }
+
+#[test]
+fn logs_show_what_happened_and_take_filters() {
+    let edge = Edge::start();
+    edge.deploy_module("talks", "export default { fetch(request) { console.log('asked for', new URL(request.url).pathname); return new Response('x'); } };");
+    edge.get("talks", "/one");
+    edge.get("talks", "/two");
+    edge.fact("/workers/invocations?worker=talks&text=two", |_| true);
+    let printed = text(&edge.run(&["logs", "--worker", "talks"]).stdout);
+    assert!(printed.contains("asked for") && printed.contains("/one") && printed.contains("/two"), "{printed}");
+    let one = text(&edge.run(&["logs", "--worker", "talks", "--text", "/one", "--json"]).stdout);
+    let records: Vec<serde_json::Value> = one.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(records.len(), 1, "{one}");
+    let wrong = edge.run(&["logs", "--outcome", "nonsense"]);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(text(&wrong.stderr).contains("outcome"), "{}", text(&wrong.stderr));
+}
+
+#[test]
+fn a_token_does_what_it_may_until_it_is_revoked() {
+    let edge = Edge::start();
+    let created = edge.json(&["token", "create", "reader", "--permission", "workers-scripts.read"]);
+    let find = |name: &str| created[name].as_str().map(str::to_owned).unwrap_or_else(|| panic!("{name}: {created}"));
+    let (id, token) = (find("id"), find("value"));
+    assert!(edge.run(&["logs", "--api-token", &token]).status.success());
+    let refused = edge.run(&["tunnel", "create", "x", "--api-token", &token]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("Tunnel"), "the missing permission is named: {}", text(&refused.stderr));
+    assert!(text(&edge.run(&["token", "list"]).stdout).contains("reader"));
+    edge.json(&["token", "revoke", &id]);
+    assert_eq!(edge.run(&["logs", "--api-token", &token]).status.code(), Some(1));
+}
