@@ -73,21 +73,27 @@ pub struct Serve {
     /// Where everything is kept; made when it does not exist
     #[arg(long, value_name = "DIR")]
     pub data_dir: PathBuf,
-    /// Where visitors come in
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8787")]
-    pub http: SocketAddr,
-    /// Where the API is served
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8788")]
-    pub api: SocketAddr,
-    /// Where connectors come in (UDP)
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7844")]
-    pub tunnel: SocketAddr,
+    /// Where visitors come in [default: 127.0.0.1:8787]
+    #[arg(long, value_name = "ADDR")]
+    pub http: Option<SocketAddr>,
+    /// Where the API is served [default: 127.0.0.1:8788]
+    #[arg(long, value_name = "ADDR")]
+    pub api: Option<SocketAddr>,
+    /// Where connectors come in, by UDP and TCP [default: 127.0.0.1:7844]
+    #[arg(long, value_name = "ADDR")]
+    pub tunnel: Option<SocketAddr>,
+    /// The database [default: sqlite:, a file in the data directory]
+    #[arg(long, value_name = "URL")]
+    pub database: Option<String>,
+    /// A TOML file with these options, named as here without the dashes; what is given here wins
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Let plain fetch() of Workers reach private, loopback and link-local addresses (bindings do not need it)
     #[arg(long)]
     pub allow_private_fetch: bool,
-    /// How many CPU-milliseconds an invocation may be given at most, whatever its version asks for
-    #[arg(long, value_name = "MS", default_value_t = 300_000, value_parser = clap::value_parser!(u64).range(1..=300_000))]
-    pub max_cpu_ms: u64,
+    /// How many CPU-milliseconds an invocation may be given at most, whatever its version asks for [default: 300000]
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=300_000))]
+    pub max_cpu_ms: Option<u64>,
     /// How many isolates one Worker may have at once [default: the number of cores]
     #[arg(long, value_name = "N")]
     pub max_isolates: Option<std::num::NonZeroUsize>,

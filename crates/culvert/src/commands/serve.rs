@@ -5,7 +5,6 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
@@ -19,6 +18,7 @@ use tunnel::edge::{EdgeOptions as TunnelOptions, TunnelEdge};
 use vpc::Vpc;
 
 use super::signals::until_told_to_stop;
+use crate::configuration::Configuration;
 use crate::failure::Failure;
 use crate::wiring::{
     ControlPlatform, Current, Dispatcher, KnownTunnels, Outbounds, PublicNetwork, Serving, StoredTunnels,
@@ -57,16 +57,17 @@ impl Addresses {
 
 /// Serves until SIGTERM or SIGINT.
 pub fn run(arguments: cli::Serve) -> Result<(), Failure> {
+    let configuration = Configuration::of(arguments)?;
     super::log::start();
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::failed(format!("cannot start the event loop: {error}")))?
-        .block_on(serve(arguments))
+        .block_on(serve(configuration))
 }
 
-async fn serve(arguments: cli::Serve) -> Result<(), Failure> {
-    let directory = &arguments.data_dir;
+async fn serve(configuration: Configuration) -> Result<(), Failure> {
+    let directory = &configuration.data_dir;
     let failed = |what: &'static str| move |error: &dyn std::fmt::Display| Failure::failed(format!("{what}: {error}"));
     let store = Store::open(directory, &KeySource::DataDirectory)
         .await
@@ -79,7 +80,7 @@ async fn serve(arguments: cli::Serve) -> Result<(), Failure> {
         .await
         .map_err(|error| failed("the administrator's token cannot be made")(&error))?;
     let authority = tunnel_authority(&store, directory).await?;
-    let cpu_ceiling = Duration::from_millis(arguments.max_cpu_ms);
+    let cpu_ceiling = configuration.cpu_ceiling;
     let serving = Serving::load(&store, cpu_ceiling, None)
         .await
         .map_err(|error| failed("the configuration cannot be read")(&error))?;
@@ -89,10 +90,10 @@ async fn serve(arguments: cli::Serve) -> Result<(), Failure> {
         .await
         .map_err(|error| failed("records cannot be kept")(&error))?;
 
-    let http = listen("visitors", arguments.http).await?;
-    let api = listen("the API", arguments.api).await?;
+    let http = listen("visitors", configuration.http).await?;
+    let api = listen("the API", configuration.api).await?;
     let tunnel_edge = TunnelEdge::bind(
-        TunnelOptions::new(arguments.tunnel, authority),
+        TunnelOptions::new(configuration.tunnel, authority),
         Arc::new(StoredTunnels::new(current.clone())),
     )
     .await
@@ -106,11 +107,13 @@ async fn serve(arguments: cli::Serve) -> Result<(), Failure> {
         telemetry.recorder(),
         vpc_options(&addresses),
     );
-    let public = PublicNetwork::new(arguments.allow_private_fetch);
+    let public = PublicNetwork::new(configuration.allow_private_fetch);
     let outbounds = Arc::new(Outbounds::new(current.clone(), vpc.clone(), public, telemetry.recorder()));
     let defaults = workers::PlatformOptions::new(outbounds, telemetry.recorder(), tokio::runtime::Handle::current());
     let workers = workers::Platform::start(workers::PlatformOptions {
-        isolates_per_worker: arguments.max_isolates.map_or(defaults.isolates_per_worker, std::num::NonZeroUsize::get),
+        isolates_per_worker: configuration
+            .max_isolates
+            .map_or(defaults.isolates_per_worker, std::num::NonZeroUsize::get),
         ..defaults
     })
     .map_err(|error| failed("the JavaScript engine cannot be started")(&error))?;

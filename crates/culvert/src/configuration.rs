@@ -1,0 +1,129 @@
+//! How an edge is to run: the command line, then the configuration file, then the defaults.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::cli;
+use crate::failure::Failure;
+
+/// The most CPU time that an operator may allow an invocation, in milliseconds.
+const MAX_CPU_MS: u64 = 300_000;
+
+/// How an edge is to run.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Configuration {
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// Where visitors come in.
+    pub http: SocketAddr,
+    /// Where the API is served.
+    pub api: SocketAddr,
+    /// Where connectors come in.
+    pub tunnel: SocketAddr,
+    /// Whether plain `fetch()` reaches private addresses.
+    pub allow_private_fetch: bool,
+    /// The most CPU time that a version may ask for.
+    pub cpu_ceiling: Duration,
+    /// The most isolates of one Worker; by the number of cores when absent.
+    pub max_isolates: Option<NonZeroUsize>,
+}
+
+/// The configuration file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct File {
+    http: Option<SocketAddr>,
+    api: Option<SocketAddr>,
+    tunnel: Option<SocketAddr>,
+    database: Option<String>,
+    allow_private_fetch: Option<bool>,
+    max_cpu_ms: Option<u64>,
+    max_isolates: Option<NonZeroUsize>,
+}
+
+impl File {
+    fn read(path: &Path) -> Result<Self, Failure> {
+        let text = fs::read_to_string(path).map_err(|error| Failure::file("read", path, &error))?;
+        Self::parse(path, &text)
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Self, Failure> {
+        let wrong = |what: &dyn std::fmt::Display| Failure::usage(format!("{}: {what}", path.display()));
+        let file: Self = toml::from_str(text).map_err(|error| wrong(&error))?;
+        match file.max_cpu_ms {
+            Some(given) if !(1..=MAX_CPU_MS).contains(&given) => {
+                Err(wrong(&format_args!("max-cpu-ms is {given}, and 1 to {MAX_CPU_MS} are possible")))
+            }
+            _ => Ok(file),
+        }
+    }
+}
+
+impl Configuration {
+    /// What the arguments, and the file that they name, say.
+    pub fn of(arguments: cli::Serve) -> Result<Self, Failure> {
+        let file = arguments.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
+        if let Some(url) = arguments.database.or(file.database)
+            && url != "sqlite:"
+        {
+            return Err(Failure::usage(format!(
+                "the database `{url}` cannot be used: this version keeps everything in SQLite files in the data directory; leave --database out, or write `sqlite:`"
+            )));
+        }
+        let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Ok(Self {
+            data_dir: arguments.data_dir,
+            http: arguments.http.or(file.http).unwrap_or(loopback(8787)),
+            api: arguments.api.or(file.api).unwrap_or(loopback(8788)),
+            tunnel: arguments.tunnel.or(file.tunnel).unwrap_or(loopback(7844)),
+            allow_private_fetch: arguments.allow_private_fetch || file.allow_private_fetch.unwrap_or(false),
+            cpu_ceiling: Duration::from_millis(arguments.max_cpu_ms.or(file.max_cpu_ms).unwrap_or(MAX_CPU_MS)),
+            max_isolates: arguments.max_isolates.or(file.max_isolates),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use clap::Parser;
+
+    use super::*;
+
+    fn configuration(file: &str, more: &[&str]) -> Result<Configuration, Failure> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("culvert.toml");
+        fs::write(&path, file).unwrap();
+        let path = path.to_str().unwrap();
+        let words = [&["culvert", "serve", "--data-dir", "d", "--config", path], more].concat();
+        match cli::Arguments::parse_from(words).command {
+            cli::Command::Serve(arguments) => Configuration::of(arguments),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_command_line_wins_over_the_file_and_the_file_over_the_defaults() {
+        let read =
+            configuration("http = \"127.0.0.1:1\"\napi = \"127.0.0.1:2\"\nmax-cpu-ms = 50", &["--http", "127.0.0.1:3"]);
+        let read = read.unwrap();
+        assert_eq!([read.http.port(), read.api.port(), read.tunnel.port()], [3, 2, 7844]);
+        assert_eq!(read.cpu_ceiling, Duration::from_millis(50));
+    }
+
+    #[test]
+    fn what_is_wrong_in_the_file_is_named() {
+        for (file, named) in [("htpp = 1", "htpp"), ("max-cpu-ms = 0", "max-cpu-ms"), ("http = \"here\"", "http")] {
+            let failure = configuration(file, &[]).unwrap_err();
+            assert_eq!(failure.exit_code(), 2);
+            assert!(failure.to_string().contains(named), "{failure}");
+        }
+        let failure = configuration("", &["--database", "postgres://db/culvert"]).unwrap_err();
+        assert!(failure.to_string().contains("postgres://db/culvert"), "{failure}");
+    }
+}
