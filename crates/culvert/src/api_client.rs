@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::cli;
-use crate::failure::Failure;
+use crate::failure::{Failure, root_cause};
 
 /// The file in a data directory that holds its administrator's token.
 pub const ADMIN_TOKEN_FILE: &str = "admin-token";
@@ -152,13 +152,4 @@ impl ApiClient {
             .collect();
         Err(Failure::failed(sentences.join("; ")))
     }
-}
-
-/// The innermost cause: "Connection refused" says more than "client error (Connect)".
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
 }

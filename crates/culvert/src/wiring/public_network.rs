@@ -14,6 +14,8 @@ use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use invocation::{Body, BodyError, FetchError};
 
+use crate::failure::root_cause;
+
 /// Sends requests to public hosts.
 #[derive(Clone)]
 pub struct PublicNetwork {
@@ -133,14 +135,6 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
     let six_to_four =
         first == 0x2002 && !is_public_v4(Ipv4Addr::from(u32::from(second) << 16 | u32::from(ip.segments()[2])));
     global_unicast && !documentation && !protocol_assignments && !six_to_four
-}
-
-fn root_cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a (dyn std::error::Error + 'static) {
-    let mut cause = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause
 }
 
 #[cfg(test)]
