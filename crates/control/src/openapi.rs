@@ -169,6 +169,7 @@ fn request_schema(name: &str) -> Option<Value> {
                         "certificate_authority": uuid(), "client_certificate": uuid(),
                     },
                 },
+                "policy": crate::connectivity::policy_schema(),
             },
         }),
         "NewTunnel" => json!({

@@ -154,7 +154,7 @@ impl Store {
                 .tls
                 .as_ref()
                 .is_some_and(|tls| tls.certificate_authority == Some(id) || tls.client_certificate == Some(id));
-            if uses {
+            if uses || spec.policy.is_some_and(|policy| policy.trusted_roots.contains(&id)) {
                 users.push(format!("VPC Service \"{}\"", spec.name));
             }
         }

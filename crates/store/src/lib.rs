@@ -21,6 +21,7 @@ mod permission;
 mod publish;
 mod seal;
 mod service;
+mod service_policy;
 mod snapshot;
 mod token;
 mod triggers;
@@ -50,6 +51,7 @@ pub use service::{
     AppProtocol, CertVerificationMode, Force, MAX_SERVICES, Protocol, ServiceHost, TlsSettings, VpcService,
     VpcServiceSpec,
 };
+pub use service_policy::{Breaker, ServicePolicy};
 pub use snapshot::{ServedTunnel, ServedVersion, ServedWorker, Snapshot};
 pub use token::{ADMIN_TOKEN_FILE, ApiToken, NewToken, TokenCheck};
 pub use triggers::{Domain, Route, Schedule, Triggers};

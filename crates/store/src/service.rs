@@ -12,6 +12,7 @@ use crate::Store;
 use crate::audit::{Actor, Change};
 use crate::database::{Write, from_json, is_unique_violation, time, to_json, to_micros, uuid};
 use crate::error::{StoreError, Thing};
+use crate::service_policy::ServicePolicy;
 
 /// The most VPC Services that an account may have.
 pub const MAX_SERVICES: u64 = 1_000;
@@ -160,6 +161,9 @@ pub struct VpcServiceSpec {
     /// How TLS is done; absent where the maker said nothing, which means the defaults.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tls: Option<TlsSettings>,
+    /// Timeouts and limits; absent where the maker said nothing.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub policy: Option<ServicePolicy>,
 }
 
 /// A VPC Service.
@@ -195,6 +199,9 @@ async fn check_references(write: &mut Write<'_>, spec: &VpcServiceSpec) -> Resul
         if let Some(id) = tls.client_certificate {
             crate::certificate::require(write.connection(), id, crate::CertificateKind::Client).await?;
         }
+    }
+    for id in spec.policy.iter().flat_map(|policy| &policy.trusted_roots) {
+        crate::certificate::require(write.connection(), *id, crate::CertificateKind::Authority).await?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! VPC Services over the API: `/accounts/{account}/connectivity/directory/services`.
 
+mod policy;
 mod spec;
 
 use axum::extract::State;
@@ -11,6 +12,8 @@ use crate::api::{Api, Body, delete, get, post, put};
 use crate::auth::{Access, Caller};
 use crate::envelope::{ApiError, Reply};
 use crate::request::{JsonBody, Params, QueryParams, path_uuid};
+
+pub(crate) use policy::schema as policy_schema;
 
 const READ: Access = Access::Needs(Permission::ConnectivityDirectoryRead);
 const ADMIN: Access = Access::Needs(Permission::ConnectivityDirectoryAdmin);
@@ -48,7 +51,15 @@ fn reference_error(error: StoreError, body: &Value) -> ApiError {
                 .pointer("/tls_settings/client_certificate")
                 .and_then(Value::as_str)
                 .is_some_and(|text| text.eq_ignore_ascii_case(name));
-            let (pointer, words) = if client {
+            let root = body
+                .pointer("/policy/trusted_roots")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .any(|root| root.as_str().is_some_and(|text| text.eq_ignore_ascii_case(name)));
+            let (pointer, words) = if root {
+                ("/policy/trusted_roots", "certificate authority")
+            } else if client {
                 ("/tls_settings/client_certificate", "client certificate")
             } else {
                 ("/tls_settings/certificate_authority", "certificate authority")
@@ -84,7 +95,7 @@ async fn read(
     Reply::new(spec::view(&service))
 }
 
-/// `PUT …/services/{service}`: replaces it as a whole.
+/// `PUT …/services/{service}`: replaces it as a whole, but for a policy that is not mentioned.
 async fn replace(
     State(state): State<ControlState>,
     caller: Caller,
@@ -92,7 +103,11 @@ async fn replace(
     JsonBody(body): JsonBody,
 ) -> Result<Reply, ApiError> {
     let id = path_uuid(&service, "VPC Service")?;
-    let wanted = spec::parse(&body)?;
+    let mut wanted = spec::parse(&body)?;
+    if body.get("policy").is_none() {
+        // Clients that do not know the field must not remove by accident what others allowed only in part.
+        wanted.policy = state.store().service(id).await?.spec.policy;
+    }
     let service = state
         .store()
         .replace_service(id, wanted, &caller.actor())

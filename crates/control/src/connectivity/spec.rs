@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use store::{AppProtocol, CertVerificationMode, Protocol, ServiceHost, TlsSettings, VpcService, VpcServiceSpec};
 use uuid::Uuid;
 
+use super::policy;
 use crate::envelope::ApiError;
 use crate::request::rfc3339;
 
@@ -18,19 +19,19 @@ const ASSIGNED: [&str; 3] = ["service_id", "created_at", "updated_at"];
 
 /// The rules that a request breaks, each with a pointer to the field.
 #[derive(Default)]
-struct Wrong(Vec<(String, String)>);
+pub(super) struct Wrong(Vec<(String, String)>);
 
 impl Wrong {
-    fn add(&mut self, pointer: &str, message: impl Into<String>) {
+    pub(super) fn add(&mut self, pointer: &str, message: impl Into<String>) {
         self.0.push((pointer.to_owned(), message.into()));
     }
 }
 
-fn present<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+pub(super) fn present<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     members.get(name).filter(|value| !value.is_null())
 }
 
-fn unknown_fields(wrong: &mut Wrong, at: &str, members: &Map<String, Value>, known: &[&str]) {
+pub(super) fn unknown_fields(wrong: &mut Wrong, at: &str, members: &Map<String, Value>, known: &[&str]) {
     for (name, value) in members {
         if !known.contains(&name.as_str()) && !value.is_null() {
             wrong.add(&format!("{at}/{name}"), format!("\"{name}\" is not a field here; {} are.", known.join(", ")));
@@ -338,15 +339,17 @@ pub(crate) fn parse(body: &Value) -> Result<VpcServiceSpec, ApiError> {
         return Err(ApiError::field("", "A VPC Service must be an object."));
     };
     let mut wrong = Wrong::default();
-    let mut known = vec!["name", "type", "host", "http_port", "https_port", "tcp_port", "app_protocol", "tls_settings"];
+    let mut known =
+        vec!["name", "type", "host", "http_port", "https_port", "tcp_port", "app_protocol", "tls_settings", "policy"];
     known.extend(ASSIGNED);
     unknown_fields(&mut wrong, "", members, &known);
     let name = name(&mut wrong, members);
     let protocol = protocol(&mut wrong, members);
     let host = host(&mut wrong, members);
     let tls = tls(&mut wrong, members);
+    let policy = policy::parse(&mut wrong, members);
     match (protocol, host) {
-        (Some(protocol), Some(host)) if wrong.0.is_empty() => Ok(VpcServiceSpec { name, protocol, host, tls }),
+        (Some(protocol), Some(host)) if wrong.0.is_empty() => Ok(VpcServiceSpec { name, protocol, host, tls, policy }),
         _ => Err(ApiError::fields(wrong.0)),
     }
 }
@@ -407,6 +410,7 @@ pub(crate) fn view(service: &VpcService) -> Value {
     };
     put("host", Some(host));
     put("tls_settings", spec.tls.as_ref().map(|tls| json!(tls)));
+    put("policy", spec.policy.as_ref().map(policy::view));
     put("created_at", Some(rfc3339(service.created_on).into()));
     put("updated_at", Some(rfc3339(service.modified_on).into()));
     Value::Object(view)

@@ -34,6 +34,7 @@ pub fn service(name: &str, tunnel: Uuid) -> VpcServiceSpec {
         protocol: Protocol::Http { http_port: Some(8080), https_port: None },
         host: ServiceHost::Address { ipv4: Some("10.0.0.5".parse().unwrap()), ipv6: None, tunnel_id: tunnel },
         tls: None,
+        policy: None,
     }
 }
 

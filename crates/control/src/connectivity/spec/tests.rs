@@ -150,3 +150,39 @@ fn every_fault_is_named_at_once() {
     let body = json!({ "name": "", "type": "udp", "host": {} });
     assert_eq!(pointers(&body), ["/name", "/type", "/host"]);
 }
+
+#[test]
+fn a_policy_comes_back_as_it_went_in_and_not_at_all_when_it_says_nothing() {
+    let id = "44444444-4444-4444-8444-444444444444";
+    let of = |policy: Value| with(json!({ "policy": policy }));
+    let shown = |body: &Value| {
+        let at = time::OffsetDateTime::UNIX_EPOCH;
+        view(&VpcService { id: Uuid::nil(), spec: parse(body).unwrap(), created_on: at, modified_on: at })
+    };
+    let policy = json!({
+        "connect_timeout_ms": 1000, "read_timeout_ms": 2000, "max_connections": 4, "max_new_connections_per_second": 10,
+        "breaker": { "enabled": true, "failures": 3 }, "allowed_methods": ["GET", "HEAD"], "allowed_path_prefixes": ["/api"],
+        "trusted_roots": [id],
+    });
+    assert_eq!(shown(&of(policy.clone()))["policy"], policy);
+    assert_eq!(shown(&of(json!({ "allowed_methods": ["get"] })))["policy"], json!({ "allowed_methods": ["GET"] }));
+    for nothing in [json!(null), json!({}), json!({ "breaker": null, "allowed_methods": [] })] {
+        assert_eq!(shown(&of(nothing)).get("policy"), None);
+    }
+    for (policy, pointer) in [
+        (json!({ "read_timeout_ms": 0 }), "/policy/read_timeout_ms"),
+        (json!({ "read_timeout_ms": 3_600_001 }), "/policy/read_timeout_ms"),
+        (json!({ "read_timeout": 1 }), "/policy/read_timeout"),
+        (json!({ "max_connections": "5" }), "/policy/max_connections"),
+        (json!({ "breaker": true }), "/policy/breaker"),
+        (json!({ "breaker": { "enabled": 1 } }), "/policy/breaker/enabled"),
+        (json!({ "breaker": { "failures": 0 } }), "/policy/breaker/failures"),
+        (json!({ "allowed_methods": ["GET", "CONNECT"] }), "/policy/allowed_methods/1"),
+        (json!({ "allowed_methods": "GET" }), "/policy/allowed_methods"),
+        (json!({ "allowed_path_prefixes": ["api"] }), "/policy/allowed_path_prefixes/0"),
+        (json!({ "trusted_roots": ["x"] }), "/policy/trusted_roots/0"),
+        (json!([]), "/policy"),
+    ] {
+        assert_eq!(pointers(&of(policy.clone())), [pointer], "{policy}");
+    }
+}
