@@ -24,6 +24,8 @@ pub struct ErrorPage {
     pub happened: &'static str,
     /// What a visitor, or the owner of the Worker, can do.
     pub advice: &'static str,
+    /// The error type of RFC 9209 that comes nearest, for `Proxy-Status`.
+    pub proxy_error: &'static str,
 }
 
 /// Why the edge answers by itself.
@@ -32,6 +34,7 @@ pub(crate) enum Refusal {
     BadRequest,
     BodyTooLarge,
     HeadersTooLarge,
+    Loop,
     MethodNotAllowed,
     NoWorker,
     UrlTooLong,
@@ -43,6 +46,7 @@ const EXCEPTION: ErrorPage = ErrorPage {
     title: "Worker threw exception",
     happened: "The Worker that serves this address failed before it could answer.",
     advice: "If you are visiting, try again in a few minutes. If this is your Worker, its invocation log has the exception under this Ray ID.",
+    proxy_error: "proxy_internal_error",
 };
 const RESOURCE_LIMITS: ErrorPage = ErrorPage {
     number: Some(1102),
@@ -50,6 +54,7 @@ const RESOURCE_LIMITS: ErrorPage = ErrorPage {
     title: "Worker exceeded resource limits",
     happened: "The Worker that serves this address used more CPU time or memory than it is allowed, and was stopped.",
     advice: "If you are visiting, try again in a few minutes. If this is your Worker, its invocation log says under this Ray ID which limit was reached; the CPU limit is set by limits.cpu_ms in its configuration.",
+    proxy_error: "proxy_internal_error",
 };
 const INTERNAL: ErrorPage = ErrorPage {
     number: Some(1103),
@@ -57,6 +62,7 @@ const INTERNAL: ErrorPage = ErrorPage {
     title: "Internal error",
     happened: "The edge that serves this address failed. This is not a fault of the Worker.",
     advice: "Try again in a few minutes. If it goes on, tell the operator of this edge the Ray ID and the time.",
+    proxy_error: "proxy_internal_error",
 };
 const LOAD_SHED: ErrorPage = ErrorPage {
     number: Some(1105),
@@ -64,6 +70,7 @@ const LOAD_SHED: ErrorPage = ErrorPage {
     title: "Temporarily unavailable",
     happened: "The Worker that serves this address has more requests waiting than it can take.",
     advice: "Try again in a few seconds.",
+    proxy_error: "destination_unavailable",
 };
 const NO_WORKER: ErrorPage = ErrorPage {
     number: Some(1022),
@@ -71,6 +78,15 @@ const NO_WORKER: ErrorPage = ErrorPage {
     title: "No Worker serves this host",
     happened: "This edge is running, but no Worker is deployed for the host that was asked for.",
     advice: "Check the host in the address. A Worker named NAME is served at NAME.localhost, and at the routes and custom domains that it was given; deploy it with `culvert deploy` or `wrangler deploy`.",
+    proxy_error: "destination_not_found",
+};
+const LOOP: ErrorPage = ErrorPage {
+    number: Some(1019),
+    status: 508,
+    title: "Loop detected",
+    happened: "The request has passed this edge before and came back to it.",
+    advice: "If this is your Worker, see what it calls: some service on the way leads back to this edge. The CDN-Loop header of the request says who passed it on.",
+    proxy_error: "proxy_loop_detected",
 };
 const VISITOR_GONE: ErrorPage = ErrorPage {
     number: None,
@@ -78,6 +94,7 @@ const VISITOR_GONE: ErrorPage = ErrorPage {
     title: "Client closed request",
     happened: "The connection was closed before the response was complete.",
     advice: "Send the request again.",
+    proxy_error: "http_request_error",
 };
 const BAD_REQUEST: ErrorPage = ErrorPage {
     number: None,
@@ -85,6 +102,7 @@ const BAD_REQUEST: ErrorPage = ErrorPage {
     title: "Bad request",
     happened: "The request cannot be understood: it must name exactly one valid host, and a path.",
     advice: "Check the address and the program that sent the request.",
+    proxy_error: "http_request_error",
 };
 const BODY_TOO_LARGE: ErrorPage = ErrorPage {
     number: None,
@@ -92,6 +110,7 @@ const BODY_TOO_LARGE: ErrorPage = ErrorPage {
     title: "Request body too large",
     happened: "The request's body is larger than this edge accepts.",
     advice: "Send less at once. The operator of this edge sets the limit.",
+    proxy_error: "http_request_error",
 };
 const HEADERS_TOO_LARGE: ErrorPage = ErrorPage {
     number: None,
@@ -99,6 +118,7 @@ const HEADERS_TOO_LARGE: ErrorPage = ErrorPage {
     title: "Request headers too large",
     happened: "The request's headers are larger than this edge accepts (128 KB unless the operator set it otherwise).",
     advice: "Deleting the cookies of this site often helps.",
+    proxy_error: "http_request_error",
 };
 const METHOD_NOT_ALLOWED: ErrorPage = ErrorPage {
     number: None,
@@ -106,6 +126,7 @@ const METHOD_NOT_ALLOWED: ErrorPage = ErrorPage {
     title: "Method not allowed",
     happened: "CONNECT and TRACE are not offered here.",
     advice: "Use another method.",
+    proxy_error: "http_request_error",
 };
 const URL_TOO_LONG: ErrorPage = ErrorPage {
     number: None,
@@ -113,11 +134,13 @@ const URL_TOO_LONG: ErrorPage = ErrorPage {
     title: "URL too long",
     happened: "The address is longer than this edge accepts (16 KB unless the operator set it otherwise).",
     advice: "Send long data in the request's body.",
+    proxy_error: "http_request_error",
 };
 
 /// Every error page, for the documentation.
-pub const ERROR_PAGES: [ErrorPage; 11] = [
+pub const ERROR_PAGES: [ErrorPage; 12] = [
     NO_WORKER,
+    LOOP,
     EXCEPTION,
     RESOURCE_LIMITS,
     INTERNAL,
@@ -144,11 +167,17 @@ impl ErrorPage {
         }
     }
 
+    /// Whether it refuses a request that came back.
+    pub(crate) fn is_loop(&self) -> bool {
+        *self == LOOP
+    }
+
     pub(crate) const fn refusing(refusal: Refusal) -> Self {
         match refusal {
             Refusal::BadRequest => BAD_REQUEST,
             Refusal::BodyTooLarge => BODY_TOO_LARGE,
             Refusal::HeadersTooLarge => HEADERS_TOO_LARGE,
+            Refusal::Loop => LOOP,
             Refusal::MethodNotAllowed => METHOD_NOT_ALLOWED,
             Refusal::NoWorker => NO_WORKER,
             Refusal::UrlTooLong => URL_TOO_LONG,

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
+use connection_error::ErrorCode;
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use invocation::{Body, Ended, Invocation, Outcome, RayId};
+use invocation::{Body, Ended, Invocation, Outcome, RayId, marks};
 use time::OffsetDateTime;
 
 use crate::accept::{self, Representation};
@@ -19,6 +20,7 @@ use crate::body::{Content, InFlight, RequestBody, ResponseBody};
 use crate::connection::Peer;
 use crate::error_page::{ErrorPage, Occurrence, Refusal};
 use crate::headers::{self, CF_RAY, Visitor};
+use crate::options::EdgeOptions;
 use crate::serve::Shared;
 use crate::target;
 
@@ -37,13 +39,20 @@ pub(crate) async fn answer(
     let mut host = None;
 
     let response = match exchange(&shared, &peer, request, ray, &ray_value, &mut host).await {
-        Ok(response) => from_worker(response, ray, ray_value.clone(), is_head),
-        Err(page) => Err(page),
+        Ok(response) => from_worker(response, ray, ray_value.clone(), is_head).map_err(|page| (page, None)),
+        Err(refused) => Err(refused),
     };
     let (mut response, content) = match response {
         Ok((head, body)) => (head, Content::Worker(body)),
-        Err(page) => {
-            let (head, body) = page_response(page, ray, ray_value, host.as_deref(), representation);
+        Err((page, connection)) => {
+            let (mut head, body) = page_response(page, ray, ray_value, host.as_deref(), representation);
+            let EdgeOptions { name, proxy_status, .. } = &shared.options;
+            let error_type = connection.map_or(page.proxy_error, ErrorCode::as_str);
+            if (*proxy_status || page.is_loop())
+                && let Some(status) = marks::proxy_status(name, error_type)
+            {
+                head.headers_mut().insert(marks::PROXY_STATUS, status);
+            }
             (head, Content::Page(Some(body)))
         }
     };
@@ -57,6 +66,9 @@ fn ray_value(ray: RayId) -> HeaderValue {
     HeaderValue::try_from(ray.to_string()).unwrap_or(HeaderValue::from_static("0000000000000000"))
 }
 
+/// The page that is shown, and the code of the failed connection behind it, where one is.
+type Refused = (ErrorPage, Option<ErrorCode>);
+
 /// From a visitor's request to a Worker's response, or to the page that is shown instead.
 async fn exchange(
     shared: &Shared,
@@ -65,12 +77,12 @@ async fn exchange(
     ray: RayId,
     ray_value: &HeaderValue,
     host_name: &mut Option<Arc<str>>,
-) -> Result<Response<Body>, ErrorPage> {
+) -> Result<Response<Body>, Refused> {
     let options = &shared.options;
     let refuse = |refusal: Refusal, why: &dyn std::fmt::Display| {
         shared.counters.refuse();
         tracing::debug!(ray = %ray, client = %peer.address, "request refused: {why}");
-        ErrorPage::refusing(refusal)
+        (ErrorPage::refusing(refusal), None)
     };
     let (mut head, incoming) = request.into_parts();
 
@@ -102,10 +114,14 @@ async fn exchange(
         return Err(refuse(Refusal::BodyTooLarge, &format_args!("its body has {length} bytes")));
     }
 
+    if marks::has_passed(&head.headers, &options.name) {
+        return Err(refuse(Refusal::Loop, &"its CDN-Loop has the name of this edge"));
+    }
+
     let Some(route) = shared.dispatch.route(&host.name, url.path()) else {
         shared.counters.unrouted();
         tracing::debug!(ray = %ray, client = %peer.address, host = %host.name, "no Worker serves this host");
-        return Err(ErrorPage::refusing(Refusal::NoWorker));
+        return Err((ErrorPage::refusing(Refusal::NoWorker), None));
     };
 
     let visitor = Visitor {
@@ -133,17 +149,17 @@ async fn exchange(
     let ended = match dispatched {
         Ok(Ok(response)) => return Ok(response),
         Ok(Err(ended)) => ended,
-        Err(_) => Ended { outcome: Outcome::InternalError, message: "the dispatcher panicked".to_owned() },
+        Err(_) => Ended::new(Outcome::InternalError, "the dispatcher panicked"),
     };
     if too_large.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
         return Err(refuse(Refusal::BodyTooLarge, &"its body is larger than the limit"));
     }
     log(&worker, ray, &ended);
-    Err(ErrorPage::of(ended.outcome))
+    Err((ErrorPage::of(ended.outcome), ended.connection))
 }
 
 fn log(worker: &str, ray: RayId, ended: &Ended) {
-    let Ended { outcome, message } = ended;
+    let Ended { outcome, message, .. } = ended;
     match outcome {
         Outcome::InternalError | Outcome::Ok => tracing::error!(ray = %ray, worker, %outcome, "{message}"),
         Outcome::LoadShed => tracing::warn!(ray = %ray, worker, %outcome, "{message}"),

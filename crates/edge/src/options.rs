@@ -33,6 +33,12 @@ impl Scheme {
 pub struct EdgeOptions {
     /// The scheme that Workers see.
     pub scheme: Scheme,
+    /// This edge's name in `CDN-Loop` (RFC 8586) and `Proxy-Status` (RFC 9209), a token. A request whose `CDN-Loop` has it came
+    /// back and is refused.
+    pub name: String,
+    /// Whether every response that the edge itself makes says why in `Proxy-Status`. The refusal of a loop always does: it is how the
+    /// edge recognises its own.
+    pub proxy_status: bool,
     /// Connections at once, over all listeners. More wait in the listener's backlog until one closes.
     pub max_connections: usize,
     /// Streams at once on one HTTP/2 connection.
@@ -60,6 +66,8 @@ impl Default for EdgeOptions {
     fn default() -> Self {
         Self {
             scheme: Scheme::Http,
+            name: "culvert".to_owned(),
+            proxy_status: false,
             max_connections: 16_384,
             max_concurrent_streams: 256,
             max_url: 16 * 1024,

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use connection_error::ErrorCode;
 use http::{Request, Response};
 use uuid::Uuid;
 
@@ -36,6 +37,15 @@ pub struct Ended {
     pub outcome: Outcome,
     /// The first cause in one sentence.
     pub message: String,
+    /// The code of the failed connection that it was, if it was one that the Worker let escape.
+    pub connection: Option<ErrorCode>,
+}
+
+impl Ended {
+    /// An end that no failed connection caused.
+    pub fn new(outcome: Outcome, message: impl Into<String>) -> Self {
+        Self { outcome, message: message.into(), connection: None }
+    }
 }
 
 /// Runs Workers.

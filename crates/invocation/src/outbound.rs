@@ -1,12 +1,13 @@
-//! Going out: what a Worker's `fetch()` asks of the rest.
+//! Going out: what a Worker's `fetch()` and `connect()` ask of the rest.
 
+use std::io;
 use std::sync::Arc;
 
 use connection_error::ConnectionError;
 use http::{Request, Response};
 use uuid::Uuid;
 
-use crate::{Body, BoxFuture, RayId};
+use crate::{Body, BoxFuture, Connect, RayId, Socket};
 
 /// Where a subrequest goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,17 @@ pub enum Target {
     Public,
     /// `env.BINDING.fetch()` of a VPC Service, by the service's id.
     VpcService(Uuid),
+    /// `env.BINDING.fetch()` of a VPC Network.
+    VpcNetwork(PrivateNetwork),
+}
+
+/// What a VPC Network binding opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PrivateNetwork {
+    /// What is behind one tunnel, by the tunnel's id.
+    Tunnel(Uuid),
+    /// What is behind the tunnels of the account: `cf1:network`.
+    Account,
 }
 
 /// One hop of a Worker's `fetch()`. Redirects are followed by the caller, each hop being a subrequest of its own.
@@ -46,8 +58,21 @@ pub enum FetchError {
     Refused(String),
 }
 
+impl FetchError {
+    /// What a [`Socket`] failed with.
+    pub fn of_io(error: &io::Error) -> Self {
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<ConnectionError>()) {
+            Some(error) => Self::Connection(Box::new(error.clone())),
+            None => Self::Network(error.to_string()),
+        }
+    }
+}
+
 /// Carries out subrequests.
 pub trait Outbound: Send + Sync + 'static {
     /// Sends the request and waits for the response head. Dropping the future, or the response's body, gives it up.
     fn fetch(&self, subrequest: Subrequest) -> BoxFuture<'static, Result<Response<Body>, FetchError>>;
+
+    /// Opens a TCP connection and waits until it stands. Dropping the future gives it up.
+    fn connect(&self, connect: Connect) -> BoxFuture<'static, Result<Box<dyn Socket>, FetchError>>;
 }

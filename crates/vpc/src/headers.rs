@@ -1,13 +1,10 @@
-//! Header fields that an intermediary must take out, add or look at (RFC 9110 section 7.6, RFC 8586).
+//! Header fields that an intermediary must take out or look at (RFC 9110 section 7.6).
 
 use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE};
 
-/// `CDN-Loop` (RFC 8586).
-pub(crate) const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const PROXY_AUTHORIZATION: HeaderName = HeaderName::from_static("proxy-authorization");
-const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
 /// Removes the fields that concern one connection only: those named by `Connection` and those that always do.
@@ -46,27 +43,6 @@ pub(crate) fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> 
     tokens(headers, name).any(|found| found.eq_ignore_ascii_case(token))
 }
 
-/// Whether `CDN-Loop` says that the request has passed here before.
-pub(crate) fn has_passed(headers: &HeaderMap, cdn_id: &str) -> bool {
-    list_members(headers, &CDN_LOOP).any(|member| first_part(member).eq_ignore_ascii_case(cdn_id))
-}
-
-/// Notes in `CDN-Loop` that the request passes here. Members that others have added stay, in order.
-pub(crate) fn note_passage(headers: &mut HeaderMap, cdn_id: &str) {
-    if let Ok(value) = HeaderValue::from_str(cdn_id) {
-        headers.append(CDN_LOOP, value);
-    }
-}
-
-/// Whether the response is this edge's own refusal of a request that came back to it: `Proxy-Status` (RFC 9209) with our
-/// name and `error=proxy_loop_detected`.
-pub(crate) fn says_looped(headers: &HeaderMap, cdn_id: &str) -> bool {
-    list_members(headers, &PROXY_STATUS).any(|member| {
-        first_part(member).trim_matches('"').eq_ignore_ascii_case(cdn_id)
-            && member.split(';').skip(1).any(|parameter| parameter.trim() == "error=proxy_loop_detected")
-    })
-}
-
 /// The tokens of a comma-separated field, over all its lines.
 fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     headers
@@ -76,31 +52,6 @@ fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
         .flat_map(|value| value.split(','))
         .map(str::trim)
         .filter(|token| !token.is_empty())
-}
-
-/// The members of a list-valued field, over all its lines. Commas inside quoted strings do not separate.
-fn list_members<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
-    headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| {
-        let mut quoted = false;
-        let mut escaped = false;
-        value
-            .split(move |byte: char| {
-                if escaped {
-                    escaped = false;
-                } else if quoted && byte == '\\' {
-                    escaped = true;
-                } else if byte == '"' {
-                    quoted = !quoted;
-                }
-                byte == ',' && !quoted
-            })
-            .map(str::trim)
-            .filter(|member| !member.is_empty())
-    })
-}
-
-fn first_part(member: &str) -> &str {
-    member.split(';').next().unwrap_or_default().trim()
 }
 
 #[cfg(test)]
@@ -138,34 +89,6 @@ mod tests {
         remove_hop_by_hop(&mut headers);
         assert_eq!(names(&headers), ["authorization", "content-length", "te", "x-yours"]);
         assert_eq!(headers[TE], "trailers");
-    }
-
-    #[test]
-    fn loops_are_seen_by_our_name_only() {
-        for (value, ours) in [
-            ("culvert-1", true),
-            ("Culvert-1", true),
-            ("other, culvert-1; v=2", true),
-            ("other; note=\"a, culvert-1\"", false),
-            ("culvert-12", false),
-            ("cloudflare; loops=1", false),
-            ("", false),
-        ] {
-            let headers = map(&[("cdn-loop", value)]);
-            assert_eq!(has_passed(&headers, "culvert-1"), ours, "{value}");
-        }
-        let mut headers = map(&[("cdn-loop", "other")]);
-        note_passage(&mut headers, "culvert-1");
-        assert!(has_passed(&headers, "culvert-1") && has_passed(&headers, "other"));
-    }
-
-    #[test]
-    fn our_own_refusal_is_recognised() {
-        let looped = |value| says_looped(&map(&[("proxy-status", value)]), "culvert-1");
-        assert!(looped("culvert-1; error=proxy_loop_detected"));
-        assert!(looped("other, \"culvert-1\"; details=\"x\"; error=proxy_loop_detected"));
-        assert!(!looped("culvert-1; error=dns_error"));
-        assert!(!looped("other; error=proxy_loop_detected"));
     }
 
     #[test]

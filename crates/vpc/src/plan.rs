@@ -8,6 +8,7 @@ use connection_error::{ConnectionError, ErrorCode, Phase};
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method, Uri};
+use invocation::marks;
 use rustls_pki_types::ServerName;
 
 use crate::headers;
@@ -65,7 +66,7 @@ impl Plan {
         if !policy.allows_path(uri.path()) {
             return Err(denied(format!("The service `{}` does not allow the path {}.", service.name, uri.path())));
         }
-        if headers::has_passed(&headers, cdn_id) {
+        if marks::has_passed(&headers, cdn_id) {
             return Err(Box::new(ConnectionError::new(
                 ErrorCode::ProxyLoopDetected,
                 Phase::Route,
@@ -93,7 +94,7 @@ impl Plan {
             HeaderValue::from_str(&authority)
                 .map_err(|_| denied(format!("The URL's host `{authority}` cannot be a Host header.")))?,
         );
-        headers::note_passage(&mut headers, cdn_id);
+        marks::note_passage(&mut headers, cdn_id);
         if let Some(upgrade) = &upgrade {
             upgrade.add_to(&mut headers);
         }
@@ -214,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_request_that_was_here_is_a_loop() {
-        let headers = [(headers::CDN_LOOP, HeaderValue::from_static("other, culvert"))].into_iter().collect();
+        let headers = [(marks::CDN_LOOP, HeaderValue::from_static("other, culvert"))].into_iter().collect();
         let uri = "http://x/".parse().unwrap();
         let error = Plan::new(&service(None, None), Method::GET, &uri, headers, "culvert").unwrap_err();
         assert_eq!((error.code, error.phase), (ErrorCode::ProxyLoopDetected, Phase::Route));

@@ -237,7 +237,7 @@ impl Vpc {
         let status = response.status();
         attempt.answered(status);
         let name = &state.service().name;
-        if headers::says_looped(response.headers(), &self.shared.options.cdn_id) {
+        if invocation::marks::says_looped(response.headers(), &self.shared.options.cdn_id) {
             return Err(attempt.fail(Box::new(ConnectionError::new(
                 ErrorCode::ProxyLoopDetected,
                 Phase::Head,

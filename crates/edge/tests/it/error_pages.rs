@@ -25,6 +25,30 @@ async fn get(edge: &Running, path: &str, accept: &str) -> crate::support::Reply 
     edge.ask(&format!("GET /{path} HTTP/1.1\r\nHost: shop.localhost\r\nAccept: {accept}\r\n\r\n")).await
 }
 
+#[tokio::test]
+async fn proxy_status_is_the_operators_choice_but_for_loops() {
+    let quiet = ending().await;
+    assert_eq!(get(&quiet, "exception", "*/*").await.header("proxy-status"), None);
+    let options = EdgeOptions { name: "edge-1".to_owned(), proxy_status: true, ..EdgeOptions::default() };
+    let telling = start(options, |invocation| {
+        let refused = invocation.request.uri().path() == "/refused";
+        let connection = refused.then_some(connection_error::ErrorCode::ConnectionRefused);
+        Box::pin(async move { Err(invocation::Ended { connection, ..ended(Outcome::Exception) }) })
+    })
+    .await;
+    for (path, said) in [("x", "edge-1; error=proxy_internal_error"), ("refused", "edge-1; error=connection_refused")] {
+        assert_eq!(get(&telling, path, "*/*").await.header("proxy-status"), Some(said));
+    }
+    // A request that came back is refused, and the edge knows its own refusal by this.
+    for (edge, name) in [(&quiet, "culvert"), (&telling, "edge-1")] {
+        let request = format!("GET /ok HTTP/1.1\r\nHost: shop.localhost\r\nCDN-Loop: other, {name}\r\n\r\n");
+        let reply = edge.ask(&request).await;
+        assert_eq!((reply.status, reply.text()), (508, "error code: 1019".to_owned()));
+        let said = format!("{name}; error=proxy_loop_detected");
+        assert_eq!(reply.header("proxy-status"), Some(said.as_str()));
+    }
+}
+
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
 #[tokio::test]

@@ -79,7 +79,7 @@ pub fn text(text: &str) -> Response<Body> {
 }
 
 pub fn ended(outcome: Outcome) -> Ended {
-    Ended { outcome, message: "SECRET of the Worker".to_owned() }
+    Ended::new(outcome, "SECRET of the Worker")
 }
 
 pub async fn patiently<T>(what: &str, future: impl Future<Output = T>) -> T {

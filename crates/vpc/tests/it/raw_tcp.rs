@@ -109,3 +109,54 @@ async fn tls_can_be_started() {
         }
     }
 }
+
+/// What an I/O error of a connection carries.
+fn carried(error: &std::io::Error) -> connection_error::ConnectionError {
+    error.get_ref().and_then(|inner| inner.downcast_ref::<connection_error::ConnectionError>()).unwrap().clone()
+}
+
+#[tokio::test]
+async fn a_reset_is_told_with_its_facts() {
+    let world = World::new();
+    let address = serve(|_, mut stream| async move {
+        stream.write_all(b"hello").await.unwrap();
+        let mut byte = [0];
+        let _ = stream.read(&mut byte).await;
+        // Bytes that nobody has read make this close a reset.
+    })
+    .await;
+    let service = Arc::new(tcp_service(address));
+    let mut connection = world.vpc.connect(Arc::clone(&service), caller()).await.unwrap();
+    let mut greeting = [0; 5];
+    connection.read_exact(&mut greeting).await.unwrap();
+    connection.write_all(b"more than one byte").await.unwrap();
+    let failed = carried(&connection.read_u8().await.unwrap_err());
+    assert!(failed.detail.contains("after 5 bytes"), "{}", failed.detail);
+    drop(connection);
+    let event = world.event().await;
+    assert_eq!(event.error.as_ref(), Some(&failed));
+    assert_eq!((failed.code, failed.phase), (ErrorCode::ConnectionTerminated, Phase::Request));
+}
+
+#[tokio::test]
+async fn bytes_that_nobody_takes_time_out() {
+    let world = World::new();
+    let address = serve(|_, stream| async move {
+        // Held, and never read.
+        let _held = stream;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let mut service = tcp_service(address);
+    service.policy.write_timeout = std::time::Duration::from_millis(200);
+    let mut connection = world.vpc.connect(Arc::new(service), caller()).await.unwrap();
+    let piece = vec![0; 65_536];
+    let failed = loop {
+        if let Err(error) = connection.write_all(&piece).await {
+            break carried(&error);
+        }
+    };
+    assert_eq!((failed.code, failed.phase), (ErrorCode::ConnectionWriteTimeout, Phase::Request));
+    drop(connection);
+    assert_eq!(world.event().await.error, Some(failed));
+}
