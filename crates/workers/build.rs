@@ -12,8 +12,8 @@ use std::{env, fs, io};
 
 /// Everything that is reached from here is joined.
 const MAIN: &str = "main.js";
-/// What Workers import as `cloudflare:workers`: a module of its own, which gets what it re-exports from the joined one.
-const FACADE: &str = "cloudflare_workers.js";
+/// What Workers import as `cloudflare:…`: modules of their own, which get what they re-export from the joined one.
+const FACADES: [&str; 2] = ["cloudflare_sockets.js", "cloudflare_workers.js"];
 
 fn main() -> io::Result<()> {
     let directory = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("js");
@@ -21,21 +21,22 @@ fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed={}", directory.display());
     let mut joined = Joined { directory: &directory, seen: BTreeSet::new(), text: String::new() };
     joined.add(MAIN)?;
-    let facade = read(&directory, FACADE)?;
-    let mut forwarded = String::new();
-    for statement in statements(&facade) {
-        if let Statement::Module(text) = statement {
-            let (names, from) = text.split_once(" from ").ok_or_else(|| refuse(FACADE, &text))?;
-            let file = quoted(from).ok_or_else(|| refuse(FACADE, &text))?;
-            if !joined.seen.contains(file) {
-                return Err(refuse(FACADE, &format!("{file} is not reached from {MAIN}")));
+    for facade in FACADES {
+        let mut forwarded = String::new();
+        for statement in statements(&read(&directory, facade)?) {
+            if let Statement::Module(text) = statement {
+                let (names, from) = text.split_once(" from ").ok_or_else(|| refuse(facade, &text))?;
+                let file = quoted(from).ok_or_else(|| refuse(facade, &text))?;
+                if !joined.seen.contains(file) {
+                    return Err(refuse(facade, &format!("{file} is not reached from {MAIN}")));
+                }
+                joined.text.push_str(&format!("{names};\n"));
+                forwarded.push_str(&format!("{names} from \"./{MAIN}\";\n"));
             }
-            joined.text.push_str(&format!("{names};\n"));
-            forwarded.push_str(&format!("{names} from \"./{MAIN}\";\n"));
         }
+        fs::write(out.join(facade), forwarded)?;
     }
-    fs::write(out.join(MAIN), joined.text)?;
-    fs::write(out.join(FACADE), forwarded)
+    fs::write(out.join(MAIN), joined.text)
 }
 
 /// The files joined so far.

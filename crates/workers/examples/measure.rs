@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::BodyExt;
-use invocation::{Body, BoxFuture, FetchError, Invocation, Outbound, RayId, Subrequest};
+use invocation::{Body, BoxFuture, Connect, FetchError, Invocation, Outbound, RayId, Socket, Subrequest};
 use telemetry::{ConnectionEvent, InvocationRecord, Sink};
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -19,6 +19,10 @@ struct Nowhere;
 
 impl Outbound for Nowhere {
     fn fetch(&self, _: Subrequest) -> BoxFuture<'static, Result<Response<Body>, FetchError>> {
+        Box::pin(async { Err(FetchError::Refused("there is no network here".to_owned())) })
+    }
+
+    fn connect(&self, _: Connect) -> BoxFuture<'static, Result<Box<dyn Socket>, FetchError>> {
         Box::pin(async { Err(FetchError::Refused("there is no network here".to_owned())) })
     }
 }

@@ -1,12 +1,13 @@
 /** `env`: what a Worker is bound to. */
 import { fetchThrough } from "./fetch.js";
 import { TypeError, defineProperty, jsonParse, promiseReject } from "./primordials.js";
-import { INTERNAL, defineInterface, illegalConstructor } from "./webidl.js";
+import { connectThrough } from "./sockets.js";
+import { INTERNAL, defineInterface, illegalConstructor, requireArguments } from "./webidl.js";
 
 /** What a Worker gets as its `env`, one object for the whole isolate. @type {Record<string, any>} */
 export const env = {};
 
-/** A service that answers `fetch()`: a VPC Service. */
+/** What answers `fetch()` and `connect()`: a VPC Service or a VPC Network. */
 export class Fetcher {
   /** The name of the binding. @type {string} */
   #name;
@@ -22,6 +23,13 @@ export class Fetcher {
     const name = this.#name;
     if (arguments.length === 0) return promiseReject(new TypeError("Fetcher.fetch: 1 argument required, but only 0 present."));
     return fetchThrough(name, input, init);
+  }
+
+  /** @param {any} address @param {any} [options] */
+  connect(address, options = undefined) {
+    const name = this.#name;
+    requireArguments(arguments.length, 1, "Fetcher.connect");
+    return connectThrough(name, address, options);
   }
 }
 defineInterface(Fetcher);
@@ -46,6 +54,7 @@ function valueOf(binding) {
       return binding.text;
     case "json":
       return binding.json;
+    case "vpc_network":
     case "vpc_service":
       return new Fetcher(INTERNAL, binding.name);
     default:

@@ -3,12 +3,13 @@ import { abortReason, isAborted, onAbort, removeOnAbort } from "./abort.js";
 import { listAppend, listDelete, listGet } from "./headers.js";
 import host from "./host_object.js";
 import { cancelOperation, current, onComplete, requireInvocation } from "./invocation.js";
-import { TypeError, arraySlice, markHandled, newPromise, promiseReject, stringIndexOf, stringSlice } from "./primordials.js";
+import { TypeError, arraySlice, defineProperty, markHandled, newPromise, promiseReject, stringIndexOf, stringSlice } from "./primordials.js";
 import { pump } from "./pump.js";
 import { cancelStream } from "./readable_core.js";
 import { stateOf } from "./readable_stream.js";
 import { Request, isRequest, requestState } from "./request.js";
 import { fetchedResponse, responseState } from "./response.js";
+import { isObject } from "./webidl.js";
 
 const MOST_REDIRECTS = 20;
 
@@ -63,6 +64,8 @@ class Fetching {
   #sending;
   /** @type {import("./body.js").Body | null} */
   #responseBody = null;
+  /** What the stream of the request's body failed with. @type {{reason: any} | undefined} */
+  #bodyFailure = undefined;
 
   /**
    * @param {string | undefined} binding
@@ -126,6 +129,11 @@ class Fetching {
       pump(stream, started[1], (failure) => {
         this.#sending = undefined;
         if (failure === undefined || this.#operation !== operation) return;
+        if (this.#binding !== undefined) {
+          // A private service's request fails as an attempt, with all its facts; what the stream failed with is the cause.
+          this.#bodyFailure = failure;
+          return;
+        }
         // The body could not be sent: the request fails with what its stream failed with.
         cancelOperation(operation);
         this.#failed(failure.reason);
@@ -166,6 +174,9 @@ class Fetching {
   #failed = (error) => {
     this.#operation = undefined;
     if (this.#signal !== undefined) removeOnAbort(this.#signal, this.#abort);
+    if (this.#bodyFailure !== undefined && isObject(error)) {
+      defineProperty(error, "cause", { value: this.#bodyFailure.reason, writable: true, enumerable: false, configurable: true });
+    }
     this.#settle.reject(error);
   };
 

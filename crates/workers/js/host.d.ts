@@ -7,12 +7,14 @@
  * - `Operation`: something asynchronous. It ends with one call of `complete(operation, ok, value)`; see `Entries`;
  * - `BodyId`: a stream of bytes that has not entered JavaScript (a request's body, the body of a fetched response).
  *   It is read by one reader, given away whole (`{body}` below), or dropped by `bodyCancel`;
- * - `SinkId`: a body that JavaScript writes (a response's, a subrequest's).
+ * - `SinkId`: a body that JavaScript writes (a response's, a subrequest's);
+ * - `SocketId`: a TCP connection that stands, until `socketClose`.
  */
 type Invocation = number;
 type Operation = number;
 type BodyId = number;
 type SinkId = number;
+type SocketId = number;
 
 /** Names and values in turn: ["accept", "text/html", "set-cookie", "a=1"]. Values are byte strings (isomorphic encoding). */
 type FlatHeaders = string[];
@@ -59,6 +61,22 @@ interface Host {
      */
     fetch(invocation: Invocation, binding: string | undefined, method: string, url: string, headers: FlatHeaders, body: OutgoingBody): [Operation, SinkId];
 
+    // === sockets ===
+    /**
+     * `binding` is undefined for the public network. With `tlsName` it is TLS from the first byte, for a certificate of this name.
+     * Completes with `[socketId, remote address]`.
+     */
+    socketConnect(invocation: Invocation, binding: string | undefined, hostname: string, port: number, tlsName: string | undefined): Operation;
+    /** Completes with a Uint8Array, or undefined at the end. One at a time; giving it up loses nothing. */
+    socketRead(socket: SocketId): Operation;
+    /** Completes when all bytes are on their way. One at a time. */
+    socketWrite(socket: SocketId, bytes: Uint8Array): Operation;
+    /** Ends the writing direction; completes when the other side can know. */
+    socketEnd(socket: SocketId): Operation;
+    /** Goes on in TLS; completes when the handshake is done. */
+    socketStartTls(socket: SocketId, serverName: string): Operation;
+    socketClose(socket: SocketId): void;
+
     // === time ===
     /** Completes with undefined after so many milliseconds. */
     timer(milliseconds: number): Operation;
@@ -102,7 +120,7 @@ interface Host {
 interface Entries {
     /**
      * Makes `env` and imports the Worker's main module. `bindings` is JSON: `[{name, type, …}]` with type `plain_text` {text}, `secret_text` {text},
-     * `json` {json}, `vpc_service` {}. Resolves to the names of the handlers that the default export has.
+     * `json` {json}, `vpc_network` {}, `vpc_service` {}. Resolves to the names of the handlers that the default export has.
      */
     start(mainModule: string, bindings: string): Promise<string[]>;
     /** A request comes in. `bodyId` is 0 for none. */

@@ -229,6 +229,7 @@ fn bindings(version: &WorkerVersion) -> String {
             BindingKind::SecretText(text) => serde_json::json!({"name": name, "type": "secret_text", "text": text}),
             BindingKind::Json(value) => serde_json::json!({"name": name, "type": "json", "json": value}),
             BindingKind::VpcService { .. } => serde_json::json!({"name": name, "type": "vpc_service"}),
+            BindingKind::VpcNetwork { .. } => serde_json::json!({"name": name, "type": "vpc_network"}),
         }
     });
     serde_json::Value::Array(bindings.collect()).to_string()

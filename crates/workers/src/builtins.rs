@@ -8,8 +8,9 @@ use isolate::{CompileError, Engine, Stencil};
 use crate::resolve::BUILTIN;
 
 /// Name and source of each module.
-const SOURCES: [(&str, &str); 2] = [
+const SOURCES: [(&str, &str); 3] = [
     ("main.js", include_str!(concat!(env!("OUT_DIR"), "/main.js"))),
+    ("cloudflare_sockets.js", include_str!(concat!(env!("OUT_DIR"), "/cloudflare_sockets.js"))),
     ("cloudflare_workers.js", include_str!(concat!(env!("OUT_DIR"), "/cloudflare_workers.js"))),
 ];
 

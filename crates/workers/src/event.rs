@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::response::Parts;
-use invocation::{Body, BodyError, FetchError};
+use invocation::{Body, BodyError, FetchError, Socket};
 
 use crate::supervisor::Ticket;
 
@@ -27,7 +27,7 @@ pub(crate) enum Event {
     /// The response body was taken to its end.
     BodyOver(Ticket),
     /// The source of the response body failed.
-    BodyFailed(Ticket, String),
+    BodyFailed(Ticket, BodyError),
     /// End when nothing waits and nothing runs.
     Retire,
     /// End now.
@@ -54,7 +54,7 @@ pub(crate) enum Completion {
         /// Decoded as UTF-8 or as it is.
         text: bool,
         /// What was read.
-        rest: Result<Vec<u8>, HostError>,
+        rest: Result<Vec<u8>, ReadFailure>,
     },
     /// The outcome of a subrequest.
     Fetched {
@@ -63,8 +63,26 @@ pub(crate) enum Completion {
         /// The response, or why there is none.
         result: Result<(Parts, Body), FetchError>,
     },
+    /// The outcome of a `connect()`.
+    Connected {
+        /// The index of its record.
+        record: usize,
+        /// The connection, or why there is none.
+        result: Result<Box<dyn Socket>, FetchError>,
+    },
+    /// What a socket had, nothing at its end.
+    SocketRead(Result<Vec<u8>, HostError>),
     /// It failed.
     Failed(HostError),
+}
+
+/// Why a body could not be read whole.
+#[derive(Debug)]
+pub(crate) enum ReadFailure {
+    /// It broke.
+    Broken(BodyError),
+    /// It does not fit in the isolate's memory.
+    TooMuch,
 }
 
 /// The Error that JavaScript makes of a failed operation (`HostError` in `host.d.ts`).

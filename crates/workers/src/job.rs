@@ -118,7 +118,7 @@ impl Future for Answering {
     type Output = Answer;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
-        let lost = || Ended { outcome: Outcome::InternalError, message: "The isolate's thread ended.".to_owned() };
+        let lost = || Ended::new(Outcome::InternalError, "The isolate's thread ended.");
         let Some(answer) = &mut self.answer else { return Poll::Ready(Err(lost())) };
         let answer = ready!(Pin::new(answer).poll(cx));
         self.answer = None;

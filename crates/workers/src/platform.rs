@@ -142,7 +142,7 @@ impl Platform {
 impl Inner {
     fn place(&self, version: &Arc<WorkerVersion>, mut job: Job) {
         if self.shared.closing.load(Ordering::Acquire) {
-            let ended = Ended { outcome: Outcome::LoadShed, message: "Culvert is shutting down.".to_owned() };
+            let ended = Ended::new(Outcome::LoadShed, "Culvert is shutting down.");
             let record = job.refuse(version, ended, Vec::new());
             self.shared.services.options.sink.invocation(record);
             return;

@@ -139,13 +139,13 @@ impl Pool {
     /// Refuses a job because too much waits.
     pub(crate) fn shed(&self, job: Job) {
         let message = "Too many requests wait for this Worker already, or the machine is short of memory.".to_owned();
-        self.refuse(job, Ended { outcome: Outcome::LoadShed, message }, Vec::new());
+        self.refuse(job, Ended::new(Outcome::LoadShed, message), Vec::new());
     }
 
     /// Records a job whose visitor left before it began.
     pub(crate) fn cancel(&self, job: Job) {
         let message = "The visitor disconnected before the Worker began.".to_owned();
-        self.refuse(job, Ended { outcome: Outcome::Canceled, message }, Vec::new());
+        self.refuse(job, Ended::new(Outcome::Canceled, message), Vec::new());
     }
 
     fn refuse(&self, job: Job, ended: Ended, exceptions: Vec<telemetry::ExceptionRecord>) {
@@ -162,7 +162,7 @@ impl Pool {
             StartupFailure::Internal(_) => Outcome::InternalError,
         };
         for job in jobs {
-            self.refuse(job, Ended { outcome, message: failure.to_string() }, failure.exceptions());
+            self.refuse(job, Ended::new(outcome, failure.to_string()), failure.exceptions());
         }
     }
 

@@ -49,6 +49,7 @@ pub(crate) fn resolve(specifier: &str, referrer: &str, has: impl Fn(&str) -> boo
         return Ok(Resolved::Bundle(plain.to_owned()));
     }
     match specifier {
+        "cloudflare:sockets" => Ok(Resolved::Builtin("cloudflare_sockets.js".to_owned())),
         "cloudflare:workers" => Ok(Resolved::Builtin("cloudflare_workers.js".to_owned())),
         _ => Err(missing(specifier, referrer)),
     }
@@ -59,7 +60,9 @@ fn missing(specifier: &str, referrer: &str) -> String {
     let from = if referrer.is_empty() { String::new() } else { format!(", imported from \"{referrer}\"") };
     let hint = match specifier.split_once(':') {
         Some(("node", _)) => "Node.js modules are not available: bundle a replacement with the Worker.",
-        Some(("cloudflare", _)) => "of these modules only \"cloudflare:workers\" is available.",
+        Some(("cloudflare", _)) => {
+            "of these modules only \"cloudflare:sockets\" and \"cloudflare:workers\" are available."
+        }
         _ => "it is neither in the bundle nor built in.",
     };
     format!("No such module \"{specifier}\"{from}: {hint}")

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use connection_error::ConnectionError;
 use http::{Method, Response};
-use invocation::{Body, Ended, RayId};
-use telemetry::{ConsoleLine, ExceptionRecord, InvocationRecord, SubrequestRecord};
+use invocation::{Body, Ended, FetchError, RayId};
+use telemetry::{ConsoleLine, ExceptionRecord, InvocationRecord, Level, SubrequestRecord};
 use time::OffsetDateTime;
 use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
@@ -102,6 +103,15 @@ impl Running {
         self.record.logs.push(line);
     }
 
+    /// A connection to a private service failed: that leaves a line, whatever the Worker does about it.
+    pub(crate) fn connection_failed(&mut self, error: &ConnectionError) {
+        let text = format!("{error} ({}, {}): {}", error.category, error.phase, error.detail);
+        let facts = serde_json::to_value(error).unwrap_or_default();
+        let bytes = text.len() + facts.to_string().len();
+        let message = vec![serde_json::Value::String(text), facts];
+        self.log(ConsoleLine { timestamp: timestamp(), level: Level::Warn, message }, bytes);
+    }
+
     /// Keeps an exception that nothing caught.
     pub(crate) fn exception(&mut self, mut exception: ExceptionRecord) {
         if self.record.exceptions.len() >= EXCEPTIONS {
@@ -137,14 +147,17 @@ impl Running {
         self.record.subrequests.len() - 1
     }
 
-    /// A subrequest's response head is there, or it failed.
-    pub(crate) fn subrequest_ended(&mut self, index: usize, result: Result<u16, String>) {
+    /// A subrequest's response head is there (or its connection, which has no status), or it failed.
+    pub(crate) fn subrequest_ended(&mut self, index: usize, result: Result<Option<u16>, &FetchError>) {
+        if let Err(FetchError::Connection(error)) = result {
+            self.connection_failed(error);
+        }
         let now = self.elapsed_ms();
         if let Some(record) = self.record.subrequests.get_mut(index) {
             record.duration_ms = now - record.started_ms;
             match result {
-                Ok(status) => record.status = Some(status),
-                Err(error) => record.error = Some(error),
+                Ok(status) => record.status = status,
+                Err(error) => record.error = Some(error.to_string()),
             }
         }
     }

@@ -6,12 +6,12 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use invocation::{Ended, Outcome};
+use invocation::{BodyError, Ended, Outcome};
 use isolate::{Failure, Isolate, Place, Scope, Termination, Value};
 use telemetry::{ExceptionRecord, InvocationRecord};
 
 use crate::boot::{Booted, Entries};
-use crate::event::{Completion, Event, HostError};
+use crate::event::{Completion, Event, HostError, ReadFailure};
 use crate::host::{Host, describe, flatten, number, utf8};
 use crate::job::Job;
 use crate::pool::Pool;
@@ -111,8 +111,9 @@ impl Thread {
             }
             Event::VisitorGone(ticket) => host.supervisor.borrow_mut().visitor_gone(ticket, Instant::now()),
             Event::BodyOver(ticket) => host.supervisor.borrow_mut().body_over(ticket, Instant::now()),
-            Event::BodyFailed(ticket, reason) => {
-                host.supervisor.borrow_mut().source_failed(ticket, &reason, Instant::now());
+            Event::BodyFailed(ticket, error) => {
+                self.body_broke(Some(ticket), &error);
+                host.supervisor.borrow_mut().source_failed(ticket, &error.to_string(), Instant::now());
             }
             Event::Retire => self.retiring = true,
             Event::Shutdown => host.supervisor.borrow_mut().shut_down(Instant::now()),
@@ -173,20 +174,28 @@ impl Thread {
                 match piece {
                     Ok(Some(bytes)) => Ok(Value::Bytes(bytes.into())),
                     Ok(None) => Ok(Value::Undefined),
-                    Err(error) => Err(HostError::from(&error)),
+                    Err(error) => {
+                        self.body_broke(owner, &error);
+                        Err(HostError::from(&error))
+                    }
                 }
             }
             Completion::ReadAll { id, text, rest } => {
                 host.bodies.borrow_mut().restore(id, None);
-                let rest = rest?;
+                let rest = rest.map_err(|failure| match failure {
+                    ReadFailure::Broken(error) => {
+                        self.body_broke(owner, &error);
+                        HostError::from(&error)
+                    }
+                    ReadFailure::TooMuch => HostError::type_error("Memory limit would be exceeded before EOF."),
+                })?;
                 Ok(if text { Value::String(utf8(rest)) } else { Value::Bytes(rest) })
             }
             Completion::Fetched { record, result } => {
                 // Nobody is there to hear of it: the response is dropped.
                 let Some(owner) = owner else { return Ok(Value::Undefined) };
                 if let Some(running) = host.running.borrow_mut().get_mut(&owner) {
-                    let said = result.as_ref().map(|(head, _)| head.status.as_u16()).map_err(ToString::to_string);
-                    running.subrequest_ended(record, said);
+                    running.subrequest_ended(record, result.as_ref().map(|(head, _)| Some(head.status.as_u16())));
                 }
                 let (head, body) = result.map_err(|error| HostError::from(&error))?;
                 let body = host.bodies.borrow_mut().insert(owner, body);
@@ -194,6 +203,30 @@ impl Thread {
                 let status = Value::Number(head.status.as_u16().into());
                 Ok(Value::List(vec![status, reason.into(), flatten(&head.headers), number(body)]))
             }
+            Completion::Connected { record, result } => {
+                let Some(owner) = owner else { return Ok(Value::Undefined) };
+                if let Some(running) = host.running.borrow_mut().get_mut(&owner) {
+                    running.subrequest_ended(record, result.as_ref().map(|_| None));
+                }
+                let socket = result.map_err(|error| HostError::from(&error))?;
+                let address = socket.remote_address();
+                let id = host.sockets.borrow_mut().insert(owner, socket);
+                let id = id.ok_or_else(|| HostError::error("There are too many open sockets."))?;
+                Ok(Value::List(vec![number(id), address.into()]))
+            }
+            Completion::SocketRead(piece) => {
+                let piece = piece?;
+                Ok(if piece.is_empty() { Value::Undefined } else { Value::Bytes(piece) })
+            }
+        }
+    }
+
+    /// A body of an invocation failed.
+    fn body_broke(&self, owner: Option<Ticket>, error: &BodyError) {
+        let mut running = self.host.running.borrow_mut();
+        if let (Some(running), BodyError::Connection(error)) = (owner.and_then(|owner| running.get_mut(&owner)), error)
+        {
+            running.connection_failed(error);
         }
     }
 
@@ -281,7 +314,9 @@ impl Thread {
                 }
                 Verdict::Refuse(ticket, outcome, message) => {
                     if let Some(running) = host.running.borrow_mut().get_mut(&ticket) {
-                        running.refuse(Ended { outcome, message });
+                        let exception = running.record.exceptions.first().filter(|_| outcome == Outcome::Exception);
+                        let connection = exception.and_then(|exception| Some(exception.connection.as_ref()?.code));
+                        running.refuse(Ended { outcome, message, connection });
                     }
                 }
                 Verdict::End(ticket, ending) => self.end(ticket, ending),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use invocation::PrivateNetwork;
 use uuid::Uuid;
 
 /// One version of a Worker: everything that is needed to run it.
@@ -78,6 +79,11 @@ pub enum BindingKind {
         /// The service.
         service_id: Uuid,
     },
+    /// A `Fetcher` for a private network.
+    VpcNetwork {
+        /// The network.
+        network: PrivateNetwork,
+    },
 }
 
 impl std::fmt::Debug for BindingKind {
@@ -88,6 +94,7 @@ impl std::fmt::Debug for BindingKind {
             Self::SecretText(_) => f.write_str("SecretText(…)"),
             Self::Json(value) => f.debug_tuple("Json").field(value).finish(),
             Self::VpcService { service_id } => f.debug_struct("VpcService").field("service_id", service_id).finish(),
+            Self::VpcNetwork { network } => f.debug_struct("VpcNetwork").field("network", network).finish(),
         }
     }
 }

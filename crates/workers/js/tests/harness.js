@@ -44,7 +44,7 @@ export async function isolate({ modules = {}, bindings = [], before = "" } = {})
     return loaded.get(name);
   }
   function resolve(specifier, referrer) {
-    if (specifier === "cloudflare:workers") return "cloudflare_workers.js";
+    if (specifier.startsWith("cloudflare:")) return `${specifier.replace(":", "_")}.js`;
     const plain = specifier.replace(/^\.\//, "");
     return referrer.startsWith("worker:") ? `worker:${plain}` : plain;
   }

@@ -37,6 +37,7 @@ export function makeHost(context) {
   const bodies = new Map();
   const sinks = new Map();
   const decoders = new Map();
+  const sockets = new Map();
 
   const host = {
     entries: undefined,
@@ -47,6 +48,8 @@ export function makeHost(context) {
     open: 0,
     /** Answers a subrequest: gets `{binding, method, url, headers, body}`, gives `{status, statusText, headers, body}` or throws `{name, message, connection}`. */
     onFetch: async () => ({ status: 200, statusText: "OK", headers: [], body: undefined }),
+    /** Answers a `connect()`: gets `{binding, hostname, port, tlsName}`, gives the other side (`read`, `write`, `end`, `startTls`, `close`) or throws as above. */
+    onConnect: async () => ({}),
     own,
     bodies,
     sinks,
@@ -185,6 +188,30 @@ export function makeHost(context) {
       });
       return own([id, out.sink]);
     },
+    socketConnect(invocation, binding, hostname, port, tlsName) {
+      const call = { binding, hostname, port, tlsName };
+      return operation(async () => {
+        const peer = await host.onConnect(call);
+        lastId += 1;
+        sockets.set(lastId, peer);
+        return own([lastId, "10.0.0.5:5432"]);
+      });
+    },
+    socketRead(id) {
+      const peer = sockets.get(id);
+      return operation(async () => {
+        const piece = await peer.read();
+        return piece === undefined ? undefined : bytes(Buffer.from(piece));
+      });
+    },
+    socketWrite(id, given) {
+      const peer = sockets.get(id);
+      const copied = Buffer.from(given);
+      return operation(() => peer.write(copied.toString()));
+    },
+    socketEnd: (id) => operation(() => sockets.get(id).end()),
+    socketStartTls: (id, name) => operation(() => sockets.get(id).startTls(name)),
+    socketClose: (id) => sockets.get(id).close(),
     timer: (milliseconds) => operation(() => new Promise((resolve) => setTimeout(resolve, milliseconds))),
     cancel: (id) => canceled.add(id),
     now: () => performance.timeOrigin + performance.now(),

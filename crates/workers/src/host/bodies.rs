@@ -12,7 +12,7 @@ use invocation::{Body, BodyError};
 use isolate::{Arguments, Scope, Throw, Value};
 
 use super::{Host, id, number};
-use crate::event::{Completion, HostError};
+use crate::event::{Completion, ReadFailure};
 use crate::supervisor::Ticket;
 use crate::table::Table;
 
@@ -122,12 +122,12 @@ struct Rest {
 
 impl Rest {
     /// Takes a piece. `Some` when there is nothing more to take.
-    fn take(&mut self, piece: Result<Option<Bytes>, BodyError>) -> Option<Result<Vec<u8>, HostError>> {
+    fn take(&mut self, piece: Result<Option<Bytes>, BodyError>) -> Option<Result<Vec<u8>, ReadFailure>> {
         match piece {
             Ok(None) => Some(Ok(std::mem::take(&mut self.bytes))),
-            Err(error) => Some(Err(HostError::from(&error))),
+            Err(error) => Some(Err(ReadFailure::Broken(error))),
             Ok(Some(piece)) if self.bytes.len().saturating_add(piece.len()) > self.limit => {
-                Some(Err(HostError::type_error("Memory limit would be exceeded before EOF.")))
+                Some(Err(ReadFailure::TooMuch))
             }
             Ok(Some(piece)) => {
                 if self.bytes.is_empty() && self.bytes.capacity() == 0 {
@@ -174,7 +174,7 @@ impl Host {
             return self.begin_ready(owner, Completion::ReadAll { id, text, rest }).map(number);
         };
         if usize::try_from(body.size_hint().lower()).is_ok_and(|bytes| bytes > limit) {
-            let rest = Err(HostError::type_error("Memory limit would be exceeded before EOF."));
+            let rest = Err(ReadFailure::TooMuch);
             return self.begin_ready(owner, Completion::ReadAll { id, text, rest }).map(number);
         }
         while let Some(piece) = piece_now(&mut body) {

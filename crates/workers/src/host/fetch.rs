@@ -36,7 +36,34 @@ pub(super) fn fetch(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<
     Ok(Value::List(vec![number(operation), number(sink)]))
 }
 
+fn ended() -> Throw {
+    Throw::Error("The request that this belongs to has ended.".to_owned())
+}
+
 impl Host {
+    /// Where a binding leads, or the public network without one. `what` it is to do is for the error's words.
+    pub(super) fn target(&self, binding: Option<&str>, what: &str) -> Result<Target, HostError> {
+        let Some(name) = binding else { return Ok(Target::Public) };
+        let version = self.version();
+        match version.bindings.iter().find(|binding| binding.name == name).map(|binding| &binding.kind) {
+            Some(BindingKind::VpcService { service_id }) => Ok(Target::VpcService(*service_id)),
+            Some(BindingKind::VpcNetwork { network }) => Ok(Target::VpcNetwork(*network)),
+            _ => Err(HostError::type_error(format!("The binding \"{name}\" cannot {what}."))),
+        }
+    }
+
+    /// Counts one more subrequest of an invocation, or says that it is one too many.
+    pub(super) fn count_subrequest(&self, ticket: Ticket) -> Result<Result<(), HostError>, Throw> {
+        let limit = self.version().limits.subrequests;
+        let mut running = self.running.borrow_mut();
+        if running.get_mut(&ticket).ok_or_else(ended)?.count_subrequest(limit) {
+            return Ok(Ok(()));
+        }
+        Ok(Err(HostError::error(format!(
+            "Too many subrequests by single Worker invocation. The limit is {limit} (`limits.subrequests`)."
+        ))))
+    }
+
     /// Sends a subrequest; gives the operation, and the sink of its body or 0.
     fn subrequest(&self, ticket: Ticket, ask: Ask) -> Result<(u64, u64), Throw> {
         let writes = matches!(ask.outgoing, Outgoing::Script);
@@ -64,15 +91,9 @@ impl Host {
 
     /// The subrequest with the index of its record and the number of its sink; or why there will be none.
     fn prepare(&self, ticket: Ticket, ask: Ask) -> Result<Result<(Subrequest, usize, u64), HostError>, Throw> {
-        let target = match &ask.binding {
-            None => Target::Public,
-            Some(name) => {
-                match self.version().bindings.iter().find(|binding| binding.name == *name).map(|binding| &binding.kind)
-                {
-                    Some(BindingKind::VpcService { service_id }) => Target::VpcService(*service_id),
-                    _ => return Ok(Err(HostError::type_error(format!("The binding \"{name}\" cannot fetch.")))),
-                }
-            }
+        let target = match self.target(ask.binding.as_deref(), "fetch") {
+            Ok(target) => target,
+            Err(error) => return Ok(Err(error)),
         };
         let Ok(uri) = ask.url.parse::<Uri>() else {
             return Ok(Err(HostError::type_error(format!("Fetch API cannot load: {}", ask.url))));
@@ -84,18 +105,12 @@ impl Host {
             Ok(headers) => headers,
             Err(error) => return Ok(Err(HostError::type_error(error))),
         };
+        if let Err(error) = self.count_subrequest(ticket)? {
+            return Ok(Err(error));
+        }
         let (invocation, ray_id, record) = {
             let mut running = self.running.borrow_mut();
-            let Some(running) = running.get_mut(&ticket) else {
-                return Err(Throw::Error("The request that this belongs to has ended.".to_owned()));
-            };
-            if !running.count_subrequest(self.version().limits.subrequests) {
-                let message = format!(
-                    "Too many subrequests by single Worker invocation. The limit is {} (`limits.subrequests`).",
-                    self.version().limits.subrequests
-                );
-                return Ok(Err(HostError::error(message)));
-            }
+            let running = running.get_mut(&ticket).ok_or_else(ended)?;
             let record = running.subrequest(ask.binding.as_deref().unwrap_or("fetch"), &ask.method, &ask.url);
             let (invocation, ray_id) = running.ids();
             (invocation, ray_id, record)

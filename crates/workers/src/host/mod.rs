@@ -27,6 +27,7 @@ mod piped;
 mod random;
 mod sink_body;
 mod sinks;
+mod sockets;
 mod text;
 mod time;
 mod url;
@@ -50,6 +51,8 @@ pub(crate) struct Host {
     pub bodies: RefCell<Bodies>,
     /// Bodies that JavaScript writes.
     pub sinks: RefCell<sinks::Sinks>,
+    /// Open TCP connections.
+    pub sockets: RefCell<sockets::Sockets>,
     /// Text that is being decoded.
     decoders: RefCell<text::Decoders>,
     /// The engine's own `JSON`, from before any code of the Worker ran.
@@ -73,6 +76,7 @@ impl Host {
             operations: RefCell::default(),
             bodies: RefCell::default(),
             sinks: RefCell::default(),
+            sockets: RefCell::default(),
             decoders: RefCell::default(),
             json: OnceCell::new(),
             startup_lines: RefCell::default(),
@@ -108,9 +112,11 @@ impl Host {
         let operations = self.operations.borrow_mut().release(ticket);
         let bodies = self.bodies.borrow_mut().release(ticket);
         let sinks = self.sinks.borrow_mut().release(ticket);
+        let sockets = self.sockets.borrow_mut().release(ticket);
         self.decoders.borrow_mut().release(ticket);
-        // Dropped after the borrows: a body's end can run any code.
-        drop((bodies, sinks));
+        // Dropped after the borrows: a body's end can run any code, and a connection's may need the runtime.
+        let _runtime = self.services.options.runtime.enter();
+        drop((bodies, sinks, sockets));
         operations
     }
 }
@@ -155,6 +161,12 @@ pub(crate) static FUNCTIONS: &[HostFunction] = &[
     function("sinkClose", 1, sinks::close),
     function("sinkAbort", 2, sinks::abort),
     function("fetch", 6, fetch::fetch),
+    function("socketConnect", 5, sockets::connect),
+    function("socketRead", 1, sockets::read),
+    function("socketWrite", 2, sockets::write),
+    function("socketEnd", 1, sockets::end_writing),
+    function("socketStartTls", 2, sockets::secure),
+    function("socketClose", 1, sockets::close),
     function("timer", 1, time::timer),
     function("cancel", 1, operations::cancel),
     function("now", 0, time::now),

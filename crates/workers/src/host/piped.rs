@@ -42,7 +42,7 @@ impl http_body::Body for PipedBody {
         let frame = ready!(Pin::new(&mut this.body).poll_frame(context));
         match &frame {
             None => this.finish(Event::BodyOver(this.ticket)),
-            Some(Err(error)) => this.finish(Event::BodyFailed(this.ticket, error.to_string())),
+            Some(Err(error)) => this.finish(Event::BodyFailed(this.ticket, error.clone())),
             Some(Ok(frame)) => {
                 if let (Some(remaining), Some(data)) = (&mut this.remaining, frame.data_ref()) {
                     *remaining = remaining.saturating_sub(data.len() as u64);

@@ -6,6 +6,7 @@ mod basics;
 mod failures;
 mod lifecycle;
 mod memory;
+mod sockets;
 mod streams;
 mod subrequests;
 mod support;

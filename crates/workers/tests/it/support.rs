@@ -1,6 +1,7 @@
 //! A platform with a fake outbound, and Workers from `tests/workers/`.
 
 use std::collections::VecDeque;
+use std::io;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,8 +14,12 @@ use connection_error::{ConnectionError, ErrorCode, Phase};
 use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
-use invocation::{Body, BodyError, BoxFuture, Ended, FetchError, Invocation, Outbound, RayId, Subrequest, Target};
+use invocation::{
+    Body, BodyError, BoxFuture, Connect, Ended, FetchError, Invocation, Outbound, PrivateNetwork, RayId, Socket,
+    Subrequest, Target,
+};
 use telemetry::{ConnectionEvent, InvocationRecord, Sink};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 use workers::{Binding, BindingKind, Limits, ModuleKind, Platform, PlatformOptions, WorkerModule, WorkerVersion};
@@ -150,6 +155,68 @@ impl Outbound for Fake {
             }
         })
     }
+
+    fn connect(&self, connect: Connect) -> BoxFuture<'static, Result<Box<dyn Socket>, FetchError>> {
+        let address = format!("{}:{}", connect.host, connect.port);
+        self.asked.lock().unwrap().push((connect.target, "CONNECT".to_owned(), address));
+        let mut gate = self.gate.subscribe();
+        let at_gate = self.at_gate.clone();
+        Box::pin(async move {
+            match connect.host.as_str() {
+                "refused" => {
+                    let error =
+                        ConnectionError::new(ErrorCode::ConnectionRefused, Phase::Connect, "10.0.0.5:7 refused");
+                    return Err(FetchError::Connection(Box::new(error)));
+                }
+                "gate" => {
+                    at_gate.send_modify(|count| *count += 1);
+                    gate.wait_for(|open| *open).await.unwrap();
+                }
+                _ => {}
+            }
+            let (near, far) = tokio::io::duplex(4096);
+            // Echoes, and ends when the other side has ended.
+            tokio::spawn(async move {
+                let (mut reader, mut writer) = tokio::io::split(far);
+                let _ = tokio::io::copy(&mut reader, &mut writer).await;
+                let _ = writer.shutdown().await;
+            });
+            Ok(Box::new(Duplex(near)) as Box<dyn Socket>)
+        })
+    }
+}
+
+/// The Worker's end of a connection; the other end runs `echo`.
+struct Duplex(tokio::io::DuplexStream);
+
+impl Socket for Duplex {
+    fn remote_address(&self) -> String {
+        "10.0.0.5:7".to_owned()
+    }
+
+    fn start_tls(self: Box<Self>, _: String) -> BoxFuture<'static, Result<Box<dyn Socket>, FetchError>> {
+        Box::pin(async { Err(FetchError::Network("this end has no TLS".to_owned())) })
+    }
+}
+
+impl AsyncRead for Duplex {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Duplex {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, data)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
 }
 
 /// A platform and what it is connected with.
@@ -267,10 +334,13 @@ fn version(main: &str, modules: Vec<WorkerModule>) -> WorkerVersion {
         name: "test".into(),
         main_module: main.into(),
         modules,
-        bindings: vec![Binding {
-            name: "API".into(),
-            kind: BindingKind::VpcService { service_id: Uuid::from_u128(1) },
-        }],
+        bindings: vec![
+            Binding { name: "API".into(), kind: BindingKind::VpcService { service_id: Uuid::from_u128(1) } },
+            Binding {
+                name: "NETWORK".into(),
+                kind: BindingKind::VpcNetwork { network: PrivateNetwork::Tunnel(Uuid::from_u128(2)) },
+            },
+        ],
         limits: Limits::default(),
         compatibility_date: "2026-11-01".into(),
         compatibility_flags: Vec::new(),
