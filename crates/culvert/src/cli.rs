@@ -91,6 +91,15 @@ pub struct Serve {
     /// Let plain fetch() of Workers reach private, loopback and link-local addresses (bindings do not need it)
     #[arg(long)]
     pub allow_private_fetch: bool,
+    /// This edge's name in CDN-Loop and Proxy-Status headers; edges that pass requests to each other need different ones [default: culvert]
+    #[arg(long, value_name = "NAME")]
+    pub edge_name: Option<String>,
+    /// Say in a Proxy-Status header (RFC 9209) why the edge answered by itself
+    #[arg(long)]
+    pub proxy_status: bool,
+    /// Networks that no service may be in, besides those that are always forbidden; several times for several
+    #[arg(long, value_name = "CIDR")]
+    pub restrict: Vec<ipnet::IpNet>,
     /// How many CPU-milliseconds an invocation may be given at most, whatever its version asks for [default: 300000]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=300_000))]
     pub max_cpu_ms: Option<u64>,
@@ -241,6 +250,18 @@ pub struct ServiceFields {
     /// How its certificate is checked: verify_full, verify_ca or disabled [default: verify_full]
     #[arg(long, value_name = "MODE")]
     pub cert_verification_mode: Option<String>,
+    /// Timeouts and limits that differ from the defaults, as JSON: {"read_timeout_ms": 2000, "allowed_methods": ["GET"]}
+    #[arg(long, value_name = "JSON", value_parser = json_object)]
+    pub policy: Option<serde_json::Value>,
+}
+
+/// An argument that must be a JSON object.
+fn json_object(text: &str) -> Result<serde_json::Value, String> {
+    match serde_json::from_str(text) {
+        Ok(object @ serde_json::Value::Object(_)) => Ok(object),
+        Ok(other) => Err(format!("{other} is not a JSON object")),
+        Err(error) => Err(format!("it is not JSON: {error}")),
+    }
 }
 
 /// `culvert vpc service create`

@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::Deserialize;
 
 use crate::cli;
@@ -27,6 +28,12 @@ pub struct Configuration {
     pub tunnel: SocketAddr,
     /// Whether plain `fetch()` reaches private addresses.
     pub allow_private_fetch: bool,
+    /// The edge's name in `CDN-Loop` and `Proxy-Status`.
+    pub edge_name: String,
+    /// Whether `Proxy-Status` says why the edge answered by itself.
+    pub proxy_status: bool,
+    /// Networks that no service may be in.
+    pub restrict: Vec<IpNet>,
     /// The most CPU time that a version may ask for.
     pub cpu_ceiling: Duration,
     /// The most isolates of one Worker; by the number of cores when absent.
@@ -42,6 +49,11 @@ struct File {
     tunnel: Option<SocketAddr>,
     database: Option<String>,
     allow_private_fetch: Option<bool>,
+    edge_name: Option<String>,
+    proxy_status: Option<bool>,
+    /// Ranges of addresses.
+    #[serde(default, deserialize_with = "ranges")]
+    restrict: Vec<IpNet>,
     max_cpu_ms: Option<u64>,
     max_isolates: Option<NonZeroUsize>,
 }
@@ -75,6 +87,13 @@ impl Configuration {
                 "the database `{url}` cannot be used: this version keeps everything in SQLite files in the data directory; leave --database out, or write `sqlite:`"
             )));
         }
+        let edge_name = arguments.edge_name.or(file.edge_name).unwrap_or_else(|| "culvert".to_owned());
+        if !is_token(&edge_name) {
+            return Err(Failure::usage(format!(
+                "the edge's name `{edge_name}` cannot be written into headers: letters, digits, `-`, `.` and `_` can, beginning with a letter"
+            )));
+        }
+        let restrict = if arguments.restrict.is_empty() { file.restrict } else { arguments.restrict };
         let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         Ok(Self {
             data_dir: arguments.data_dir,
@@ -82,10 +101,27 @@ impl Configuration {
             api: arguments.api.or(file.api).unwrap_or(loopback(8788)),
             tunnel: arguments.tunnel.or(file.tunnel).unwrap_or(loopback(7844)),
             allow_private_fetch: arguments.allow_private_fetch || file.allow_private_fetch.unwrap_or(false),
+            edge_name,
+            proxy_status: arguments.proxy_status || file.proxy_status.unwrap_or(false),
+            restrict,
             cpu_ceiling: Duration::from_millis(arguments.max_cpu_ms.or(file.max_cpu_ms).unwrap_or(MAX_CPU_MS)),
             max_isolates: arguments.max_isolates.or(file.max_isolates),
         })
     }
+}
+
+/// Reads a list of ranges such as `10.0.0.0/8`.
+fn ranges<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let read =
+        |text: &String| text.parse().map_err(|_| format!("`{text}` is not a range of addresses such as 10.0.0.0/8"));
+    texts.iter().map(read).collect::<Result<_, _>>().map_err(serde::de::Error::custom)
+}
+
+/// Whether a name can be written into headers as it is.
+fn is_token(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_alphabetic())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
 }
 
 #[cfg(test)]
@@ -118,7 +154,13 @@ mod tests {
 
     #[test]
     fn what_is_wrong_in_the_file_is_named() {
-        for (file, named) in [("htpp = 1", "htpp"), ("max-cpu-ms = 0", "max-cpu-ms"), ("http = \"here\"", "http")] {
+        for (file, named) in [
+            ("htpp = 1", "htpp"),
+            ("max-cpu-ms = 0", "max-cpu-ms"),
+            ("http = \"here\"", "http"),
+            ("edge-name = \"a, b\"", "a, b"),
+            ("restrict = [\"10.0.0.0/33\"]", "restrict"),
+        ] {
             let failure = configuration(file, &[]).unwrap_err();
             assert_eq!(failure.exit_code(), 2);
             assert!(failure.to_string().contains(named), "{failure}");

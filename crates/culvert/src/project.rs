@@ -170,6 +170,21 @@ fn metadata(path: &Path, configuration: &Map<String, Value>, main_module: &str) 
                     }));
                 }
             }
+            "vpc_networks" => {
+                for network in value.as_array().ok_or_else(|| unknown("vpc_networks"))? {
+                    let mut binding = json!({
+                        "type": "vpc_network",
+                        "name": network.get("binding").cloned().unwrap_or_default(),
+                    });
+                    // Which of the two it must be is the API's to say.
+                    for key in ["tunnel_id", "network_id"] {
+                        if let Some(id) = network.get(key) {
+                            binding[key] = id.clone();
+                        }
+                    }
+                    bindings.push(binding);
+                }
+            }
             other => return Err(unknown(other)),
         }
     }
@@ -237,7 +252,8 @@ mod tests {
                 r#"{ // a comment
                 "name": "shop", "main": "index.js", "compatibility_date": "2026-11-01",
                 "vars": {"GREETING": "hello", "LIMITS": {"a": 1}}, "limits": {"cpu_ms": 50},
-                "vpc_services": [{"binding": "API", "service_id": "11111111-1111-4111-8111-111111111111"}], }"#,
+                "vpc_services": [{"binding": "API", "service_id": "11111111-1111-4111-8111-111111111111"}],
+                "vpc_networks": [{"binding": "NET", "network_id": "cf1:network"}], }"#,
             ),
             ("lib.js", "export const a = 1;"),
             ("index.js", "export default {}"),
@@ -249,6 +265,7 @@ mod tests {
         let bindings = project.metadata["bindings"].as_array().unwrap();
         assert!(bindings.contains(&json!({"type": "plain_text", "name": "GREETING", "text": "hello"})));
         assert!(bindings.contains(&json!({"type": "json", "name": "LIMITS", "json": {"a": 1}})));
+        assert!(bindings.contains(&json!({"type": "vpc_network", "name": "NET", "network_id": "cf1:network"})));
     }
 
     #[test]

@@ -21,7 +21,7 @@ use super::signals::until_told_to_stop;
 use crate::configuration::Configuration;
 use crate::failure::Failure;
 use crate::wiring::{
-    ControlPlatform, Current, Dispatcher, KnownTunnels, Outbounds, PublicNetwork, Serving, StoredTunnels,
+    ControlPlatform, Current, Dispatcher, KnownTunnels, Outbounds, PublicNetwork, PublicSockets, Serving, StoredTunnels,
 };
 use crate::{cli, dashboard};
 
@@ -105,10 +105,13 @@ async fn serve(configuration: Configuration) -> Result<(), Failure> {
     let vpc = Vpc::new(
         Arc::new(KnownTunnels::new(current.clone(), tunnel_edge.tunnels())),
         telemetry.recorder(),
-        vpc_options(&addresses),
+        vpc_options(&configuration, &addresses),
     );
     let public = PublicNetwork::new(configuration.allow_private_fetch);
-    let outbounds = Arc::new(Outbounds::new(current.clone(), vpc.clone(), public, telemetry.recorder()));
+    let sockets =
+        PublicSockets::new(configuration.allow_private_fetch, vec![addresses.http, addresses.api, addresses.tunnel])
+            .map_err(|error| failed("TLS cannot be set up")(&error))?;
+    let outbounds = Arc::new(Outbounds::new(current.clone(), vpc.clone(), public, sockets, telemetry.recorder()));
     let defaults = workers::PlatformOptions::new(outbounds, telemetry.recorder(), tokio::runtime::Handle::current());
     let workers = workers::Platform::start(workers::PlatformOptions {
         isolates_per_worker: configuration
@@ -120,7 +123,7 @@ async fn serve(configuration: Configuration) -> Result<(), Failure> {
 
     let stop = CancellationToken::new();
     let edge =
-        edge::Edge::new(Arc::new(Dispatcher::new(current.clone(), workers.clone())), edge::EdgeOptions::default());
+        edge::Edge::new(Arc::new(Dispatcher::new(current.clone(), workers.clone())), edge_options(&configuration));
     let visitors = tokio::spawn({
         let stopped = stop.clone();
         async move { edge.serve(http, stopped.cancelled()).await }
@@ -154,14 +157,22 @@ async fn serve(configuration: Configuration) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What no service may be: the edge itself.
-fn vpc_options(addresses: &Addresses) -> vpc::Options {
+/// What no service may be: the edge itself, and what the operator restricts.
+fn vpc_options(configuration: &Configuration, addresses: &Addresses) -> vpc::Options {
     let restrictions = vpc::Restrictions {
+        networks: configuration.restrict.clone(),
         visitor_listeners: vec![addresses.http],
         edge_listeners: vec![addresses.api, addresses.tunnel],
-        ..vpc::Restrictions::default()
     };
-    vpc::Options { restrictions, ..vpc::Options::default() }
+    vpc::Options { cdn_id: configuration.edge_name.clone(), restrictions, ..vpc::Options::default() }
+}
+
+fn edge_options(configuration: &Configuration) -> edge::EdgeOptions {
+    edge::EdgeOptions {
+        name: configuration.edge_name.clone(),
+        proxy_status: configuration.proxy_status,
+        ..edge::EdgeOptions::default()
+    }
 }
 
 async fn listen(whom: &str, address: SocketAddr) -> Result<TcpListener, Failure> {

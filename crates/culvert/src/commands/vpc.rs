@@ -84,6 +84,9 @@ fn service_json(name: &str, fields: &ServiceFields) -> Value {
     if let Some(mode) = &fields.cert_verification_mode {
         service["tls_settings"] = json!({"cert_verification_mode": mode});
     }
+    if let Some(policy) = &fields.policy {
+        service["policy"] = policy.clone();
+    }
     service
 }
 
@@ -138,6 +141,9 @@ fn show(service: &Value, as_json: bool, heading: &str) {
     println!("  tunnel  {}", tunnel(service));
     if let Some(mode) = service.pointer("/tls_settings/cert_verification_mode").and_then(Value::as_str) {
         println!("  tls     {mode}");
+    }
+    if let Some(policy) = service.get("policy") {
+        println!("  policy  {policy}");
     }
     println!(
         "Bind it in wrangler.jsonc: \"vpc_services\": [{{ \"binding\": \"MY_SERVICE\", \"service_id\": \"{id}\" }}]"

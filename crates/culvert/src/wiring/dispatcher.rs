@@ -42,7 +42,7 @@ impl Dispatch for Dispatcher {
         Box::pin(async move {
             let Some(version) = version else {
                 let message = format!("the Worker `{}` was deleted while the request was on its way", route.worker);
-                return Err(Ended { outcome: Outcome::ScriptNotFound, message });
+                return Err(Ended::new(Outcome::ScriptNotFound, message));
             };
             workers.dispatch(version, invocation).await
         })

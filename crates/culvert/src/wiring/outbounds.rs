@@ -1,16 +1,17 @@
-//! Workers' requests to others: to VPC Services through `vpc`, to the public network otherwise.
+//! Workers' requests and connections to others: to VPC Services and Networks through `vpc`, to the public network otherwise.
 
 use std::sync::Arc;
 
 use connection_error::{ConnectionError, ErrorCode, Phase};
 use http::Response;
-use invocation::{Body, BoxFuture, FetchError, Outbound, Subrequest, Target};
+use invocation::{Body, BoxFuture, Connect, FetchError, Outbound, Socket, Subrequest, Target};
 use telemetry::{ConnectionEvent, Sink};
 use time::OffsetDateTime;
 use uuid::Uuid;
-use vpc::{Caller, Vpc};
+use vpc::{Caller, Service, Vpc};
 
 use super::public_network::PublicNetwork;
+use super::public_sockets::PublicSockets;
 use super::serving::Current;
 
 /// Carries out what Workers ask for.
@@ -18,59 +19,94 @@ pub struct Outbounds {
     current: Current,
     vpc: Vpc,
     public: PublicNetwork,
+    sockets: PublicSockets,
     sink: Arc<dyn Sink>,
 }
 
 impl Outbounds {
     /// Reaches the services that `current` says. The sink takes the attempts that end before `vpc` sees them.
-    pub fn new(current: Current, vpc: Vpc, public: PublicNetwork, sink: Arc<dyn Sink>) -> Self {
-        Self { current, vpc, public, sink }
+    pub fn new(current: Current, vpc: Vpc, public: PublicNetwork, sockets: PublicSockets, sink: Arc<dyn Sink>) -> Self {
+        Self { current, vpc, public, sockets, sink }
+    }
+
+    /// A service that exists, or the failure of an attempt to reach one that does not.
+    fn service(&self, id: Uuid, caller: &Caller) -> Result<Arc<Service>, FetchError> {
+        if let Some(service) = self.current.load().services.get(&id) {
+            return Ok(service.clone());
+        }
+        let detail =
+            format!("service {id} does not exist any more; deploy the Worker again with the id of one that does");
+        let error = ConnectionError {
+            ray_id: Some(caller.ray_id.to_string()),
+            ..ConnectionError::new(ErrorCode::DestinationNotFound, Phase::Route, detail)
+        };
+        self.sink.connection(ConnectionEvent {
+            id: Uuid::new_v4(),
+            started: OffsetDateTime::now_utc(),
+            service: id,
+            service_name: String::new(),
+            tunnel: Uuid::nil(),
+            connector: None,
+            worker: caller.worker.to_string(),
+            invocation: caller.invocation,
+            ray_id: caller.ray_id,
+            address: None,
+            reused: false,
+            timings: error.timings,
+            status: None,
+            error: Some(error.clone()),
+        });
+        Err(FetchError::Connection(Box::new(error)))
     }
 }
 
 impl Outbound for Outbounds {
     fn fetch(&self, subrequest: Subrequest) -> BoxFuture<'static, Result<Response<Body>, FetchError>> {
         let Subrequest { target, request, worker, invocation, ray_id } = subrequest;
+        let caller = Caller { worker, invocation, ray_id };
         match target {
             Target::Public => {
                 let public = self.public.clone();
                 Box::pin(async move { public.fetch(request).await })
             }
             Target::VpcService(id) => {
-                let service = self.current.load().services.get(&id).cloned();
-                let vpc = self.vpc.clone();
-                let sink = self.sink.clone();
-                Box::pin(async move {
-                    let Some(service) = service else {
-                        let detail = format!(
-                            "service {id} does not exist any more; deploy the Worker again with the id of one that does"
-                        );
-                        let error = ConnectionError {
-                            ray_id: Some(ray_id.to_string()),
-                            ..ConnectionError::new(ErrorCode::DestinationNotFound, Phase::Route, detail)
-                        };
-                        sink.connection(ConnectionEvent {
-                            id: Uuid::new_v4(),
-                            started: OffsetDateTime::now_utc(),
-                            service: id,
-                            service_name: String::new(),
-                            tunnel: Uuid::nil(),
-                            connector: None,
-                            worker: worker.to_string(),
-                            invocation,
-                            ray_id,
-                            address: None,
-                            reused: false,
-                            timings: error.timings,
-                            status: None,
-                            error: Some(error.clone()),
-                        });
-                        return Err(FetchError::Connection(Box::new(error)));
-                    };
-                    let caller = Caller { worker, invocation, ray_id };
-                    vpc.fetch(service, request, caller).await.map_err(FetchError::Connection)
-                })
+                let (service, vpc) = (self.service(id, &caller), self.vpc.clone());
+                Box::pin(async move { Ok(vpc.fetch(service?, request, caller).await?) })
+            }
+            Target::VpcNetwork(which) => {
+                let (network, vpc) = (self.current.load().networks.get(which), self.vpc.clone());
+                Box::pin(async move { Ok(vpc.fetch_on_network(&network, request, caller).await?) })
             }
         }
     }
+
+    fn connect(&self, connect: Connect) -> BoxFuture<'static, Result<Box<dyn Socket>, FetchError>> {
+        let Connect { target, host, port, tls, worker, invocation, ray_id } = connect;
+        let caller = Caller { worker, invocation, ray_id };
+        let vpc = self.vpc.clone();
+        match target {
+            Target::Public => {
+                let sockets = self.sockets.clone();
+                Box::pin(async move { sockets.connect(&host, port, tls).await })
+            }
+            Target::VpcService(id) => {
+                let service = self.service(id, &caller);
+                Box::pin(async move { secured(vpc.connect(service?, caller).await?, tls).await })
+            }
+            Target::VpcNetwork(which) => {
+                let network = self.current.load().networks.get(which);
+                Box::pin(
+                    async move { secured(vpc.connect_on_network(&network, &host, port, caller).await?, tls).await },
+                )
+            }
+        }
+    }
+}
+
+/// The connection, in TLS where it is asked for from the first byte.
+async fn secured(connection: vpc::TcpConnection, tls: Option<String>) -> Result<Box<dyn Socket>, FetchError> {
+    Ok(match tls {
+        None => Box::new(connection),
+        Some(name) => Box::new(connection.start_tls(&name).await?),
+    })
 }

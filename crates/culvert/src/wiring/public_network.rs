@@ -44,7 +44,7 @@ impl PublicNetwork {
             && !self.private_too
             && !is_public(ip)
         {
-            return Err(FetchError::Refused(NotPublic { host: ip.to_string() }.to_string()));
+            return Err(FetchError::Refused(NotPublic { what: "fetch()", host: ip.to_string() }.to_string()));
         }
         let response = self.client.request(request).await.map_err(|error| {
             let cause = root_cause(&error);
@@ -60,10 +60,11 @@ impl PublicNetwork {
 /// A host that only a private network has.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "fetch() without a binding reaches the public network only, and {host} is not in it; bind a VPC Service, or let the operator start the edge with --allow-private-fetch"
+    "{what} without a binding reaches the public network only, and {host} is not in it; bind a VPC Service, or let the operator start the edge with --allow-private-fetch"
 )]
-struct NotPublic {
-    host: String,
+pub(super) struct NotPublic {
+    pub what: &'static str,
+    pub host: String,
 }
 
 /// The system's resolver, without the addresses that are not public.
@@ -88,7 +89,7 @@ impl tower_service::Service<Name> for PublicResolver {
             let public: Vec<SocketAddr> =
                 found.iter().copied().filter(|address| private_too || is_public(address.ip())).collect();
             if public.is_empty() && !found.is_empty() {
-                return Err(io::Error::other(NotPublic { host: name.as_str().to_owned() }));
+                return Err(io::Error::other(NotPublic { what: "fetch()", host: name.as_str().to_owned() }));
             }
             Ok(public.into_iter())
         })
@@ -100,7 +101,7 @@ fn literal_address(uri: &Uri) -> Option<IpAddr> {
 }
 
 /// Whether an address is of the public internet, by the special-purpose registries of IANA (RFC 6890 and its successors).
-fn is_public(ip: IpAddr) -> bool {
+pub(super) fn is_public(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => is_public_v4(ip),
         IpAddr::V6(ip) => match ip.to_ipv4_mapped() {

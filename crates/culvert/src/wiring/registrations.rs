@@ -114,9 +114,13 @@ fn binding(kept: &store::Binding, parts: &VersionParts<'_>) -> Result<Binding, U
             BindingKind::SecretText(text.unwrap_or_default().to_owned())
         }
         store::BindingKind::VpcService { service_id } => BindingKind::VpcService { service_id: *service_id },
-        store::BindingKind::Service { .. }
-        | store::BindingKind::VersionMetadata
-        | store::BindingKind::VpcNetwork { .. } => return Err(unservable()),
+        store::BindingKind::VpcNetwork { network } => BindingKind::VpcNetwork {
+            network: match network {
+                store::NetworkRef::Tunnel { tunnel_id } => invocation::PrivateNetwork::Tunnel(*tunnel_id),
+                store::NetworkRef::Network { .. } => invocation::PrivateNetwork::Account,
+            },
+        },
+        store::BindingKind::Service { .. } | store::BindingKind::VersionMetadata => return Err(unservable()),
     };
     Ok(Binding { name: kept.name.clone(), kind })
 }
@@ -142,7 +146,11 @@ pub fn vpc_service(kept: &VpcService, snapshot: &Snapshot) -> Result<vpc::Servic
             vpc::Host::Hostname { name: hostname.clone(), resolvers: resolver_ips.clone() }
         }
     };
-    let tls = spec.tls.as_ref().map(|tls| tls_settings(tls, &spec.name, snapshot)).transpose()?.unwrap_or_default();
+    let mut tls = spec.tls.as_ref().map(|tls| tls_settings(tls, &spec.name, snapshot)).transpose()?.unwrap_or_default();
+    let kept_policy = spec.policy.clone().unwrap_or_default();
+    for id in &kept_policy.trusted_roots {
+        tls.extra_roots.extend(certificate(*id, &spec.name, snapshot)?.1);
+    }
     Ok(vpc::Service {
         id: kept.id,
         name: spec.name.clone(),
@@ -150,25 +158,61 @@ pub fn vpc_service(kept: &VpcService, snapshot: &Snapshot) -> Result<vpc::Servic
         kind,
         host,
         tls,
-        policy: vpc::Policy::default(),
+        policy: policy(kept_policy),
     })
 }
 
-fn tls_settings(kept: &store::TlsSettings, service: &str, snapshot: &Snapshot) -> Result<vpc::TlsSettings, Unservable> {
-    let certificate = |id: uuid::Uuid| {
-        let unusable =
-            |reason: &str| Unservable::Certificate { id, service: service.to_owned(), reason: reason.to_owned() };
-        let keyed = snapshot.certificates.get(&id).ok_or_else(|| unusable("it does not exist any more"))?;
-        let chain = CertificateDer::pem_slice_iter(keyed.certificate.pem.as_bytes())
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| unusable(&error.to_string()))?;
-        Ok::<_, Unservable>((keyed, chain))
+/// What is kept, with the defaults of what is not.
+fn policy(kept: store::ServicePolicy) -> vpc::Policy {
+    let default = vpc::Policy::default();
+    let time =
+        |kept: Option<u32>, default| kept.map_or(default, |milliseconds| Duration::from_millis(milliseconds.into()));
+    let breaker = |kept: store::Breaker| {
+        let default = vpc::BreakerPolicy::default();
+        kept.enabled.then(|| vpc::BreakerPolicy {
+            failures: kept.failures.unwrap_or(default.failures),
+            trial_every: time(kept.trial_every_ms, default.trial_every),
+        })
     };
-    let extra_roots = kept.certificate_authority.map(|id| certificate(id).map(|(_, chain)| chain)).transpose()?;
+    vpc::Policy {
+        connect_timeout: time(kept.connect_timeout_ms, default.connect_timeout),
+        dns_timeout: time(kept.dns_timeout_ms, default.dns_timeout),
+        dns_tries: default.dns_tries,
+        tls_timeout: time(kept.tls_timeout_ms, default.tls_timeout),
+        read_timeout: time(kept.read_timeout_ms, default.read_timeout),
+        write_timeout: time(kept.write_timeout_ms, default.write_timeout),
+        max_connections: kept.max_connections.map_or(default.max_connections, |most| most as usize),
+        max_new_connections_per_second: kept.max_new_connections_per_second,
+        breaker: kept.breaker.map_or(default.breaker, breaker),
+        idle_timeout: time(kept.idle_timeout_ms, default.idle_timeout),
+        // Checked when it was kept.
+        allowed_methods: kept.allowed_methods.iter().filter_map(|method| method.parse().ok()).collect(),
+        allowed_path_prefixes: kept.allowed_path_prefixes,
+    }
+}
+
+/// A kept certificate with its chain.
+fn certificate<'a>(
+    id: uuid::Uuid,
+    service: &str,
+    snapshot: &'a Snapshot,
+) -> Result<(&'a store::KeyedCertificate, Vec<CertificateDer<'static>>), Unservable> {
+    let unusable =
+        |reason: &str| Unservable::Certificate { id, service: service.to_owned(), reason: reason.to_owned() };
+    let keyed = snapshot.certificates.get(&id).ok_or_else(|| unusable("it does not exist any more"))?;
+    let chain = CertificateDer::pem_slice_iter(keyed.certificate.pem.as_bytes())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| unusable(&error.to_string()))?;
+    Ok((keyed, chain))
+}
+
+fn tls_settings(kept: &store::TlsSettings, service: &str, snapshot: &Snapshot) -> Result<vpc::TlsSettings, Unservable> {
+    let extra_roots =
+        kept.certificate_authority.map(|id| certificate(id, service, snapshot).map(|(_, chain)| chain)).transpose()?;
     let client_certificate = kept
         .client_certificate
         .map(|id| {
-            let (keyed, chain) = certificate(id)?;
+            let (keyed, chain) = certificate(id, service, snapshot)?;
             let unusable = |reason: String| Unservable::Certificate { id, service: service.to_owned(), reason };
             let key = keyed.key.as_ref().ok_or_else(|| unusable("it has no private key".to_owned()))?;
             let key = PrivateKeyDer::from_pem_slice(key.expose()).map_err(|error| unusable(error.to_string()))?;

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use workers::WorkerVersion;
 
 use super::addresses::Addresses;
+use super::private_networks::PrivateNetworks;
 use super::registrations::{VersionParts, vpc_service, worker_version};
 
 /// What is served, replaced whole on every change.
@@ -25,6 +26,8 @@ pub struct Serving {
     pub versions: HashMap<Uuid, Arc<WorkerVersion>>,
     /// VPC Services.
     pub services: HashMap<Uuid, Arc<vpc::Service>>,
+    /// VPC Networks.
+    pub networks: PrivateNetworks,
 }
 
 impl Serving {
@@ -62,6 +65,7 @@ impl Serving {
                 Err(error) => tracing::error!(service = %id, "this service cannot be reached: {error}"),
             }
         }
-        Ok(Self { addresses: Addresses::of(&snapshot), snapshot, versions, services })
+        let (addresses, networks) = (Addresses::of(&snapshot), PrivateNetworks::of(&snapshot));
+        Ok(Self { addresses, networks, snapshot, versions, services })
     }
 }

@@ -37,7 +37,7 @@ fn bound(edge: &Edge, tunnel: &ConnectedTunnel, scheme: &str, port: u16, extra: 
 }
 
 /// A port at which nothing listens.
-fn closed_port() -> u16 {
+pub fn closed_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -223,7 +223,7 @@ fn tls_certificate_error_and_its_ways_out() {
 }
 
 /// A real `openssl s_server` with a self-signed certificate; skips without openssl.
-fn openssl_server(directory: &Path) -> Option<(Process, u16)> {
+pub fn openssl_server(directory: &Path) -> Option<(Process, u16)> {
     let (certificate, key) = (directory.join("cert.pem"), directory.join("key.pem"));
     let made = Command::new("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1"])

@@ -69,13 +69,27 @@ pub struct Addresses {
 
 impl Edge {
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// With more options of `culvert serve`.
+    pub fn start_with(extra: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let any = "127.0.0.1:0";
-        let (process, addresses) = Self::serve(directory.path(), [any, any, any]);
+        let (process, addresses) = Self::serve(directory.path(), [any, any, any], extra);
         Self { services: AtomicUsize::new(0), directory, addresses, process }
     }
 
-    fn serve(directory: &Path, [http, api, tunnel]: [&str; 3]) -> (Process, Addresses) {
+    /// The same data, served with more options on other ports.
+    pub fn restart_with(self, extra: &[&str]) -> Self {
+        let Self { services, directory, process, .. } = self;
+        drop(process);
+        let any = "127.0.0.1:0";
+        let (process, addresses) = Self::serve(directory.path(), [any, any, any], extra);
+        Self { services, directory, addresses, process }
+    }
+
+    fn serve(directory: &Path, [http, api, tunnel]: [&str; 3], extra: &[&str]) -> (Process, Addresses) {
         let data = directory.join("data");
         let listening = data.join("addresses.json");
         let _ = fs::remove_file(&listening);
@@ -84,6 +98,7 @@ impl Edge {
             .args(["serve", "--data-dir"])
             .arg(&data)
             .args(["--http", http, "--api", api, "--tunnel", tunnel])
+            .args(extra)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -110,7 +125,7 @@ impl Edge {
         self.process.0.wait().unwrap();
         let Addresses { http, api, tunnel } = &self.addresses;
         let texts = [http, api, tunnel].map(ToString::to_string);
-        let (process, addresses) = Self::serve(self.directory.path(), texts.each_ref().map(String::as_str));
+        let (process, addresses) = Self::serve(self.directory.path(), texts.each_ref().map(String::as_str), &[]);
         self.process = process;
         self.addresses = addresses;
     }
@@ -143,13 +158,32 @@ impl Edge {
 
     /// A call of the API without a body, below the account, that must succeed.
     pub fn call_api(&self, method: &str, path: &str) -> Value {
-        let token = fs::read_to_string(self.data().join("admin-token")).unwrap();
+        self.call_api_with(method, path, b"")
+    }
+
+    /// A POST of the API, below the account, that must succeed.
+    pub fn post(&self, path: &str, body: &Value) -> Value {
+        self.call_api_with("POST", path, body.to_string().as_bytes())
+    }
+
+    fn call_api_with(&self, method: &str, path: &str, body: &[u8]) -> Value {
         let path = format!("/client/v4/accounts/local{path}");
-        let authorization = format!("Bearer {}", token.trim());
-        let answer = request(self.addresses.api, method, &path, &[("Authorization", &authorization)], b"");
+        let authorization = format!("Bearer {}", self.token());
+        let headers = [("Authorization", authorization.as_str()), ("Content-Type", "application/json")];
+        let answer = request(self.addresses.api, method, &path, &headers, body);
         let envelope: Value = serde_json::from_slice(&answer.body).unwrap();
         assert_eq!(envelope["success"], true, "{envelope}");
         envelope["result"].clone()
+    }
+
+    fn token(&self) -> String {
+        fs::read_to_string(self.data().join("admin-token")).unwrap().trim().to_owned()
+    }
+
+    /// What Prometheus reads.
+    pub fn prometheus(&self) -> String {
+        let authorization = format!("Bearer {}", self.token());
+        request(self.addresses.api, "GET", "/metrics", &[("Authorization", &authorization)], b"").text()
     }
 
     /// The newest fact of a listing that fits, once it is there.
@@ -201,11 +235,20 @@ impl Edge {
 
     /// A connector of a tunnel, once its four connections stand.
     pub fn connect(&self, tunnel: &str, extra: &[&str]) -> Process {
+        self.connect_at(tunnel, &self.addresses.tunnel.to_string(), extra)
+    }
+
+    /// A connector that reaches the edge through a port of this machine.
+    pub fn connect_through(&self, tunnel: &str, port: u16) -> Process {
+        self.connect_at(tunnel, &format!("127.0.0.1:{port}"), &[])
+    }
+
+    fn connect_at(&self, tunnel: &str, edge: &str, extra: &[&str]) -> Process {
         let token = self.json(&["tunnel", "token", tunnel])["token"].as_str().unwrap().to_owned();
         let log =
             fs::OpenOptions::new().create(true).append(true).open(self.directory.path().join("connector.log")).unwrap();
         let child = culvert()
-            .args(["connect", "--edge", &self.addresses.tunnel.to_string(), "--ca"])
+            .args(["connect", "--edge", edge, "--ca"])
             .arg(self.data().join("tunnel-ca.pem"))
             .args(extra)
             .env("TUNNEL_TOKEN", token)

@@ -6,7 +6,7 @@ use crate::failures::assert_failure;
 use crate::harness::{ConnectedTunnel, Edge};
 
 /// Runs the calling test in a namespace that has a loopback interface and what `setup` adds. True inside.
-fn in_namespace(test: &str, setup: &str) -> bool {
+pub fn in_namespace(test: &str, setup: &str) -> bool {
     const INSIDE: &str = "CULVERT_TEST_IN_NAMESPACE";
     if std::env::var_os(INSIDE).is_some() {
         return true;
