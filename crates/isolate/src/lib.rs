@@ -10,6 +10,7 @@
 
 mod arguments;
 mod clock;
+mod clone;
 mod context;
 mod engine;
 mod errors;

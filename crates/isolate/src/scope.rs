@@ -4,16 +4,14 @@ use std::ptr;
 use std::rc::Rc;
 
 use mozjs::context::JSContext;
-use mozjs::jsapi::{
-    CloneDataPolicy, GCReason, HandleValueArray, IsCallable, JSObject, ObjectOpResult, StructuredCloneScope, jsid,
-};
+use mozjs::jsapi::{GCReason, HandleValueArray, IsCallable, JSObject, ObjectOpResult, jsid};
 use mozjs::jsval::{JSVal, ObjectValue, UndefinedValue};
 use mozjs::rooted;
 use mozjs::rust::wrappers2::{
     Call, CurrentGlobalOrNull, InstantiateGlobalStencil, JS_ExecuteScript, JS_ForwardSetPropertyTo, JS_GC,
-    JS_GetUCProperty, JS_ReadStructuredClone, JS_StringToId, JS_WriteStructuredClone,
+    JS_GetUCProperty, JS_StringToId,
 };
-use mozjs::rust::{HandleObject, HandleValue, JSAutoStructuredCloneBufferWrapper};
+use mozjs::rust::{HandleObject, HandleValue};
 
 use crate::arguments::Throw;
 use crate::clock;
@@ -181,48 +179,6 @@ impl Scope<'_> {
         Ok(result)
     }
 
-    /// Structured clone (HTML, 2.7) within the realm. `transfer` is an array of the `ArrayBuffer`s to transfer.
-    ///
-    /// # Errors
-    /// [`Failure`] when something cannot be cloned or transferred: an exception with the engine's message, for which the caller may
-    /// want a `DataCloneError`.
-    pub fn structured_clone(&mut self, value: &Handle, transfer: Option<&Handle>) -> Result<Handle, Failure> {
-        rooted!(&in(self.cx) let value = value.get(&self.state.roots));
-        rooted!(&in(self.cx) let transfer = transfer.map_or_else(UndefinedValue, |list| list.get(&self.state.roots)));
-        rooted!(&in(self.cx) let mut copy = UndefinedValue());
-        let handle = attempt!(self, {
-            let policy =
-                CloneDataPolicy { allowIntraClusterClonableSharedObjects_: false, allowSharedMemoryObjects_: false };
-            // SAFETY: values are rooted; the buffer is valid until the end of the block. Without callbacks, objects the engine does
-            // not know are refused. The data does not leave the process.
-            let done = unsafe {
-                let buffer = JSAutoStructuredCloneBufferWrapper::new(StructuredCloneScope::SameProcess, ptr::null());
-                let data = &raw mut (*buffer.as_raw_ptr()).data_;
-                JS_WriteStructuredClone(
-                    self.cx,
-                    value.handle(),
-                    data,
-                    StructuredCloneScope::SameProcess,
-                    &policy,
-                    ptr::null(),
-                    ptr::null_mut(),
-                    transfer.handle(),
-                ) && JS_ReadStructuredClone(
-                    self.cx,
-                    data,
-                    STRUCTURED_CLONE_VERSION,
-                    StructuredCloneScope::SameProcess,
-                    copy.handle_mut(),
-                    &policy,
-                    ptr::null(),
-                    ptr::null_mut(),
-                )
-            };
-            ok(done).map(|()| self.state.roots.insert(copy.get()))
-        });
-        Ok(handle)
-    }
-
     /// Describes any thrown or rejected value. Never throws; getters of the value may run.
     pub fn exception(&mut self, value: &Handle) -> Exception {
         rooted!(&in(self.cx) let value = value.get(&self.state.roots));
@@ -352,9 +308,6 @@ impl Scope<'_> {
         errors::take_failure(self.cx, self.state)
     }
 }
-
-/// `JS_STRUCTURED_CLONE_VERSION` (`StructuredClone.h`).
-const STRUCTURED_CLONE_VERSION: u32 = 8;
 
 fn get_raw(
     cx: &mut JSContext,
