@@ -17,7 +17,12 @@ const MAX_TEXT: usize = 16 * 1024;
 /// The part of an invocation that is stored as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Details {
-    pub request: RequestView,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestView>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<serde_json::Map<String, serde_json::Value>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entrypoint: Option<String>,
     pub exceptions: Vec<ExceptionRecord>,
     pub logs: Vec<ConsoleLine>,
     pub subrequests: Vec<SubrequestRecord>,
@@ -42,7 +47,13 @@ impl Details {
             ..subrequest.clone()
         });
         let whole = Self {
-            request: RequestView { method: record.method.clone(), url: redact::url(&record.url).into_owned(), headers },
+            request: record.trigger.is_none().then(|| RequestView {
+                method: record.method.clone(),
+                url: redact::url(&record.url).into_owned(),
+                headers,
+            }),
+            trigger: record.trigger.clone(),
+            entrypoint: record.entrypoint.clone(),
             exceptions: record.exceptions.clone(),
             logs: record.logs.clone(),
             subrequests: subrequests.collect(),
@@ -60,21 +71,27 @@ impl Details {
     fn cut(mut self) -> Self {
         // Room for the braces and names around the lists.
         let mut left = MAX_DETAILS - 1024;
-        shorten(&mut self.request.method);
-        shorten(&mut self.request.url);
         for exception in &mut self.exceptions {
             shorten(&mut exception.name);
             shorten(&mut exception.message);
             shorten(&mut exception.stack);
         }
-        for value in self.request.headers.values_mut() {
-            shorten(value);
+        if json(&self.trigger).len() > MAX_TEXT {
+            self.trigger = None;
         }
-        left -= json(&self.request.method).len() + json(&self.request.url).len();
+        left -= json(&self.trigger).len() + json(&self.entrypoint).len();
+        if let Some(request) = &mut self.request {
+            shorten(&mut request.method);
+            shorten(&mut request.url);
+            request.headers.values_mut().for_each(shorten);
+            left -= json(&request.method).len() + json(&request.url).len();
+        }
         keep_what_fits(&mut self.exceptions, &mut left);
-        let mut headers: Vec<_> = std::mem::take(&mut self.request.headers).into_iter().collect();
-        keep_what_fits(&mut headers, &mut left);
-        self.request.headers = headers.into_iter().collect();
+        if let Some(request) = &mut self.request {
+            let mut headers: Vec<_> = std::mem::take(&mut request.headers).into_iter().collect();
+            keep_what_fits(&mut headers, &mut left);
+            request.headers = headers.into_iter().collect();
+        }
         keep_what_fits(&mut self.logs, &mut left);
         keep_what_fits(&mut self.subrequests, &mut left);
         self
@@ -82,7 +99,10 @@ impl Details {
 
     /// Everything that a search for text looks at, a line each.
     pub(crate) fn searchable(&self) -> String {
-        let mut text = self.request.url.clone();
+        let mut text = self.request.as_ref().map(|request| request.url.clone()).unwrap_or_default();
+        if let Some(trigger) = &self.trigger {
+            text.push_str(&json(trigger));
+        }
         for exception in &self.exceptions {
             text.push('\n');
             text.push_str(&exception.name);
@@ -132,9 +152,11 @@ impl InvocationView {
             script_name: record.worker.clone(),
             script_version: ScriptVersion { id: record.version },
             event_type: record.event_type.to_owned(),
+            entrypoint: details.entrypoint,
             event_timestamp: milliseconds_since_1970(record.started),
             event: EventView {
                 request: details.request,
+                trigger: details.trigger,
                 response: record.status.map(|status| ResponseView { status }),
             },
             logs: details.logs,
@@ -208,6 +230,8 @@ mod tests {
             worker: "hello".to_owned(),
             version: Uuid::nil(),
             event_type: "fetch",
+            entrypoint: None,
+            trigger: None,
             started: OffsetDateTime::UNIX_EPOCH + Duration::from_micros(1_500),
             outcome: Outcome::Ok,
             cpu_time: Duration::from_micros(1_250),

@@ -21,6 +21,8 @@ pub struct InvocationRecord {
     pub version: Uuid,
     /// The handler that ran: `fetch`, `scheduled`, …
     pub event_type: &'static str,
+    /// The export that was called by name; absent for the default one.
+    pub entrypoint: Option<String>,
     /// When it began.
     pub started: OffsetDateTime,
     /// How it ended.
@@ -31,6 +33,9 @@ pub struct InvocationRecord {
     pub wall_time: Duration,
     /// The isolate's memory at its end, in bytes.
     pub memory: u64,
+    /// What began it where that was no request, in the words of tail events: `{"rpcMethod": …}`, for example. Method, URL and headers are
+    /// empty then.
+    pub trigger: Option<serde_json::Map<String, serde_json::Value>>,
     /// The request's method.
     pub method: String,
     /// The request's URL.

@@ -25,6 +25,9 @@ pub struct InvocationView {
     pub script_version: ScriptVersion,
     /// The handler that ran: `fetch`, `scheduled`, …
     pub event_type: String,
+    /// The export that was called by name; absent for the default one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entrypoint: Option<String>,
     /// When it began, in milliseconds since 1970.
     pub event_timestamp: i64,
     /// What it was asked, and what it answered.
@@ -55,8 +58,12 @@ pub struct ScriptVersion {
 /// What an invocation was asked, and what it answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventView {
-    /// The request.
-    pub request: RequestView,
+    /// The request, where one began it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestView>,
+    /// What else began it: `rpcMethod`, for example.
+    #[serde(flatten)]
+    pub trigger: Option<serde_json::Map<String, serde_json::Value>>,
     /// The response; absent when there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response: Option<ResponseView>,

@@ -59,13 +59,19 @@ fn lines(record: &Value) -> Vec<String> {
     let nanoseconds = number("/eventTimestamp") as i128 * 1_000_000;
     let began = OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).ok().and_then(|at| at.format(&Rfc3339).ok());
     let status = record.pointer("/event/response/status").map_or_else(|| "-".to_owned(), Value::to_string);
+    let asked = match record.pointer("/event/request") {
+        Some(request) => format!("{} {}", text(request, "/method"), text(request, "/url")),
+        None => {
+            let trigger =
+                ["/event/rpcMethod", "/event/cron"].into_iter().find_map(|name| record.pointer(name)?.as_str());
+            format!("{} {}", text(record, "/eventType"), trigger.unwrap_or("-"))
+        }
+    };
     let mut lines = vec![format!(
-        "{}  {}  {}  {} {} {status}  cpu {:.1} ms, wall {:.1} ms  ray {}",
+        "{}  {}  {}  {asked} {status}  cpu {:.1} ms, wall {:.1} ms  ray {}",
         began.as_deref().unwrap_or("-"),
         text(record, "/scriptName"),
         text(record, "/outcome"),
-        text(record, "/event/request/method"),
-        text(record, "/event/request/url"),
         number("/cpuTime"),
         number("/wallTime"),
         text(record, "/rayId"),

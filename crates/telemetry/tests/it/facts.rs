@@ -47,6 +47,8 @@ pub fn invocation(number: u64) -> InvocationRecord {
         worker: "hello".to_owned(),
         version: Uuid::from_u128(7),
         event_type: "fetch",
+        entrypoint: None,
+        trigger: None,
         started: moment(number),
         outcome: Outcome::Ok,
         cpu_time: Duration::from_micros(1250),

@@ -43,7 +43,7 @@ async fn all_connections(telemetry: &Telemetry, filter: &ConnectionFilter, limit
 fn matches_invocation(record: &InvocationRecord, filter: &InvocationFilter) -> bool {
     let view = InvocationView::of(record);
     let text = |needle: &str| {
-        let mut all = vec![view.event.request.url.clone()];
+        let mut all = vec![view.event.request.as_ref().unwrap().url.clone()];
         all.extend(view.exceptions.iter().map(|e| format!("{}: {}", e.name, e.message)));
         for value in view.logs.iter().flat_map(|line| &line.message) {
             all.push(value.as_str().map_or_else(|| value.to_string(), str::to_owned));
