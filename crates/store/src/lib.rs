@@ -56,7 +56,9 @@ pub use snapshot::{ServedTunnel, ServedVersion, ServedWorker, Snapshot};
 pub use token::{ADMIN_TOKEN_FILE, ApiToken, NewToken, TokenCheck};
 pub use triggers::{Domain, Route, Schedule, Triggers};
 pub use tunnel::{ConfigSource, TUNNEL_SECRET_BYTES, Tunnel, TunnelQuery};
-pub use version::{Binding, BindingKind, Limits, Module, ModuleKind, NetworkRef, Version, VersionDetail};
+pub use version::{
+    Binding, BindingKind, ExportedEntrypoint, Limits, Module, ModuleKind, NetworkRef, Version, VersionDetail,
+};
 pub use worker::{MAX_WORKERS, SettingsPatch, Worker, WorkerSettings};
 
 use database::Database;

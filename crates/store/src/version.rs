@@ -189,6 +189,15 @@ pub struct Limits {
     pub subrequests: Option<u32>,
 }
 
+/// An export of a version that requests and calls of other Workers can go to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportedEntrypoint {
+    /// The export's name; `default` for the default one.
+    pub name: String,
+    /// The handlers that it has, e.g. `fetch`.
+    pub handlers: Vec<String>,
+}
+
 /// Everything about a version but its code, its secrets and what the store itself assigns.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VersionDetail {
@@ -210,6 +219,9 @@ pub struct VersionDetail {
     pub author: String,
     /// The handlers of its default export, e.g. `fetch`.
     pub handlers: Vec<String>,
+    /// What other Workers can be bound to; absent for versions of before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entrypoints: Option<Vec<ExportedEntrypoint>>,
     /// How long its top-level code ran when it was accepted, in milliseconds.
     pub startup_time_ms: u64,
     /// What else the upload said and the API repeats, e.g. `placement`.

@@ -61,6 +61,7 @@ pub fn version(text: &str, bindings: Vec<Binding>, secrets: &[(&str, &str)]) -> 
             source: "api".to_owned(),
             author: "tester".to_owned(),
             handlers: vec!["fetch".to_owned()],
+            entrypoints: None,
             startup_time_ms: 2,
             extra: serde_json::Map::new(),
         },
