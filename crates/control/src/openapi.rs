@@ -40,7 +40,11 @@ fn request_schema(name: &str) -> Option<Value> {
             },
             "logpush": { "const": false },
             "tags": { "type": "array", "items": string(), "maxItems": 100 },
-            "tail_consumers": { "type": "array", "maxItems": 0 },
+            "tail_consumers": {
+                "type": "array",
+                "maxItems": 10,
+                "items": { "type": "object", "required": ["service"], "properties": { "service": string() } },
+            },
         })
     };
     let metadata = || {

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use serde_json::Value;
-use store::{Binding, Limits, Module, Secret};
+use store::{Binding, ExportedEntrypoint, Limits, Module, Secret};
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -43,6 +43,8 @@ pub struct Validated {
     pub startup_time_ms: u64,
     /// The handlers of its default export, e.g. `fetch`.
     pub handlers: Vec<String>,
+    /// What other Workers can be bound to, the default export among them.
+    pub entrypoints: Vec<ExportedEntrypoint>,
 }
 
 /// A candidate did not start.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
-use store::{Binding, BindingKind, NetworkRef, Permission, Secret, Snapshot, Version};
+use store::{Binding, BindingKind, ExportedEntrypoint, NetworkRef, Permission, Secret, Snapshot, Version};
 use uuid::Uuid;
 
 use crate::auth::Caller;
@@ -320,6 +320,39 @@ pub(crate) fn check_references(worker: &str, bindings: &[Binding], snapshot: &Sn
             | BindingKind::VersionMetadata
             | BindingKind::VpcNetwork { network: NetworkRef::Network { .. } } => {}
         }
+    }
+    Ok(())
+}
+
+/// Errs unless each Worker that a binding names exports the entrypoint that it names. `own` are those of the upload itself.
+pub(crate) fn check_entrypoints(
+    worker: &str,
+    bindings: &[Binding],
+    snapshot: &Snapshot,
+    own: &[ExportedEntrypoint],
+) -> Result<(), ApiError> {
+    for Binding { name, kind } in bindings {
+        let BindingKind::Service { service, entrypoint, .. } = kind else { continue };
+        let wanted = entrypoint.as_deref().unwrap_or("default");
+        // One of the versions that are deployed is enough: a deployment may be on its way from one to the next.
+        let exported: Vec<&[ExportedEntrypoint]> = if service == worker {
+            vec![own]
+        } else {
+            let versions = snapshot.workers.get(service).into_iter().flat_map(|served| served.versions.values());
+            let known: Option<Vec<_>> = versions.map(|served| served.version.detail.entrypoints.as_deref()).collect();
+            // What was deployed before this was kept may have any.
+            let Some(known) = known.filter(|known| !known.is_empty()) else { continue };
+            known
+        };
+        if exported.iter().any(|list| list.iter().any(|one| one.name == wanted)) {
+            continue;
+        }
+        let names: BTreeSet<&str> = exported.iter().flat_map(|list| list.iter().map(|one| one.name.as_str())).collect();
+        let names: Vec<&str> = names.into_iter().collect();
+        return Err(wrong(format!(
+            "Binding \"{name}\" names the entrypoint \"{wanted}\" of the Worker \"{service}\", which does not export it: it exports {}.",
+            if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+        )));
     }
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! What the metadata of an upload says, checked: everything that needs neither the store nor the runtime.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use store::{Limits, SettingsPatch};
+use store::{Limits, ServedVersion, SettingsPatch, Snapshot};
 
 use crate::codes::{self, Code};
 use crate::envelope::{ApiError, Message};
@@ -14,6 +15,7 @@ const MAX_SUBREQUESTS: u64 = 10_000_000;
 const MAX_ANNOTATION: usize = 1_000;
 const MAX_FLAGS: usize = 100;
 const MAX_TAGS: usize = 100;
+const MAX_TAIL_CONSUMERS: usize = 10;
 
 /// The metadata of an upload, or of a change of settings, as far as it was given.
 #[derive(Debug, Default)]
@@ -170,14 +172,42 @@ pub(crate) fn settings(members: &Map<String, Value>, refuse: Code) -> Result<Set
     match members.get("tail_consumers") {
         None => {}
         Some(value) if is_empty(value) => patch.tail_consumers = Some(Vec::new()),
-        Some(_) => {
-            return Err(in_code(unavailable(
-                "Tail Workers are",
-                "Remove tail_consumers from the configuration; `wrangler tail` and `culvert logs` show what Workers do.",
-            )));
-        }
+        Some(value) => patch.tail_consumers = Some(tail_consumers(value).map_err(in_code)?),
     }
     Ok(patch)
+}
+
+/// The Workers that are to get the records of this one: `[{"service": …}]`.
+fn tail_consumers(value: &Value) -> Result<Vec<Value>, ApiError> {
+    let items = value
+        .as_array()
+        .filter(|items| items.len() <= MAX_TAIL_CONSUMERS)
+        .ok_or_else(|| wrong(format!("tail_consumers must be a list of at most {MAX_TAIL_CONSUMERS} Workers.")))?;
+    for item in items {
+        let service = item.get("service").and_then(Value::as_str).filter(|name| !name.is_empty());
+        if service.is_none() {
+            return Err(wrong("Each of tail_consumers must name a Worker as \"service\"."));
+        }
+    }
+    Ok(items.clone())
+}
+
+/// Errs unless each tail Worker exists and has a `tail` handler. `worker` itself may not be one of them.
+pub(crate) fn check_tail_consumers(worker: &str, patch: &SettingsPatch, snapshot: &Snapshot) -> Result<(), ApiError> {
+    for service in patch.tail_consumers.iter().flatten().filter_map(|item| item.get("service")?.as_str()) {
+        if service == worker {
+            return Err(wrong(format!("The Worker \"{worker}\" cannot be its own tail Worker.")));
+        }
+        let Some(served) = snapshot.workers.get(service) else {
+            return Err(wrong(format!("The tail Worker \"{service}\" does not exist. Deploy it first.")));
+        };
+        let tails =
+            |served: &Arc<ServedVersion>| served.version.detail.handlers.iter().any(|handler| handler == "tail");
+        if !served.versions.is_empty() && !served.versions.values().any(tails) {
+            return Err(wrong(format!("The tail Worker \"{service}\" has no tail() handler.")));
+        }
+    }
+    Ok(())
 }
 
 /// Reads the metadata.
@@ -298,7 +328,8 @@ mod tests {
             json!({ "assets": { "jwt": "x" } }),
             json!({ "body_part": "script" }),
             json!({ "logpush": true }),
-            json!({ "tail_consumers": [{ "service": "t" }] }),
+            json!({ "tail_consumers": [{ "environment": "production" }] }),
+            json!({ "tail_consumers": "t" }),
         ] {
             let error = parse(&metadata).unwrap_err();
             assert_eq!(error.code(), Some(codes::VALIDATION), "{metadata}");

@@ -339,9 +339,9 @@ pub(crate) fn add(api: Api) -> Api {
             get(
                 "/accounts/{account}/workers/tails/by-consumer/{script}",
                 READ,
-                "List the Workers that a tail Worker watches: none",
+                "List the Workers that a tail Worker watches",
             ),
-            read::nothing,
+            read::tail_producers,
         )
         .add(
             get("/accounts/{account}/workers/durable_objects/namespaces", READ, "List Durable Object namespaces: none"),

@@ -95,7 +95,9 @@ async fn accept(
             state.store().worker(script).await?;
         }
         let Resolved { bindings, secrets } = bindings::resolve(requested.clone(), &metadata.keep, previous.as_ref())?;
-        bindings::check_references(script, &bindings, &*state.store().snapshot().await?)?;
+        let snapshot = state.store().snapshot().await?;
+        bindings::check_references(script, &bindings, &snapshot)?;
+        metadata::check_tail_consumers(script, &metadata.settings, &snapshot)?;
         let candidate = WorkerCandidate {
             name: script.to_owned(),
             modules: upload.modules.clone(),
@@ -107,6 +109,12 @@ async fn accept(
             limits: metadata.limits.unwrap_or_default(),
         };
         let validated = start(state, &candidate).await?;
+        bindings::check_entrypoints(
+            script,
+            &candidate.bindings,
+            &*state.store().snapshot().await?,
+            &validated.entrypoints,
+        )?;
         let annotations = triggered(metadata.annotations.clone(), "upload");
         let publish = Publish {
             worker: script.to_owned(),
@@ -124,6 +132,7 @@ async fn accept(
                     source: caller.source.to_owned(),
                     author: caller.token.name.clone(),
                     handlers: validated.handlers,
+                    entrypoints: Some(validated.entrypoints),
                     startup_time_ms: validated.startup_time_ms,
                     extra: metadata.extra.clone(),
                 },
@@ -246,7 +255,9 @@ pub(crate) async fn derive(
             .filter(|binding| previous.version.binding(&binding.name) != Some(binding))
             .cloned()
             .collect();
-        bindings::check_references(script, &changed, &*state.store().snapshot().await?)?;
+        let snapshot = state.store().snapshot().await?;
+        bindings::check_references(script, &changed, &snapshot)?;
+        metadata::check_tail_consumers(script, &derivation.settings, &snapshot)?;
         let candidate = WorkerCandidate {
             name: script.to_owned(),
             modules: state.store().modules(previous.version.id).await?,
@@ -258,6 +269,12 @@ pub(crate) async fn derive(
             limits: derivation.limits.unwrap_or(before.limits),
         };
         let validated = start(state, &candidate).await?;
+        bindings::check_entrypoints(
+            script,
+            &candidate.bindings,
+            &*state.store().snapshot().await?,
+            &validated.entrypoints,
+        )?;
         let annotations = triggered(derivation.annotations, derivation.triggered_by);
         let mut extra = before.extra.clone();
         extra.extend(derivation.extra);
@@ -277,6 +294,7 @@ pub(crate) async fn derive(
                     source: caller.source.to_owned(),
                     author: caller.token.name.clone(),
                     handlers: validated.handlers,
+                    entrypoints: Some(validated.entrypoints),
                     startup_time_ms: validated.startup_time_ms,
                     extra,
                 },

@@ -130,6 +130,22 @@ pub(crate) async fn references(
     }))
 }
 
+/// `GET …/workers/tails/by-consumer/{script}`: whose records a Worker gets.
+pub(crate) async fn tail_producers(
+    State(state): State<ControlState>,
+    Params((_, script)): Params<(String, String)>,
+) -> Result<Reply, ApiError> {
+    let snapshot = state.store().snapshot().await?;
+    let watched = snapshot.workers.iter().filter(|(_, served)| {
+        let consumers = &served.worker.settings.tail_consumers;
+        consumers.iter().any(|consumer| consumer.get("service").and_then(|name| name.as_str()) == Some(&*script))
+    });
+    let producers: Vec<_> = watched
+        .map(|(name, _)| json!({ "consumer": { "service": script }, "producer": { "service": name } }))
+        .collect();
+    Reply::new(json!(producers))
+}
+
 /// Lists of what Culvert does not have, which wrangler asks for all the same.
 pub(crate) async fn nothing() -> Result<Reply, ApiError> {
     Ok(Reply::new(json!([]))?.info(json!({

@@ -115,6 +115,8 @@ pub(crate) async fn change_script(
 ) -> Result<Reply, ApiError> {
     let members = body.as_object().ok_or_else(|| ApiError::field("", "The settings must be an object."))?;
     let patch = metadata::settings(members, codes::INVALID_FIELD)?;
+    metadata::check_tail_consumers(&script, &patch, &*state.store().snapshot().await?)
+        .map_err(|error| error.recoded(codes::INVALID_FIELD))?;
     let worker = state.store().update_worker_settings(&script, patch, &caller.actor()).await?;
     state.platform().configuration_changed().await;
     Reply::new(script_settings(&worker.settings))

@@ -17,7 +17,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
-use store::{Actor, KeySource, NewToken, Permission, Store};
+use store::{Actor, ExportedEntrypoint, KeySource, NewToken, Permission, Store};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -55,7 +55,13 @@ impl Platform for FakePlatform {
                     message: "The uploaded script has no registered event handlers.".to_owned(),
                 });
             }
-            Ok(Validated { startup_time_ms: 3, handlers: vec!["fetch".to_owned()] })
+            let entrypoint =
+                |name: &str| ExportedEntrypoint { name: name.to_owned(), handlers: vec!["fetch".to_owned()] };
+            Ok(Validated {
+                startup_time_ms: 3,
+                handlers: vec!["fetch".to_owned()],
+                entrypoints: vec![entrypoint("Admin"), entrypoint("default")],
+            })
         })
     }
 

@@ -338,6 +338,22 @@ async fn triggers_are_set_and_refused() {
 }
 
 #[tokio::test]
+async fn a_binding_to_a_worker_needs_the_worker_and_its_entrypoint() {
+    let server = Server::start().await;
+    server.deploy("w", json!({})).await.result();
+    let bind = |service: &str, entrypoint: Option<&str>| json!({ "bindings": [{ "name": "W", "type": "service", "service": service, "entrypoint": entrypoint, "props": { "a": 1 } }] });
+    server.deploy("caller", bind("w", None)).await.result();
+    server.deploy("caller", bind("w", Some("Admin"))).await.result();
+    server.deploy("caller", bind("caller", Some("Admin"))).await.result();
+    let message = server.deploy("caller", bind("nobody", None)).await.error(400, 10021);
+    assert!(message.contains("\"nobody\", which does not exist"), "{message}");
+    for service in ["w", "caller"] {
+        let message = server.deploy("caller", bind(service, Some("Boss"))).await.error(400, 10021);
+        assert!(message.contains("\"Boss\"") && message.contains("it exports Admin, default"), "{message}");
+    }
+}
+
+#[tokio::test]
 async fn a_worker_that_is_called_is_not_deleted_by_accident() {
     let server = Server::start().await;
     server.deploy("w", json!({})).await.result();
