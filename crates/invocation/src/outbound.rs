@@ -1,4 +1,4 @@
-//! Going out: what a Worker's `fetch()` and `connect()` ask of the rest.
+//! Going out: what a Worker asks of the rest.
 
 use std::io;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use connection_error::ConnectionError;
 use http::{Request, Response};
 use uuid::Uuid;
 
-use crate::{Body, BoxFuture, Connect, RayId, Socket};
+use crate::{Answer, Body, BoxFuture, CallFailed, Connect, RayId, Socket, WorkerCall};
 
 /// Where a subrequest goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,11 +68,14 @@ impl FetchError {
     }
 }
 
-/// Carries out subrequests.
+/// Carries out what Workers ask for.
 pub trait Outbound: Send + Sync + 'static {
     /// Sends the request and waits for the response head. Dropping the future, or the response's body, gives it up.
     fn fetch(&self, subrequest: Subrequest) -> BoxFuture<'static, Result<Response<Body>, FetchError>>;
 
     /// Opens a TCP connection and waits until it stands. Dropping the future gives it up.
     fn connect(&self, connect: Connect) -> BoxFuture<'static, Result<Box<dyn Socket>, FetchError>>;
+
+    /// Calls another Worker and waits for its answer. Dropping the future, or the bodies of the answer, gives it up.
+    fn call(&self, call: WorkerCall) -> BoxFuture<'static, Result<Answer, CallFailed>>;
 }

@@ -6,13 +6,13 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{
     CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
     UPGRADE,
 };
+use invocation::websocket_accept;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use uuid::Uuid;
 
@@ -20,9 +20,6 @@ use crate::attempt::Attempt;
 use crate::headers::has_token;
 use crate::network::Io;
 use crate::state::ConnectionPermit;
-
-/// What a client and a server hash together with the key (RFC 6455 section 1.3).
-const WEBSOCKET_GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// An upgrade that a request asks for.
 #[derive(Debug, Clone)]
@@ -90,14 +87,6 @@ impl Upgrade {
         }
         Ok(())
     }
-}
-
-/// The value of `Sec-WebSocket-Accept` for a key (RFC 6455 section 4.2.2).
-fn websocket_accept(key: &[u8]) -> String {
-    let mut hash = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
-    hash.update(key);
-    hash.update(WEBSOCKET_GUID.as_bytes());
-    STANDARD.encode(hash.finish().as_ref())
 }
 
 /// The connection after a `101`, raw bytes both ways. It counts as one of the service's connections, and its event is sent,

@@ -1,38 +1,11 @@
 /** `env`: what a Worker is bound to. */
-import { fetchThrough } from "./fetch.js";
-import { TypeError, defineProperty, jsonParse, promiseReject } from "./primordials.js";
-import { connectThrough } from "./sockets.js";
-import { INTERNAL, defineInterface, illegalConstructor, requireArguments } from "./webidl.js";
+import { Fetcher } from "./fetcher.js";
+import { TypeError, defineProperty, jsonParse } from "./primordials.js";
+import { serviceBinding } from "./service_binding.js";
+import { INTERNAL } from "./webidl.js";
 
 /** What a Worker gets as its `env`, one object for the whole isolate. @type {Record<string, any>} */
 export const env = {};
-
-/** What answers `fetch()` and `connect()`: a VPC Service or a VPC Network. */
-export class Fetcher {
-  /** The name of the binding. @type {string} */
-  #name;
-
-  /** @param {any} key @param {any} name */
-  constructor(key = undefined, name = undefined) {
-    if (key !== INTERNAL) illegalConstructor();
-    this.#name = name;
-  }
-
-  /** @param {any} input @param {any} [init] */
-  fetch(input, init = undefined) {
-    const name = this.#name;
-    if (arguments.length === 0) return promiseReject(new TypeError("Fetcher.fetch: 1 argument required, but only 0 present."));
-    return fetchThrough(name, input, init);
-  }
-
-  /** @param {any} address @param {any} [options] */
-  connect(address, options = undefined) {
-    const name = this.#name;
-    requireArguments(arguments.length, 1, "Fetcher.connect");
-    return connectThrough(name, address, options);
-  }
-}
-defineInterface(Fetcher);
 
 /**
  * Fills `env`.
@@ -57,6 +30,10 @@ function valueOf(binding) {
     case "vpc_network":
     case "vpc_service":
       return new Fetcher(INTERNAL, binding.name);
+    case "service":
+      return serviceBinding(binding.name);
+    case "version_metadata":
+      return { id: binding.id, tag: binding.tag, timestamp: binding.timestamp };
     default:
       throw new TypeError(`The binding ${binding.name} has the type ${binding.type}, which this runtime does not know.`);
   }

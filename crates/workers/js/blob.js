@@ -204,9 +204,15 @@ export class File extends Blob {
 }
 defineInterface(File);
 
-/** Bytes as a file. @param {Uint8Array<ArrayBuffer>} bytes @param {string} type @param {string} name */
-export function newFile(bytes, type, name) {
-  return new File(INTERNAL, name, { bytes, type, lastModified: floor(host.now()) });
+/**
+ * Bytes as a file.
+ * @param {Uint8Array<ArrayBuffer>} bytes
+ * @param {string} type
+ * @param {string} name
+ * @param {number} [lastModified]
+ */
+export function newFile(bytes, type, name, lastModified = floor(host.now())) {
+  return new File(INTERNAL, name, { bytes, type, lastModified });
 }
 
 /** A blob as a file of this name. @param {Blob} blob @param {string} name */

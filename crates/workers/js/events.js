@@ -341,6 +341,12 @@ export function fire(target, type) {
   dispatch(target, event);
 }
 
+/** Fires a trusted event that carries something. @param {EventTarget} target @param {Event} event */
+export function fireEvent(target, event) {
+  access.trust(event);
+  dispatch(target, event);
+}
+
 /**
  * An event handler attribute (`onabort`): one listener that keeps its place when the handler changes.
  * @template {EventTarget} T

@@ -1,7 +1,8 @@
 /** `ctx`: what a handler is told of its invocation (https://developers.cloudflare.com/workers/runtime-apis/context/). */
 import host from "./host_object.js";
-import { Error, promiseResolve, promiseThen } from "./primordials.js";
+import { Error, jsonParse, promiseResolve, promiseThen } from "./primordials.js";
 import { current, currentContext, register, settle } from "./invocation.js";
+import { ownExports } from "./own_exports.js";
 import { INTERNAL, defineInterface, illegalConstructor, requireArguments } from "./webidl.js";
 
 /** @typedef {import("./invocation.js").Context} Context */
@@ -28,8 +29,15 @@ export class ExecutionContext {
     void this.#context;
   }
 
+  /** The Worker's own entrypoints. */
+  get exports() {
+    void this.#context;
+    return ownExports();
+  }
+
   get props() {
-    return (this.#context.props ??= {});
+    const context = this.#context;
+    return (context.props ??= context.propsText === undefined ? {} : jsonParse(context.propsText));
   }
 }
 defineInterface(ExecutionContext);

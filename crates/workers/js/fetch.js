@@ -3,18 +3,19 @@ import { abortReason, isAborted, onAbort, removeOnAbort } from "./abort.js";
 import { listAppend, listDelete, listGet } from "./headers.js";
 import host from "./host_object.js";
 import { cancelOperation, current, onComplete, requireInvocation } from "./invocation.js";
-import { TypeError, arraySlice, defineProperty, markHandled, newPromise, promiseReject, stringIndexOf, stringSlice } from "./primordials.js";
+import { TypeError, arraySlice, defineProperty, isUint8Array, markHandled, newPromise, promiseReject, stringIndexOf, stringSlice } from "./primordials.js";
 import { pump } from "./pump.js";
 import { cancelStream } from "./readable_core.js";
 import { stateOf } from "./readable_stream.js";
 import { Request, isRequest, requestState } from "./request.js";
-import { fetchedResponse, responseState } from "./response.js";
+import { attachSocket, fetchedResponse, responseState } from "./response.js";
+import { deserialize } from "./serialized_value.js";
 import { isObject } from "./webidl.js";
 
 const MOST_REDIRECTS = 20;
 
 /**
- * @param {string | undefined} binding the name of the VPC Service, or undefined for the public network
+ * @param {FetchTarget} binding where it goes
  * @param {any} input
  * @param {any} init
  * @returns {Promise<import("./response.js").Response>}
@@ -48,7 +49,7 @@ function isHttp(url) {
 
 /** A fetch under way, through its redirects. */
 class Fetching {
-  /** @type {string | undefined} */
+  /** @type {FetchTarget} */
   #binding;
   #method;
   #url;
@@ -68,7 +69,7 @@ class Fetching {
   #bodyFailure = undefined;
 
   /**
-   * @param {string | undefined} binding
+   * @param {FetchTarget} binding
    * @param {ReturnType<typeof requestState>} state
    */
   constructor(binding, state) {
@@ -141,9 +142,14 @@ class Fetching {
     }
   }
 
-  /** @param {[number, string, FlatHeaders, BodyId]} answer */
+  /** @param {[number, string, FlatHeaders, BodyId, WebSocketId] | Uint8Array} answer */
   #arrived = (answer) => {
     this.#operation = undefined;
+    if (isUint8Array(answer)) {
+      // Another Worker's handler threw.
+      this.#failed(deserialize(answer, []));
+      return;
+    }
     const status = answer[0];
     const list = answer[2];
     const bodyId = answer[3];
@@ -165,6 +171,7 @@ class Fetching {
       return;
     }
     const response = fetchedResponse(status, answer[1], list, bodyId, this.#url, this.#redirects > 0);
+    if (answer[4] !== undefined && answer[4] !== 0) attachSocket(response, answer[4]);
     this.#responseBody = responseState(response).body;
     if (this.#responseBody === null && this.#signal !== undefined) removeOnAbort(this.#signal, this.#abort);
     this.#settle.resolve(response);

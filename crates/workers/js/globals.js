@@ -1,6 +1,6 @@
 /** What is small, and the list of all globals. */
 import { AbortController, AbortSignal } from "./abort.js";
-import { Fetcher } from "./bindings.js";
+import { ScheduledController } from "./background_events.js";
 import { Blob, File } from "./blob.js";
 import { console } from "./console.js";
 import { DOMException } from "./dom_exception.js";
@@ -8,11 +8,13 @@ import { TextDecoder, TextEncoder } from "./encoding.js";
 import { CustomEvent, Event, EventTarget } from "./events.js";
 import { ExecutionContext } from "./execution_context.js";
 import { fetch } from "./fetch.js";
+import { Fetcher } from "./fetcher.js";
 import { FormData } from "./form_data.js";
 import { Headers } from "./headers.js";
 import host from "./host_object.js";
 import { FixedLengthStream, IdentityTransformStream } from "./identity_stream.js";
 import { reportException, requireInvocation } from "./invocation.js";
+import { CloseEvent, ErrorEvent, MessageEvent } from "./message_events.js";
 import {
   TypeError,
   apply,
@@ -42,6 +44,8 @@ import { TransformStream, TransformStreamDefaultController } from "./transform_s
 import { URL } from "./url.js";
 import { URLSearchParams } from "./url_search_params.js";
 import { INTERNAL, defineInterface, illegalConstructor, requireArguments, toDOMString, toFunction } from "./webidl.js";
+import { WebSocket, WebSocketPair } from "./websocket.js";
+import "./websocket_client.js";
 import { WritableStream, WritableStreamDefaultController, WritableStreamDefaultWriter } from "./writable_stream.js";
 
 // === crypto ===
@@ -182,10 +186,12 @@ const interfaces = {
   AbortSignal,
   Blob,
   ByteLengthQueuingStrategy,
+  CloseEvent,
   CountQueuingStrategy,
   Crypto,
   CustomEvent,
   DOMException,
+  ErrorEvent,
   Event,
   EventTarget,
   ExecutionContext,
@@ -195,6 +201,7 @@ const interfaces = {
   FormData,
   Headers,
   IdentityTransformStream,
+  MessageEvent,
   Navigator,
   Performance,
   ReadableByteStreamController,
@@ -205,6 +212,7 @@ const interfaces = {
   ReadableStreamDefaultReader,
   Request,
   Response,
+  ScheduledController,
   Scheduler,
   TextDecoder,
   TextDecoderStream,
@@ -214,6 +222,8 @@ const interfaces = {
   TransformStreamDefaultController,
   URL,
   URLSearchParams,
+  WebSocket,
+  WebSocketPair,
   WritableStream,
   WritableStreamDefaultController,
   WritableStreamDefaultWriter,

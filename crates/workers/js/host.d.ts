@@ -8,13 +8,15 @@
  * - `BodyId`: a stream of bytes that has not entered JavaScript (a request's body, the body of a fetched response).
  *   It is read by one reader, given away whole (`{body}` below), or dropped by `bodyCancel`;
  * - `SinkId`: a body that JavaScript writes (a response's, a subrequest's);
- * - `SocketId`: a TCP connection that stands, until `socketClose`.
+ * - `SocketId`: a TCP connection that stands, until `socketClose`;
+ * - `WebSocketId`: the connection of a response of 101, or a WebSocket.
  */
 type Invocation = number;
 type Operation = number;
 type BodyId = number;
 type SinkId = number;
 type SocketId = number;
+type WebSocketId = number;
 
 /** Names and values in turn: ["accept", "text/html", "set-cookie", "a=1"]. Values are byte strings (isomorphic encoding). */
 type FlatHeaders = string[];
@@ -28,12 +30,29 @@ type OutgoingBody = undefined | string | Uint8Array | number | true;
 /** What a rejected operation carries; `main.js` makes the Error of it. `connection` has the fields of a ConnectionError as JSON text. */
 type HostError = { name: string; message: string; connection?: string };
 
+/**
+ * Where a request or a call goes: undefined for the public network, the name of a binding, or for an entrypoint of this Worker itself its
+ * name ("" for the default one) and its `props` as JSON, if any.
+ */
+type FetchTarget = undefined | string | string[];
+
 interface Host {
     // === invocations ===
-    /** Answers the visitor. Gives a SinkId when the body is `true`, else 0. */
-    respond(invocation: Invocation, status: number, statusText: string, headers: FlatHeaders, body: OutgoingBody): SinkId;
-    /** The handler threw or rejected: the invocation ends with outcome `exception`. */
-    fail(invocation: Invocation, error: unknown): void;
+    /** Answers the visitor. Gives a SinkId when the body is `true`, else 0. With `webSocket`, a connection, the status is 101. */
+    respond(
+        invocation: Invocation,
+        status: number,
+        statusText: string,
+        headers: FlatHeaders,
+        body: OutgoingBody,
+        webSocket?: WebSocketId,
+    ): SinkId;
+    /** The handler threw or rejected: the invocation ends with outcome `exception`. `thrown` is the error, serialized for the Worker that called. */
+    fail(invocation: Invocation, error: unknown, thrown: Uint8Array | undefined): void;
+    /** Answers the Worker that called. Gives a SinkId for each stream, 0 for those that are BodyIds. */
+    answer(invocation: Invocation, value: Uint8Array, streams: number[]): SinkId[];
+    /** A handler that answers nobody has ended, with all that it gave to `waitUntil`. */
+    finish(invocation: Invocation): void;
     /** Response given and every `waitUntil` promise settled: nothing more will come of this invocation. */
     done(invocation: Invocation): void;
     /** A `waitUntil` promise rejected: recorded, the invocation goes on. */
@@ -56,10 +75,28 @@ interface Host {
 
     // === subrequests ===
     /**
-     * One hop; redirects are followed by `fetch.js`. `binding` is undefined for the public network.
-     * Completes with `[status, statusText, headers, bodyId or 0]`. Gives `[operation, sinkId or 0]`.
+     * One hop; redirects are followed by `fetch.js`. Completes with `[status, statusText, headers, bodyId or 0, socketId or 0]`, or with what another
+     * Worker threw, serialized. Gives `[operation, sinkId or 0]`.
      */
-    fetch(invocation: Invocation, binding: string | undefined, method: string, url: string, headers: FlatHeaders, body: OutgoingBody): [Operation, SinkId];
+    fetch(invocation: Invocation, target: FetchTarget, method: string, url: string, headers: FlatHeaders, body: OutgoingBody): [Operation, SinkId];
+
+    /**
+     * Calls a method of another Worker, or reads a property when `value` is undefined; else it is the serialized list of arguments.
+     * `streams` are BodyIds, or 0 for those that script will write. Completes with `[value, bodyIds]`, or with what the other Worker threw.
+     * Gives the operation, and a SinkId for each stream that script writes.
+     */
+    call(invocation: Invocation, target: FetchTarget, path: string[], value: Uint8Array | undefined, streams: number[]): [Operation, SinkId[]];
+
+    // === WebSockets ===
+    /** Two ends that are connected: a WebSocket, and the connection for whom it is given to. */
+    webSocketPair(invocation: Invocation): [WebSocketId, WebSocketId];
+    /** Makes a connection a WebSocket. */
+    webSocketAccept(socket: WebSocketId): void;
+    webSocketSend(socket: WebSocketId, message: string | Uint8Array): void;
+    /** Code 1005 stands for none. */
+    webSocketClose(socket: WebSocketId, code: number, reason: string): void;
+    /** Completes with a message, with `[code, reason]` when the other side closes, or with undefined when the connection is gone. */
+    webSocketReceive(socket: WebSocketId): Operation;
 
     // === sockets ===
     /**
@@ -112,6 +149,9 @@ interface Host {
 
     // === engine ===
     structuredClone(value: unknown, transfer: unknown[] | undefined): unknown;
+    /** A value as bytes, for another isolate; and back. */
+    serialize(value: unknown): Uint8Array;
+    deserialize(bytes: Uint8Array): unknown;
     /** `import()` of a module of the Worker. */
     importModule(specifier: string): Promise<unknown>;
 }
@@ -120,11 +160,36 @@ interface Host {
 interface Entries {
     /**
      * Makes `env` and imports the Worker's main module. `bindings` is JSON: `[{name, type, …}]` with type `plain_text` {text}, `secret_text` {text},
-     * `json` {json}, `vpc_network` {}, `vpc_service` {}. Resolves to the names of the handlers that the default export has.
+     * `json` {json}, `vpc_network` {}, `vpc_service` {}, `service` {}, `version_metadata` {id, tag, timestamp}. Resolves to the names of the handlers
+     * that the default export has.
      */
     start(mainModule: string, bindings: string): Promise<string[]>;
-    /** A request comes in. `bodyId` is 0 for none. */
-    fetch(invocation: Invocation, method: string, url: string, headers: FlatHeaders, bodyId: BodyId): void;
+    /** The exports that calls can go to: the name of each (`default` among them), then its handlers. */
+    entrypoints(): string[][];
+    /** A request comes in. `bodyId` is 0 for none. `called`: from another Worker, for `entrypoint`, with `props` as JSON. */
+    fetch(
+        invocation: Invocation,
+        method: string,
+        url: string,
+        headers: FlatHeaders,
+        bodyId: BodyId,
+        called?: boolean,
+        entrypoint?: string,
+        props?: string,
+    ): void;
+    /** Another Worker calls a method, or reads a property when `value` is undefined. */
+    rpc(
+        invocation: Invocation,
+        path: string[],
+        value: Uint8Array | undefined,
+        streams: BodyId[],
+        entrypoint: string | undefined,
+        props: string | undefined,
+    ): void;
+    /** A cron trigger is due; `time` is in milliseconds since 1970. */
+    scheduled(invocation: Invocation, cron: string, time: number): void;
+    /** Invocations of other Workers ended; `events` is JSON. */
+    tail(invocation: Invocation, events: string): void;
     /** An operation ends. */
     complete(operation: Operation, ok: boolean, value: unknown): void;
     /** The visitor is gone: `request.signal` aborts. Says whether `waitUntil` promises are still to be waited for. */

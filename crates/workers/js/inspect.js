@@ -52,7 +52,7 @@ const IDENTIFIER = /^[A-Za-z_$][A-Za-z0-9_$]*$/;
 const errorStack = getOwnPropertyDescriptor(Error.prototype, "stack")?.get;
 
 /** The stack of an error, as far as it is a text. @param {any} error */
-function stackOf(error) {
+export function stackOf(error) {
   const own = getOwnPropertyDescriptor(error, "stack");
   const stack = own !== undefined ? own.value : errorStack === undefined ? undefined : apply(errorStack, error, []);
   return typeof stack === "string" ? stack : "";
@@ -97,7 +97,7 @@ function framesOf(stack) {
 }
 
 /** The name of the class of an object. @param {any} object */
-function className(object) {
+export function className(object) {
   for (let at = object; at !== null; at = getPrototypeOf(at)) {
     const descriptor = getOwnPropertyDescriptor(at, "constructor");
     if (descriptor === undefined) continue;

@@ -35,8 +35,16 @@ export class Context {
   registered = false;
   /** Stops the response's body that JavaScript writes. @type {((reason: any) => void) | undefined} */
   stopBody = undefined;
-  /** `props` of `ctx`. @type {any} */
+  /** `props` of `ctx`, or the JSON that they come as. @type {any} */
   props = undefined;
+  /** @type {string | undefined} */
+  propsText = undefined;
+  /** Whether another Worker began it, and is to be told what is thrown. */
+  called = false;
+  /** What is done when nothing is waited for any more. @type {(() => void) | undefined} */
+  last = undefined;
+  /** Whether its request asks for a WebSocket. */
+  wantsSocket = false;
 
   /** @param {Invocation} id */
   constructor(id) {
@@ -83,6 +91,7 @@ export function settle(context) {
   context.waiting -= 1;
   if (context.waiting > 0) return;
   if (context.registered) mapDelete(contexts, context.id);
+  context.last?.();
   if (context.operations > 0) forgetOperations(context);
   host.done(context.id);
 }

@@ -4,42 +4,28 @@
  */
 import host from "./host_object.js";
 import { abortSignal } from "./abort.js";
-import { env, makeEnv } from "./bindings.js";
-import { ExecutionContext } from "./execution_context.js";
+import { scheduled, tail } from "./background_events.js";
+import { makeEnv } from "./bindings.js";
+import { callHandler, defaultHandlers, entrypoints, loadMainModule } from "./entrypoints.js";
 import "./globals.js";
+import { fail, whenSettled } from "./handler.js";
 import { listAppend, listGet } from "./headers.js";
-import { begin, complete, currentContext, enter, forget, register, registered, settle } from "./invocation.js";
-import { Error, TypeError, arraySlice } from "./primordials.js";
+import { begin, complete, enter, forget, register, registered, settle } from "./invocation.js";
+import { Error, TypeError, arraySlice, toLowerCase } from "./primordials.js";
 import { pump } from "./pump.js";
 import { stateOf } from "./readable_stream.js";
 import { incomingRequest } from "./request.js";
 import { isResponse, responseState } from "./response.js";
-import { INTERNAL, isObject } from "./webidl.js";
-import { isEntrypointClass } from "./worker_entrypoint.js";
+import { rpc } from "./rpc_receiver.js";
+import { socketState } from "./websocket.js";
 
 /** @typedef {import("./invocation.js").Context} Context */
-
-const HANDLERS = ["fetch", "scheduled", "queue", "tail", "email", "test"];
-
-/** The default export, and whether it is a class to be made anew for each invocation. @type {any} */
-let entrypoint;
-let isClass = false;
 
 /** @param {string} mainModule @param {string} bindings */
 async function start(mainModule, bindings) {
   makeEnv(bindings);
-  const namespace = /** @type {any} */ (await host.importModule(mainModule));
-  entrypoint = namespace.default;
-  isClass = isEntrypointClass(entrypoint);
-  /** @type {string[]} */
-  const names = [];
-  if (!isObject(entrypoint)) return names;
-  const target = isClass ? entrypoint.prototype : entrypoint;
-  for (let i = 0; i < HANDLERS.length; i++) {
-    const name = /** @type {string} */ (HANDLERS[i]);
-    if (typeof target[name] === "function") names[names.length] = name;
-  }
-  return names;
+  await loadMainModule(mainModule);
+  return defaultHandlers();
 }
 
 /**
@@ -48,21 +34,20 @@ async function start(mainModule, bindings) {
  * @param {string} url
  * @param {FlatHeaders} headers
  * @param {BodyId} bodyId
+ * @param {boolean} [called]
+ * @param {string | undefined} [entrypoint]
+ * @param {string | undefined} [props]
  */
-function serve(invocation, method, url, headers, bodyId) {
+function serve(invocation, method, url, headers, bodyId, called = false, entrypoint = undefined, props = undefined) {
   const context = begin(invocation);
+  context.called = called;
+  context.propsText = props;
+  const upgrade = listGet(headers, "upgrade");
+  context.wantsSocket = upgrade !== null && toLowerCase(upgrade) === "websocket";
   const request = incomingRequest(context, method, url, headers, bodyId);
-  const ctx = new ExecutionContext(INTERNAL, context);
   let result;
   try {
-    if (isClass) {
-      const instance = new entrypoint(ctx, env);
-      requireHandler(instance);
-      result = instance.fetch(request);
-    } else {
-      requireHandler(entrypoint);
-      result = entrypoint.fetch(request, env, ctx);
-    }
+    result = callHandler(context, entrypoint, "fetch", request);
     if (isResponse(result)) {
       respond(context, result);
       return;
@@ -71,48 +56,30 @@ function serve(invocation, method, url, headers, bodyId) {
     fail(context, error);
     return;
   }
-  settled(context, result);
+  whenSettled(context, result, respondWith);
 }
 
-/** @param {any} target */
-function requireHandler(target) {
-  if (!isObject(target) || typeof target.fetch !== "function") throw new TypeError("Handler does not export a fetch() function.");
-}
-
-/** @param {Context} context @param {any} result what the handler gave: a promise, or wrong */
-async function settled(context, result) {
-  let response;
-  try {
-    response = await result;
-    if (!isResponse(response)) {
-      throw new TypeError("Incorrect type for Promise: the Promise did not resolve to 'Response'.");
-    }
-  } catch (error) {
-    fail(context, error);
-    return;
+/** @param {Context} context @param {any} response */
+function respondWith(context, response) {
+  if (!isResponse(response)) {
+    throw new TypeError("Incorrect type for Promise: the Promise did not resolve to 'Response'.");
   }
-  // The promise may have been settled by code of another invocation, whose microtasks go on afterwards.
-  const running = currentContext;
-  enter(context);
-  try {
-    respond(context, response);
-  } catch (error) {
-    fail(context, error);
-  }
-  enter(running);
-}
-
-/** @param {Context} context @param {unknown} error */
-function fail(context, error) {
-  host.fail(context.id, error);
-  settle(context);
+  respond(context, response);
 }
 
 /** @param {Context} context @param {import("./response.js").Response} response */
 function respond(context, response) {
   const state = responseState(response);
   if (state.type === "error") throw new TypeError("The handler answered with Response.error(), which cannot be sent.");
-  const { body } = state;
+  const { body, webSocket } = state;
+  if (webSocket !== null) {
+    if (!context.wantsSocket) {
+      throw new TypeError("Worker tried to return WebSocket in a response to a request which did not contain the header \"Upgrade: websocket\".");
+    }
+    host.respond(context.id, 101, "Switching Protocols", state.list, undefined, socketState(webSocket).give());
+    settle(context);
+    return;
+  }
   if (body === null) {
     host.respond(context.id, state.status, state.statusText, state.list, undefined);
     settle(context);
@@ -164,6 +131,6 @@ function disconnected(invocation) {
 }
 
 /** @type {Entries} */
-const entries = { start, fetch: serve, complete, disconnected, forget };
+const entries = { start, entrypoints, fetch: serve, rpc, scheduled, tail, complete, disconnected, forget };
 export default entries;
-export { start, serve as fetch, complete, disconnected, forget };
+export { start, entrypoints, serve as fetch, rpc, scheduled, tail, complete, disconnected, forget };

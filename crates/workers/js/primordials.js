@@ -39,6 +39,7 @@ export const {
   Number,
   Object,
   Promise,
+  Proxy,
   RangeError,
   ReferenceError,
   RegExp,

@@ -41,6 +41,10 @@ class RequestState {
   cache = "default";
 }
 
+export function newRequestState() {
+  return new RequestState();
+}
+
 /** @type {(value: any) => value is Request} */
 export let isRequest;
 /** @type {(request: Request) => RequestState} */

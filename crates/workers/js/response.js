@@ -16,6 +16,7 @@ import {
   toUnsignedShort,
   wrongThis,
 } from "./webidl.js";
+import { fetchedSocket, toWebSocket } from "./websocket.js";
 
 /**
  * @typedef {import("./body.js").Body} Body
@@ -38,6 +39,12 @@ class ResponseState {
   type = "default";
   /** @type {any} */
   cf = undefined;
+  /** @type {import("./websocket.js").WebSocket | null} */
+  webSocket = null;
+}
+
+export function newResponseState() {
+  return new ResponseState();
 }
 
 /** @type {(value: any) => value is Response} */
@@ -63,6 +70,7 @@ export class Response {
     const state = (this.#state = new ResponseState());
     if (init !== undefined) readResponseInit(state, init);
     if (body === undefined || body === null) return;
+    if (state.webSocket !== null) throw new TypeError("Response with a WebSocket cannot have a body.");
     if (isNullBodyStatus(state.status)) {
       throw new TypeError(`Response with null body status (101, 204, 205, or 304) cannot have a body.`);
     }
@@ -144,6 +152,10 @@ export class Response {
     return this.#state.cf;
   }
 
+  get webSocket() {
+    return this.#state.webSocket;
+  }
+
   get body() {
     const { body } = this.#state;
     return body === null ? null : body.stream;
@@ -156,6 +168,7 @@ export class Response {
 
   clone() {
     const state = this.#state;
+    if (state.webSocket !== null) throw new TypeError("Cannot clone a response to a WebSocket handshake.");
     const { body } = state;
     if (body !== null) {
       const error = body.unusable;
@@ -218,12 +231,16 @@ function givesContentType(init) {
 /** @param {ResponseState} state @param {any} init a ResponseInit */
 function readResponseInit(state, init) {
   const dictionary = toDictionary(init, "Response constructor: the init");
-  const { cf, encodeBody, headers, status, statusText } = dictionary;
+  const { cf, encodeBody, headers, status, statusText, webSocket } = dictionary;
+  state.webSocket = toWebSocket(webSocket);
   if (cf !== undefined) state.cf = cf;
   if (encodeBody !== undefined) toEnum(encodeBody, ["automatic", "manual"], "Response constructor: the option 'encodeBody'");
   if (status !== undefined) {
     const code = toUnsignedShort(status);
-    if (code < 200 || code > 599) {
+    if (state.webSocket !== null && code !== 101) {
+      throw new RangeError("Responses with a WebSocket must have status code 101.");
+    }
+    if ((code < 200 || code > 599) && state.webSocket === null) {
       throw new RangeError("Responses may only be constructed with status codes in the range 200 to 599, inclusive.");
     }
     state.status = code;
@@ -235,6 +252,12 @@ function readResponseInit(state, init) {
   }
   if (headers === undefined) return;
   fillList(state.list, headers);
+}
+
+/** The response of a fetch that became a WebSocket. @param {Response} response @param {WebSocketId} socket */
+export function attachSocket(response, socket) {
+  const state = responseState(response);
+  state.webSocket = fetchedSocket(socket, listGet(state.list, "sec-websocket-protocol"));
 }
 
 /**

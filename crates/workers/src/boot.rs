@@ -8,9 +8,10 @@ use isolate::{Entry, Exception, Failure, Handle, Isolate, IsolateOptions, Promis
 use telemetry::ExceptionRecord;
 
 use crate::builtins::Builtins;
-use crate::host::{FUNCTIONS, Host, Json, describe};
+use crate::host::{FUNCTIONS, Host, Json, describe, elements};
 use crate::program::{Modules, Program};
 use crate::supervisor::{EXCEEDED_CPU, EXCEEDED_MEMORY};
+use crate::validate::ExportedEntrypoint;
 use crate::version::{BindingKind, Limits, WorkerVersion};
 
 /// CPU time for the built-ins' own top-level code, which is the same for every isolate.
@@ -19,6 +20,9 @@ const BUILTINS_CPU: Option<Duration> = Some(Duration::from_secs(10));
 /// The ways into JavaScript (`Entries` in `host.d.ts`).
 pub(crate) struct Entries {
     pub fetch: Handle,
+    pub rpc: Handle,
+    pub scheduled: Handle,
+    pub tail: Handle,
     pub complete: Handle,
     pub disconnected: Handle,
     /// `forget(operations, invocation)`: they never complete, and the invocation is over.
@@ -30,6 +34,7 @@ pub(crate) struct Prepared {
     isolate: Isolate,
     entries: Entries,
     start: Handle,
+    entrypoints: Handle,
 }
 
 /// An isolate that is ready.
@@ -38,6 +43,8 @@ pub(crate) struct Booted {
     pub entries: Entries,
     /// The handlers that the main module's default export has.
     pub handlers: Vec<String>,
+    /// What other Workers can be bound to.
+    pub entrypoints: Vec<ExportedEntrypoint>,
     /// CPU time of the Worker's top-level code.
     pub startup: Duration,
 }
@@ -151,7 +158,7 @@ pub(crate) fn prepare(host: &Rc<Host>, memory_limit: usize) -> Result<Prepared, 
     if let Some(json) = json {
         let _ = host.json.set(json);
     }
-    let (entries, start) = isolate
+    let Loaded { entries, start, entrypoints } = isolate
         .enter(BUILTINS_CPU, |scope| match scope.promise_state(&main) {
             Some(PromiseState::Fulfilled(Value::Object(namespace))) => entries(scope, &namespace),
             Some(PromiseState::Rejected(reason)) => Err(Failure::Exception(scope.exception(&reason))),
@@ -160,7 +167,7 @@ pub(crate) fn prepare(host: &Rc<Host>, memory_limit: usize) -> Result<Prepared, 
         .result
         .map_err(|failure| StartupFailure::internal(&failure.to_string()))?
         .ok_or_else(|| StartupFailure::internal("an entry is missing"))?;
-    Ok(Prepared { isolate, entries, start })
+    Ok(Prepared { isolate, entries, start, entrypoints })
 }
 
 /// Runs the top-level code of the host's version in a prepared isolate.
@@ -168,7 +175,7 @@ pub(crate) fn prepare(host: &Rc<Host>, memory_limit: usize) -> Result<Prepared, 
 /// # Errors
 /// [`StartupFailure`].
 pub(crate) fn launch(host: &Rc<Host>, prepared: Prepared, program: Arc<Program>) -> Result<Booted, StartupFailure> {
-    let Prepared { mut isolate, entries, start } = prepared;
+    let Prepared { mut isolate, entries, start, entrypoints } = prepared;
     let version = host.version();
     isolate.set_modules(Rc::new(Modules { builtins: host.services.builtins, program: Some(program) }));
     let bindings = bindings(&version);
@@ -184,40 +191,58 @@ pub(crate) fn launch(host: &Rc<Host>, prepared: Prepared, program: Arc<Program>)
     let handlers = isolate.enter(BUILTINS_CPU, |scope| {
         scope.allow_eval(false);
         Ok(match scope.promise_state(&promise) {
-            Some(PromiseState::Fulfilled(Value::Object(names))) => Ok(strings(scope, &names)?),
+            Some(PromiseState::Fulfilled(Value::Object(names))) => {
+                let handlers = strings(scope, &names)?;
+                let Value::Object(list) = scope.call(&entrypoints, &[])? else { return Ok(Ok((handlers, Vec::new()))) };
+                let exported = elements(scope, &list)?;
+                let exported = exported.iter().map(|one| exported_entrypoint(scope, one)).collect::<Result<_, _>>()?;
+                Ok((handlers, exported))
+            }
             Some(PromiseState::Rejected(reason)) => Err(StartupFailure::exception(&scope.exception(&reason))),
             Some(PromiseState::Pending) => Err(StartupFailure::Hung),
             _ => Err(StartupFailure::internal("`start` gives no names")),
         })
     });
-    Ok(Booted { handlers: outcome(handlers)??, isolate, entries, startup })
+    let (handlers, entrypoints) = outcome(handlers)??;
+    Ok(Booted { handlers, entrypoints, isolate, entries, startup })
 }
 
-fn entries(scope: &mut Scope<'_>, namespace: &Handle) -> Result<Option<(Entries, Handle)>, Failure> {
+/// What the built-ins give.
+struct Loaded {
+    entries: Entries,
+    start: Handle,
+    entrypoints: Handle,
+}
+
+fn entries(scope: &mut Scope<'_>, namespace: &Handle) -> Result<Option<Loaded>, Failure> {
     let mut entry = |name| match scope.get(namespace, name)? {
         Value::Object(function) => Ok::<_, Failure>(Some(function)),
         _ => Ok(None),
     };
-    let (start, fetch, complete, disconnected, forget) =
-        (entry("start")?, entry("fetch")?, entry("complete")?, entry("disconnected")?, entry("forget")?);
-    Ok(match (start, fetch, complete, disconnected) {
-        (Some(start), Some(fetch), Some(complete), Some(disconnected)) => {
-            Some((Entries { fetch, complete, disconnected, forget }, start))
-        }
-        _ => None,
-    })
+    let (Some(start), Some(entrypoints)) = (entry("start")?, entry("entrypoints")?) else { return Ok(None) };
+    let (Some(fetch), Some(rpc)) = (entry("fetch")?, entry("rpc")?) else { return Ok(None) };
+    let (Some(scheduled), Some(tail)) = (entry("scheduled")?, entry("tail")?) else { return Ok(None) };
+    let (Some(complete), Some(disconnected)) = (entry("complete")?, entry("disconnected")?) else { return Ok(None) };
+    let entries = Entries { fetch, rpc, scheduled, tail, complete, disconnected, forget: entry("forget")? };
+    Ok(Some(Loaded { entries, start, entrypoints }))
 }
 
 /// An array of strings.
 fn strings(scope: &mut Scope<'_>, list: &Handle) -> Result<Vec<String>, Failure> {
-    let length = if let Value::Number(length) = scope.get(list, "length")? { length as u32 } else { 0 };
-    let mut strings = Vec::new();
-    for index in 0..length {
-        if let Value::String(text) = scope.get(list, &index.to_string())? {
-            strings.push(text);
-        }
-    }
-    Ok(strings)
+    let elements = elements(scope, list)?;
+    Ok(elements
+        .into_iter()
+        .filter_map(|value| if let Value::String(text) = value { Some(text) } else { None })
+        .collect())
+}
+
+/// The name of an export, then its handlers.
+fn exported_entrypoint(scope: &mut Scope<'_>, list: &Value) -> Result<ExportedEntrypoint, Failure> {
+    let mut names = match list {
+        Value::Object(list) => strings(scope, list)?.into_iter(),
+        _ => Vec::new().into_iter(),
+    };
+    Ok(ExportedEntrypoint { name: names.next().unwrap_or_default(), handlers: names.collect() })
 }
 
 /// The bindings as `Entries.start` takes them.
@@ -228,6 +253,11 @@ fn bindings(version: &WorkerVersion) -> String {
             BindingKind::PlainText(text) => serde_json::json!({"name": name, "type": "plain_text", "text": text}),
             BindingKind::SecretText(text) => serde_json::json!({"name": name, "type": "secret_text", "text": text}),
             BindingKind::Json(value) => serde_json::json!({"name": name, "type": "json", "json": value}),
+            BindingKind::Service { .. } => serde_json::json!({"name": name, "type": "service"}),
+            BindingKind::VersionMetadata { tag, timestamp } => {
+                let id = version.id.to_string();
+                serde_json::json!({"name": name, "type": "version_metadata", "id": id, "tag": tag, "timestamp": timestamp})
+            }
             BindingKind::VpcService { .. } => serde_json::json!({"name": name, "type": "vpc_service"}),
             BindingKind::VpcNetwork { .. } => serde_json::json!({"name": name, "type": "vpc_network"}),
         }

@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use http::response::Parts;
-use invocation::{Body, BodyError, FetchError, Socket};
+use invocation::{Answer, Body, BodyError, CallFailed, FetchError, Socket};
 
+use crate::host::Arrival;
 use crate::supervisor::Ticket;
 
 /// Something happened for an invocation of the isolate, or to the isolate.
@@ -72,6 +73,15 @@ pub(crate) enum Completion {
     },
     /// What a socket had, nothing at its end.
     SocketRead(Result<Vec<u8>, HostError>),
+    /// The outcome of a request to, or a call of, another Worker.
+    Answered {
+        /// The index of its record.
+        record: usize,
+        /// The answer, or why there is none.
+        result: Result<Answer, CallFailed>,
+    },
+    /// What a WebSocket got; `None` when its connection is gone.
+    Arrived(Result<Option<Arrival>, HostError>),
     /// It failed.
     Failed(HostError),
 }

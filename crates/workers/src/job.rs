@@ -6,30 +6,33 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use http::{Request, Response};
-use invocation::{Body, Ended, Invocation, Outcome, RayId};
+use http::Response;
+use invocation::{Answer, Body, Call, CallFailed, Ended, Entrypoint, Event, Outcome, RayId};
 use telemetry::{ExceptionRecord, InvocationRecord};
 use time::OffsetDateTime;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::event::Event;
+use crate::event;
 use crate::seat::Seat;
 use crate::supervisor::Ticket;
 use crate::version::WorkerVersion;
 
-/// What the visitor gets.
-pub(crate) type Answer = Result<Response<Body>, Ended>;
+/// What the one who asked gets.
+pub(crate) type Reply = Result<Answer, CallFailed>;
 
 /// An invocation that has not begun.
 pub(crate) struct Job {
     pub ticket: Ticket,
     pub id: Uuid,
-    pub request: Request<Body>,
+    pub event: Event,
+    pub entrypoint: Entrypoint,
+    /// How many Workers called one another to come here.
+    pub depth: u8,
     pub ray_id: RayId,
     pub started: OffsetDateTime,
     pub begun: Instant,
-    pub reply: oneshot::Sender<Answer>,
+    pub reply: oneshot::Sender<Reply>,
     whereabouts: Arc<Mutex<Option<Arc<Seat>>>>,
 }
 
@@ -37,15 +40,17 @@ static TICKETS: AtomicU64 = AtomicU64::new(1);
 
 impl Job {
     /// A job, and the future of its answer.
-    pub(crate) fn new(invocation: Invocation) -> (Job, Answering) {
+    pub(crate) fn new(call: Call) -> (Job, Answering) {
         let (reply, answer) = oneshot::channel();
         let ticket = TICKETS.fetch_add(1, Ordering::Relaxed);
         let whereabouts = Arc::new(Mutex::new(None));
         let job = Job {
             ticket,
             id: Uuid::new_v4(),
-            request: invocation.request,
-            ray_id: invocation.ray_id,
+            event: call.event,
+            entrypoint: call.entrypoint,
+            depth: call.depth,
+            ray_id: call.ray_id,
             started: OffsetDateTime::now_utc(),
             begun: Instant::now(),
             reply,
@@ -61,25 +66,44 @@ impl Job {
 
     /// The record of an invocation as it begins.
     pub(crate) fn record(&self, version: &WorkerVersion) -> InvocationRecord {
+        let (method, url, headers, trigger) = match &self.event {
+            Event::Fetch(request) => {
+                let header = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+                    (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+                };
+                let headers = request.headers().iter().map(header).collect();
+                (request.method().as_str().to_owned(), request.uri().to_string(), headers, None)
+            }
+            Event::Scheduled { cron, time } => {
+                let trigger = [("cron".to_owned(), cron.as_str().into()), ("scheduledTime".to_owned(), (*time).into())];
+                (String::new(), String::new(), Vec::new(), Some(trigger.into_iter().collect()))
+            }
+            Event::Tail { producers, .. } => {
+                let consumed = producers.iter().map(|name| serde_json::json!({"scriptName": name})).collect();
+                let trigger = [("consumedEvents".to_owned(), serde_json::Value::Array(consumed))];
+                (String::new(), String::new(), Vec::new(), Some(trigger.into_iter().collect()))
+            }
+            Event::Rpc(rpc) => {
+                let trigger = [("rpcMethod".to_owned(), rpc.path.join(".").into())].into_iter().collect();
+                (String::new(), String::new(), Vec::new(), Some(trigger))
+            }
+        };
         InvocationRecord {
             id: self.id,
             ray_id: self.ray_id,
             worker: version.name.to_string(),
             version: version.id,
-            event_type: "fetch",
+            event_type: self.event.name(),
+            entrypoint: self.entrypoint.name.as_deref().map(str::to_owned),
             started: self.started,
             outcome: Outcome::Ok,
             cpu_time: std::time::Duration::ZERO,
             wall_time: std::time::Duration::ZERO,
             memory: 0,
-            method: self.request.method().as_str().to_owned(),
-            url: self.request.uri().to_string(),
-            headers: self
-                .request
-                .headers()
-                .iter()
-                .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-                .collect(),
+            method,
+            url,
+            headers,
+            trigger,
             status: None,
             logs: Vec::new(),
             exceptions: Vec::new(),
@@ -102,7 +126,7 @@ impl Job {
             ..self.record(version)
         };
         // The visitor may have left meanwhile.
-        let _ = self.reply.send(Err(ended));
+        let _ = self.reply.send(Err(ended.into()));
         record
     }
 }
@@ -110,15 +134,15 @@ impl Job {
 /// Waits for the answer. Dropping it says that the visitor is gone.
 pub(crate) struct Answering {
     ticket: Ticket,
-    answer: Option<oneshot::Receiver<Answer>>,
+    answer: Option<oneshot::Receiver<Reply>>,
     whereabouts: Arc<Mutex<Option<Arc<Seat>>>>,
 }
 
 impl Future for Answering {
-    type Output = Answer;
+    type Output = Reply;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
-        let lost = || Ended::new(Outcome::InternalError, "The isolate's thread ended.");
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reply> {
+        let lost = || CallFailed::from(Ended::new(Outcome::InternalError, "The isolate's thread ended."));
         let Some(answer) = &mut self.answer else { return Poll::Ready(Err(lost())) };
         let answer = ready!(Pin::new(answer).poll(cx));
         self.answer = None;
@@ -137,7 +161,24 @@ impl Drop for Answering {
         }
         let seat = self.whereabouts.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(seat) = seat {
-            seat.mailbox.post(Event::VisitorGone(self.ticket));
+            seat.mailbox.post(event::Event::VisitorGone(self.ticket));
         }
+    }
+}
+
+/// Waits for the response to a visitor's request. Dropping it says that the visitor is gone.
+pub(crate) struct Responding(pub Answering);
+
+impl Future for Responding {
+    type Output = Result<Response<Body>, Ended>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(match ready!(Pin::new(&mut self.0).poll(cx)) {
+            Ok(Answer::Response(response)) => Ok(response),
+            Ok(Answer::Value(_) | Answer::Done) => {
+                Err(Ended::new(Outcome::InternalError, "A request was answered with a value and not with a response."))
+            }
+            Err(failed) => Err(failed.ended),
+        })
     }
 }

@@ -30,5 +30,5 @@ mod version;
 
 pub use platform::{Platform, PlatformError};
 pub use services::PlatformOptions;
-pub use validate::{Invalid, Validated};
+pub use validate::{ExportedEntrypoint, Invalid, Validated};
 pub use version::{Binding, BindingKind, Limits, ModuleKind, WorkerModule, WorkerVersion};

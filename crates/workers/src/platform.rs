@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 use http::Response;
-use invocation::{Body, Ended, Invocation, Outcome};
+use invocation::{Answer, Body, Call, CallFailed, Ended, Invocation, Outcome};
 use isolate::{Engine, EngineError};
 use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
 
 use crate::builtins::Builtins;
-use crate::job::Job;
+use crate::job::{Job, Responding};
 use crate::placement;
 use crate::pool::{Misplaced, Pool, Shared, evictions};
 use crate::services::{PlatformOptions, Services};
@@ -97,18 +97,29 @@ impl Platform {
         version: Arc<WorkerVersion>,
         invocation: Invocation,
     ) -> impl Future<Output = Result<Response<Body>, Ended>> + Send + Unpin + use<> {
-        let (job, answer) = Job::new(invocation);
+        let (job, answering) = Job::new(Call::from(invocation));
         self.inner.place(&version, job);
-        answer
+        Responding(answering)
+    }
+
+    /// Begins an invocation of any kind, for another Worker or by the clock, and gives the future of its answer. Dropping the future, or a body
+    /// of the answer, says that nobody waits any more.
+    ///
+    /// # Errors
+    /// [`CallFailed`] when there will be no answer.
+    pub fn call(
+        &self,
+        version: Arc<WorkerVersion>,
+        call: Call,
+    ) -> impl Future<Output = Result<Answer, CallFailed>> + Send + Unpin + use<> {
+        let (job, answering) = Job::new(call);
+        self.inner.place(&version, job);
+        answering
     }
 
     /// No new invocations for this version; its isolates end when theirs have.
     pub fn retire(&self, version: Uuid) {
-        let pool = self.inner.pools.write().unwrap_or_else(PoisonError::into_inner).remove(&version);
-        if let Some(pool) = pool {
-            pool.close();
-            self.inner.retired.lock().unwrap_or_else(PoisonError::into_inner).push(pool);
-        }
+        self.inner.retire(version);
     }
 
     /// How many isolates exist, of all versions.
@@ -140,8 +151,18 @@ impl Platform {
 }
 
 impl Inner {
+    fn retire(&self, version: Uuid) {
+        let pool = self.pools.write().unwrap_or_else(PoisonError::into_inner).remove(&version);
+        if let Some(pool) = pool {
+            pool.close();
+            self.retired.lock().unwrap_or_else(PoisonError::into_inner).push(pool);
+        }
+    }
+
     fn place(&self, version: &Arc<WorkerVersion>, mut job: Job) {
-        if self.shared.closing.load(Ordering::Acquire) {
+        let closing = self.shared.closing.load(Ordering::Acquire);
+        // What is in flight may still call other Workers.
+        if closing && job.depth == 0 {
             let ended = Ended::new(Outcome::LoadShed, "Culvert is shutting down.");
             let record = job.refuse(version, ended, Vec::new());
             self.shared.services.options.sink.invocation(record);
@@ -150,6 +171,8 @@ impl Inner {
         loop {
             let pool = self.pool(version);
             match pool.place(job) {
+                // Nothing retires a pool that is made while the platform shuts down.
+                Ok(()) if closing => return self.retire(version.id),
                 Ok(()) => return,
                 Err(Misplaced::Shed(job)) => return pool.shed(*job),
                 // It was taken out of use meanwhile: the next look finds or makes another.

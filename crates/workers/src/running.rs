@@ -1,17 +1,18 @@
-//! One invocation as it runs: its record so far, and the visitor who waits.
+//! One invocation as it runs: its record so far, and whoever waits for its answer.
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use connection_error::ConnectionError;
-use http::{Method, Response};
-use invocation::{Body, Ended, FetchError, RayId};
+use http::Method;
+use invocation::{Answer, CallFailed, Ended, Entrypoint, Event, FetchError, RayId};
 use telemetry::{ConsoleLine, ExceptionRecord, InvocationRecord, Level, SubrequestRecord};
 use time::OffsetDateTime;
 use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
 
-use crate::job::{Answer, Job};
+use crate::job::{Job, Reply};
 use crate::version::WorkerVersion;
 
 /// Bytes of log data that are kept of one invocation.
@@ -35,7 +36,11 @@ pub(crate) struct Running {
     /// Filled in as it goes on.
     pub record: InvocationRecord,
     /// Who waits for the response; gone once answered.
-    reply: Option<oneshot::Sender<Answer>>,
+    reply: Option<oneshot::Sender<Reply>>,
+    /// What the handler threw, for the Worker that called.
+    pub thrown: Option<Bytes>,
+    /// How many Workers called one another to come here.
+    pub depth: u8,
     /// Whether it is a HEAD request.
     pub is_head: bool,
     begun: Instant,
@@ -45,18 +50,20 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// The record of a job, and whoever waits for it. The request goes its own way.
-    pub(crate) fn new(job: Job, version: &WorkerVersion) -> (Running, http::Request<Body>) {
+    /// The record of a job, and whoever waits for it. What began it goes its own way.
+    pub(crate) fn new(job: Job, version: &WorkerVersion) -> (Running, Event, Entrypoint) {
         let running = Running {
             record: job.record(version),
-            is_head: job.request.method() == Method::HEAD,
+            is_head: matches!(&job.event, Event::Fetch(request) if request.method() == Method::HEAD),
             reply: Some(job.reply),
+            thrown: None,
+            depth: job.depth,
             begun: job.begun,
             log_bytes: 0,
             subrequests: 0,
             connections: None,
         };
-        (running, job.request)
+        (running, job.event, job.entrypoint)
     }
 
     /// The invocation's and the visitor's ids.
@@ -64,21 +71,21 @@ impl Running {
         (self.record.id, self.record.ray_id)
     }
 
-    /// Answers the visitor. `false` when nobody waits any more.
-    pub(crate) fn respond(&mut self, response: Response<Body>) -> bool {
-        let status = response.status().as_u16();
-        let sent = self.reply.take().is_some_and(|reply| reply.send(Ok(response)).is_ok());
+    /// Answers the one who asked. `false` when nobody waits any more.
+    pub(crate) fn answer(&mut self, answer: Answer) -> bool {
+        let status = if let Answer::Response(response) = &answer { Some(response.status().as_u16()) } else { None };
+        let sent = self.reply.take().is_some_and(|reply| reply.send(Ok(answer)).is_ok());
         if sent {
-            self.record.status = Some(status);
+            self.record.status = status;
         }
         sent
     }
 
-    /// Tells the visitor that there will be no response.
+    /// Tells the one who asked that there will be no answer.
     pub(crate) fn refuse(&mut self, ended: Ended) {
         if let Some(reply) = self.reply.take() {
             // Nobody may wait any more.
-            let _ = reply.send(Err(ended));
+            let _ = reply.send(Err(CallFailed { ended, thrown: self.thrown.take() }));
         }
     }
 
@@ -152,13 +159,27 @@ impl Running {
         if let Err(FetchError::Connection(error)) = result {
             self.connection_failed(error);
         }
+        self.note_end(index, result.map_err(ToString::to_string));
+    }
+
+    /// How a subrequest ended, for its record.
+    pub(crate) fn note_end(&mut self, index: usize, result: Result<Option<u16>, String>) {
         let now = self.elapsed_ms();
         if let Some(record) = self.record.subrequests.get_mut(index) {
             record.duration_ms = now - record.started_ms;
             match result {
                 Ok(status) => record.status = status,
-                Err(error) => record.error = Some(error.to_string()),
+                Err(error) => record.error = Some(error),
             }
+        }
+    }
+
+    /// Another Worker answered, or gave no answer.
+    pub(crate) fn called(&mut self, index: usize, result: &Reply) {
+        match result {
+            Ok(Answer::Response(response)) => self.subrequest_ended(index, Ok(Some(response.status().as_u16()))),
+            Ok(Answer::Value(_) | Answer::Done) => self.subrequest_ended(index, Ok(None)),
+            Err(CallFailed { ended, .. }) => self.note_end(index, Err(ended.message.clone())),
         }
     }
 

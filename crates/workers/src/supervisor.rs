@@ -242,6 +242,10 @@ impl Supervisor {
     pub(crate) fn script_done(&mut self, ticket: Ticket) {
         if let Some(life) = self.touch(ticket) {
             life.done = true;
+            // What it had to write of the answer is written.
+            if life.body == Some(Flow::Script) {
+                life.body = Some(Flow::Native);
+            }
         }
     }
 

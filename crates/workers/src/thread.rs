@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use http::StatusCode;
-use invocation::{BodyError, Ended, Outcome};
+use invocation::{Answer, BodyError, CallFailed, Ended, Outcome};
 use isolate::{Failure, Isolate, Place, Scope, Termination, Value};
 use telemetry::{ExceptionRecord, InvocationRecord};
 
 use crate::boot::{Booted, Entries};
 use crate::event::{Completion, Event, HostError, ReadFailure};
-use crate::host::{Host, describe, flatten, number, utf8};
+use crate::host::{Arrival, Host, describe, flatten, number, utf8};
 use crate::job::Job;
 use crate::pool::Pool;
 use crate::running::{Running, timestamp};
@@ -129,21 +128,49 @@ impl Thread {
             self.pool.cancel(job);
             return;
         }
-        let (mut running, request) = Running::new(job, &host.version());
+        let (mut running, event, entrypoint) = Running::new(job, &host.version());
+        let called = running.depth > 0;
         for (line, bytes) in host.startup_lines.borrow_mut().drain(..) {
             running.log(line, bytes);
         }
         let method = running.record.method.clone();
         let url = running.record.url.clone();
+        let name = entrypoint.name.as_deref().map_or(Value::Undefined, Value::from);
+        let props = entrypoint.props.as_deref().map_or(Value::Undefined, Value::from);
         host.running.borrow_mut().insert(ticket, running);
         host.seat.running.fetch_add(1, Ordering::Relaxed);
         host.supervisor.borrow_mut().began(ticket, host.version().limits.cpu());
-        let (head, body) = request.into_parts();
-        let body = host.bodies.borrow_mut().insert(ticket, body);
-        self.enter(ticket, |scope, entries| {
-            let arguments = [number(ticket), method.into(), url.into(), flatten(&head.headers), number(body)];
-            scope.call(&entries.fetch, &arguments)
-        });
+        match event {
+            invocation::Event::Fetch(request) => {
+                let (head, body) = request.into_parts();
+                let body = number(host.bodies.borrow_mut().insert(ticket, body));
+                self.enter(ticket, |scope, entries| {
+                    let headers = flatten(&head.headers);
+                    let arguments =
+                        [number(ticket), method.into(), url.into(), headers, body, Value::Bool(called), name, props];
+                    scope.call(&entries.fetch, &arguments)
+                });
+            }
+            invocation::Event::Scheduled { cron, time } => {
+                self.enter(ticket, |scope, entries| {
+                    let arguments = [number(ticket), cron.into(), Value::Number(time as f64)];
+                    scope.call(&entries.scheduled, &arguments)
+                });
+            }
+            invocation::Event::Tail { events, .. } => {
+                self.enter(ticket, |scope, entries| scope.call(&entries.tail, &[number(ticket), events.into()]));
+            }
+            invocation::Event::Rpc(rpc) => {
+                let (value, streams) = match rpc.arguments {
+                    Some(message) => host.unpack(ticket, message),
+                    None => (Value::Undefined, Value::List(Vec::new())),
+                };
+                let path = Value::List(rpc.path.into_iter().map(Value::from).collect());
+                self.enter(ticket, |scope, entries| {
+                    scope.call(&entries.rpc, &[number(ticket), path, value, streams, name, props])
+                });
+            }
+        }
     }
 
     /// An operation is over: script hears of it, unless it was given up.
@@ -198,10 +225,32 @@ impl Thread {
                     running.subrequest_ended(record, result.as_ref().map(|(head, _)| Some(head.status.as_u16())));
                 }
                 let (head, body) = result.map_err(|error| HostError::from(&error))?;
-                let body = host.bodies.borrow_mut().insert(owner, body);
-                let reason = StatusCode::canonical_reason(&head.status).unwrap_or_default();
-                let status = Value::Number(head.status.as_u16().into());
-                Ok(Value::List(vec![status, reason.into(), flatten(&head.headers), number(body)]))
+                Ok(host.received(owner, head, body))
+            }
+            Completion::Arrived(arrival) => Ok(match arrival? {
+                None => Value::Undefined,
+                Some(Arrival::Text(text)) => Value::String(text),
+                Some(Arrival::Binary(bytes)) => Value::Bytes(bytes.into()),
+                Some(Arrival::Closed(code, reason)) => Value::List(vec![Value::Number(code.into()), reason.into()]),
+            }),
+            Completion::Answered { record, result } => {
+                let Some(owner) = owner else { return Ok(Value::Undefined) };
+                if let Some(running) = host.running.borrow_mut().get_mut(&owner) {
+                    running.called(record, &result);
+                }
+                match result {
+                    Ok(Answer::Response(response)) => {
+                        let (head, body) = response.into_parts();
+                        Ok(host.received(owner, head, body))
+                    }
+                    Ok(Answer::Done) => Ok(Value::Undefined),
+                    Ok(Answer::Value(message)) => {
+                        let (value, streams) = host.unpack(owner, message);
+                        Ok(Value::List(vec![value, streams]))
+                    }
+                    Err(CallFailed { thrown: Some(thrown), .. }) => Ok(Value::Bytes(thrown.into())),
+                    Err(CallFailed { ended, .. }) => Err(HostError::error(ended.message)),
+                }
             }
             Completion::Connected { record, result } => {
                 let Some(owner) = owner else { return Ok(Value::Undefined) };

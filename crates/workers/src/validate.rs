@@ -21,6 +21,17 @@ pub struct Validated {
     pub startup: Duration,
     /// The handlers of its default export: `fetch`, …
     pub handlers: Vec<String>,
+    /// What other Workers can be bound to, the default export among them.
+    pub entrypoints: Vec<ExportedEntrypoint>,
+}
+
+/// An export that requests and calls of other Workers can go to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportedEntrypoint {
+    /// The export's name; `default` for the default one.
+    pub name: String,
+    /// The handlers that it has.
+    pub handlers: Vec<String>,
 }
 
 /// Why a version cannot be deployed. The text is for its developer.
@@ -140,8 +151,12 @@ fn try_out(version: Arc<WorkerVersion>, services: Arc<Services>) -> Result<Valid
     let memory = version.limits.memory;
     let host = Rc::new(Host::new(version, Arc::new(Seat::new()), services));
     let booted = launch(&host, prepare(&host, memory)?, Arc::new(program))?;
-    if booted.handlers.is_empty() {
+    if booted.entrypoints.is_empty() {
         return Err(Invalid::NoHandlers);
     }
-    Ok(Validated { startup: booted.startup, handlers: booted.handlers.clone() })
+    Ok(Validated {
+        startup: booted.startup,
+        handlers: booted.handlers.clone(),
+        entrypoints: booted.entrypoints.clone(),
+    })
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use invocation::PrivateNetwork;
+use invocation::{Entrypoint, PrivateNetwork};
 use uuid::Uuid;
 
 /// One version of a Worker: everything that is needed to run it.
@@ -74,6 +74,20 @@ pub enum BindingKind {
     SecretText(String),
     /// A deep value.
     Json(serde_json::Value),
+    /// Another Worker: a `Fetcher` whose methods are those of an entrypoint.
+    Service {
+        /// The Worker's name.
+        worker: Arc<str>,
+        /// Which of its exports, and what it finds as `ctx.props`.
+        entrypoint: Entrypoint,
+    },
+    /// What the Worker may know of the version that runs.
+    VersionMetadata {
+        /// The tag it was given; empty without one.
+        tag: String,
+        /// When it was made, as in RFC 3339.
+        timestamp: String,
+    },
     /// A `Fetcher` for a private service.
     VpcService {
         /// The service.
@@ -93,6 +107,12 @@ impl std::fmt::Debug for BindingKind {
             Self::PlainText(text) => f.debug_tuple("PlainText").field(text).finish(),
             Self::SecretText(_) => f.write_str("SecretText(…)"),
             Self::Json(value) => f.debug_tuple("Json").field(value).finish(),
+            Self::Service { worker, entrypoint } => {
+                f.debug_struct("Service").field("worker", worker).field("entrypoint", entrypoint).finish()
+            }
+            Self::VersionMetadata { tag, timestamp } => {
+                f.debug_struct("VersionMetadata").field("tag", tag).field("timestamp", timestamp).finish()
+            }
             Self::VpcService { service_id } => f.debug_struct("VpcService").field("service_id", service_id).finish(),
             Self::VpcNetwork { network } => f.debug_struct("VpcNetwork").field("network", network).finish(),
         }

@@ -42,6 +42,22 @@ pub(super) fn structured_clone(scope: &mut Scope<'_>, arguments: &Arguments<'_>)
     Ok(scope.value(&clone))
 }
 
+/// `serialize(value)`
+pub(super) fn serialize(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Value, Throw> {
+    Ok(Value::Bytes(scope.serialize(&arguments.handle(0))?))
+}
+
+/// `deserialize(bytes)`
+pub(super) fn deserialize(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Value, Throw> {
+    Ok(scope.deserialize(&arguments.bytes(0)?)?)
+}
+
+/// The elements of an array.
+pub(crate) fn elements(scope: &mut Scope<'_>, list: &Handle) -> Result<Vec<Value>, Failure> {
+    let length = if let Value::Number(length) = scope.get(list, "length")? { length as u32 } else { 0 };
+    (0..length).map(|index| scope.get(list, &index.to_string())).collect()
+}
+
 /// `importModule(specifier)`
 pub(super) fn import_module(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Value, Throw> {
     let specifier = arguments.string(0)?;

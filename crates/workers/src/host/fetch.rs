@@ -1,32 +1,35 @@
-//! Subrequests.
+//! Requests to others: through a VPC Service, to another Worker, to the public network.
 
-use http::{Method, Request, Uri};
-use invocation::{Subrequest, Target};
+use http::header::SEC_WEBSOCKET_EXTENSIONS;
+use http::response::Parts;
+use http::{Method, Request, StatusCode, Uri};
+use invocation::{Body, BoxFuture, Event, Subrequest, Target, Upgraded};
 use isolate::{Arguments, Scope, Throw, Value};
 
-use super::headers::unflatten;
+use super::calls::{Callee, Destination};
+use super::headers::{flatten, unflatten};
 use super::invocations::announced_length;
 use super::outgoing::Outgoing;
-use super::{Host, id, number, optional_string};
+use super::{Host, id, number};
 use crate::event::{Completion, HostError};
 use crate::supervisor::Ticket;
 use crate::version::BindingKind;
 
 /// What script asks for.
 struct Ask {
-    binding: Option<String>,
+    callee: Callee,
     method: String,
     url: String,
     headers: Vec<String>,
     outgoing: Outgoing,
 }
 
-/// `fetch(invocation, binding, method, url, headers, body)`
+/// `fetch(invocation, target, method, url, headers, body)`
 pub(super) fn fetch(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Value, Throw> {
     let host = scope.data::<Host>();
     let ticket = id(arguments, 0)?;
     let ask = Ask {
-        binding: optional_string(arguments, 1)?,
+        callee: Callee::from(arguments, 1)?,
         method: arguments.string(2)?,
         url: arguments.string(3)?,
         headers: arguments.strings(4)?,
@@ -34,10 +37,6 @@ pub(super) fn fetch(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<
     };
     let (operation, sink) = host.subrequest(ticket, ask)?;
     Ok(Value::List(vec![number(operation), number(sink)]))
-}
-
-fn ended() -> Throw {
-    Throw::Error("The request that this belongs to has ended.".to_owned())
 }
 
 impl Host {
@@ -72,27 +71,14 @@ impl Host {
                 let sink = if writes { self.dead_sink(ticket)? } else { 0 };
                 Ok((self.begin_failed(ticket, error)?, sink))
             }
-            Ok((subrequest, record, sink)) => {
-                let connections = self.running.borrow_mut().get_mut(&ticket).map(|running| running.connections());
-                let outbound = self.services.options.outbound.clone();
-                let operation = self.begin_task(ticket, async move {
-                    let permit = match connections {
-                        Some(connections) => connections.acquire_owned().await.ok(),
-                        None => None,
-                    };
-                    let result = outbound.fetch(subrequest).await.map(http::Response::into_parts);
-                    drop(permit);
-                    Completion::Fetched { record, result }
-                })?;
-                Ok((operation, sink))
-            }
+            Ok((sending, sink)) => Ok((self.begin_task(ticket, sending)?, sink)),
         }
     }
 
-    /// The subrequest with the index of its record and the number of its sink; or why there will be none.
-    fn prepare(&self, ticket: Ticket, ask: Ask) -> Result<Result<(Subrequest, usize, u64), HostError>, Throw> {
-        let target = match self.target(ask.binding.as_deref(), "fetch") {
-            Ok(target) => target,
+    /// What sends the subrequest, with the number of its sink; or why there will be none.
+    fn prepare(&self, ticket: Ticket, ask: Ask) -> Result<Result<(Sending, u64), HostError>, Throw> {
+        let destination = match self.destination(&ask.callee) {
+            Ok(destination) => destination,
             Err(error) => return Ok(Err(error)),
         };
         let Ok(uri) = ask.url.parse::<Uri>() else {
@@ -101,19 +87,15 @@ impl Host {
         let Ok(method) = ask.method.parse::<Method>() else {
             return Ok(Err(HostError::type_error(format!("Invalid HTTP method string: {}", ask.method))));
         };
-        let headers = match unflatten(&ask.headers) {
+        let mut headers = match unflatten(&ask.headers) {
             Ok(headers) => headers,
             Err(error) => return Ok(Err(HostError::type_error(error))),
         };
-        if let Err(error) = self.count_subrequest(ticket)? {
-            return Ok(Err(error));
-        }
-        let (invocation, ray_id, record) = {
-            let mut running = self.running.borrow_mut();
-            let running = running.get_mut(&ticket).ok_or_else(ended)?;
-            let record = running.subrequest(ask.binding.as_deref().unwrap_or("fetch"), &ask.method, &ask.url);
-            let (invocation, ray_id) = running.ids();
-            (invocation, ray_id, record)
+        // The two connections of a WebSocket are joined frame by frame, so that neither may have an extension of its own.
+        headers.remove(SEC_WEBSOCKET_EXTENSIONS);
+        let record = match self.subrequest_begins(ticket, &ask.callee, &ask.method, &ask.url)? {
+            Ok(record) => record,
+            Err(error) => return Ok(Err(error)),
         };
         let mut sink = 0;
         let body = match ask.outgoing {
@@ -130,7 +112,67 @@ impl Host {
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
-        let worker = self.version().name.clone();
-        Ok(Ok((Subrequest { target, request, worker, invocation, ray_id }, record, sink)))
+        Ok(match destination {
+            Destination::Outside(target) => Ok((self.to_outside(ticket, target, request, record)?, sink)),
+            Destination::Worker(worker) => {
+                self.to_worker(ticket, worker, Event::Fetch(request), record)?.map(|sending| (sending, sink))
+            }
+        })
     }
+
+    /// Sends a request to what is no Worker, once fewer than six of the invocation wait for a response head.
+    fn to_outside(
+        &self,
+        ticket: Ticket,
+        target: Target,
+        request: Request<Body>,
+        record: usize,
+    ) -> Result<Sending, Throw> {
+        let mut running = self.running.borrow_mut();
+        let running = running.get_mut(&ticket).ok_or_else(ended)?;
+        let (invocation, ray_id) = running.ids();
+        let connections = running.connections();
+        let worker = self.version().name.clone();
+        let outbound = self.services.options.outbound.clone();
+        Ok(Box::pin(async move {
+            let permit = connections.acquire_owned().await.ok();
+            let subrequest = Subrequest { target, request, worker, invocation, ray_id };
+            let result = outbound.fetch(subrequest).await.map(http::Response::into_parts);
+            drop(permit);
+            Completion::Fetched { record, result }
+        }))
+    }
+
+    /// Counts a subrequest and begins its record; gives the record's index, or why there will be none.
+    pub(super) fn subrequest_begins(
+        &self,
+        ticket: Ticket,
+        callee: &Callee,
+        method: &str,
+        url: &str,
+    ) -> Result<Result<usize, HostError>, Throw> {
+        if let Err(error) = self.count_subrequest(ticket)? {
+            return Ok(Err(error));
+        }
+        let mut running = self.running.borrow_mut();
+        let running = running.get_mut(&ticket).ok_or_else(ended)?;
+        Ok(Ok(running.subrequest(&callee.to_string(), method, url)))
+    }
+
+    /// A response as JavaScript gets it: `[status, statusText, headers, bodyId or 0, socketId or 0]`.
+    pub(crate) fn received(&self, owner: Ticket, mut head: Parts, body: Body) -> Value {
+        let socket = self.upgraded(owner, head.extensions.remove::<Upgraded>());
+        let body = self.bodies.borrow_mut().insert(owner, body);
+        let reason = StatusCode::canonical_reason(&head.status).unwrap_or_default();
+        let status = Value::Number(head.status.as_u16().into());
+        Value::List(vec![status, reason.into(), flatten(&head.headers), number(body), number(socket)])
+    }
+}
+
+/// What a task does for an operation.
+pub(super) type Sending = BoxFuture<'static, Completion>;
+
+/// The invocation is over.
+pub(super) fn ended() -> Throw {
+    Throw::Error("The request that this belongs to has ended.".to_owned())
 }

@@ -3,7 +3,7 @@
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::BodyExt;
-use invocation::Body;
+use invocation::{Answer, Body};
 use isolate::{Arguments, Exception, Scope, Throw, Value};
 use telemetry::ExceptionRecord;
 
@@ -18,7 +18,7 @@ pub(super) fn announced_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }
 
-/// `respond(invocation, status, statusText, headers, body)`
+/// `respond(invocation, status, statusText, headers, body, webSocket)`
 ///
 /// The status text is dropped: HTTP/2 has none, and HTTP/1.1 recipients ignore it.
 pub(super) fn respond(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Value, Throw> {
@@ -36,7 +36,11 @@ pub(super) fn respond(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Resul
     let has_body = !is_head && !status.is_informational() && !matches!(status.as_u16(), 204 | 205 | 304);
     let length = announced_length(&headers);
     let mut sink = 0;
+    let upgraded =
+        if arguments.is_undefined(5) { None } else { Some(host.give_socket_away(ticket, id(arguments, 5)?)?) };
     let (body, flow) = match outgoing {
+        // The connection flows until it is over.
+        Outgoing::None if upgraded.is_some() => (invocation::empty(), Flow::Native),
         Outgoing::None => (invocation::empty(), Flow::Whole),
         Outgoing::Whole(bytes) if has_body => (invocation::full(bytes), Flow::Whole),
         Outgoing::Whole(_) => (invocation::empty(), Flow::Whole),
@@ -61,7 +65,11 @@ pub(super) fn respond(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Resul
     let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
-    let sent = host.running.borrow_mut().get_mut(&ticket).is_some_and(|running| running.respond(response));
+    if let Some(upgraded) = upgraded {
+        response.extensions_mut().insert(upgraded);
+    }
+    let sent =
+        host.running.borrow_mut().get_mut(&ticket).is_some_and(|running| running.answer(Answer::Response(response)));
     let mut supervisor = host.supervisor.borrow_mut();
     if sent {
         supervisor.responded(ticket, flow)
@@ -71,12 +79,29 @@ pub(super) fn respond(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Resul
     Ok(number(sink))
 }
 
-/// `fail(invocation, error)`
+/// `fail(invocation, error, thrown)`
 pub(super) fn fail(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Value, Throw> {
     let host = scope.data::<Host>();
     let ticket = id(arguments, 0)?;
     let exception = scope.exception(&arguments.handle(1));
+    if !arguments.is_undefined(2)
+        && let Some(running) = host.running.borrow_mut().get_mut(&ticket)
+    {
+        running.thrown = Some(arguments.bytes(2)?.into());
+    }
     host.fail(scope, ticket, &exception);
+    Ok(Value::Undefined)
+}
+
+/// `finish(invocation)`
+pub(super) fn finish(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Value, Throw> {
+    let host = scope.data::<Host>();
+    let ticket = id(arguments, 0)?;
+    if host.supervisor.borrow().awaits_head(ticket) {
+        let sent = host.running.borrow_mut().get_mut(&ticket).is_some_and(|running| running.answer(Answer::Done));
+        let mut supervisor = host.supervisor.borrow_mut();
+        if sent { supervisor.responded(ticket, Flow::Whole) } else { supervisor.undeliverable(ticket) }
+    }
     Ok(Value::Undefined)
 }
 

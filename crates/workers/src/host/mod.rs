@@ -16,6 +16,7 @@ use crate::supervisor::{Supervisor, Ticket};
 use crate::version::WorkerVersion;
 
 mod bodies;
+mod calls;
 mod console;
 mod engine;
 mod fetch;
@@ -31,13 +32,15 @@ mod sockets;
 mod text;
 mod time;
 mod url;
+mod websockets;
 
 pub(crate) use bodies::Bodies;
-pub(crate) use engine::Json;
+pub(crate) use engine::{Json, elements};
 pub(crate) use headers::flatten;
 pub(crate) use invocations::describe;
 pub(crate) use operations::Operations;
 pub(crate) use text::utf8;
+pub(crate) use websockets::Arrival;
 
 /// What one isolate has in Rust.
 pub(crate) struct Host {
@@ -53,6 +56,8 @@ pub(crate) struct Host {
     pub sinks: RefCell<sinks::Sinks>,
     /// Open TCP connections.
     pub sockets: RefCell<sockets::Sockets>,
+    /// Open WebSockets, and connections that may become some.
+    pub websockets: RefCell<websockets::WebSockets>,
     /// Text that is being decoded.
     decoders: RefCell<text::Decoders>,
     /// The engine's own `JSON`, from before any code of the Worker ran.
@@ -77,6 +82,7 @@ impl Host {
             bodies: RefCell::default(),
             sinks: RefCell::default(),
             sockets: RefCell::default(),
+            websockets: RefCell::default(),
             decoders: RefCell::default(),
             json: OnceCell::new(),
             startup_lines: RefCell::default(),
@@ -113,10 +119,11 @@ impl Host {
         let bodies = self.bodies.borrow_mut().release(ticket);
         let sinks = self.sinks.borrow_mut().release(ticket);
         let sockets = self.sockets.borrow_mut().release(ticket);
+        let websockets = self.websockets.borrow_mut().release(ticket);
         self.decoders.borrow_mut().release(ticket);
         // Dropped after the borrows: a body's end can run any code, and a connection's may need the runtime.
         let _runtime = self.services.options.runtime.enter();
-        drop((bodies, sinks, sockets));
+        drop((bodies, sinks, sockets, websockets));
         operations
     }
 }
@@ -148,8 +155,10 @@ const fn function(
 
 /// All host functions, in the order of `host.d.ts`.
 pub(crate) static FUNCTIONS: &[HostFunction] = &[
-    function("respond", 5, invocations::respond),
-    function("fail", 2, invocations::fail),
+    function("respond", 6, invocations::respond),
+    function("fail", 3, invocations::fail),
+    function("answer", 3, calls::answer),
+    function("finish", 1, invocations::finish),
     function("done", 1, invocations::done),
     function("reportError", 2, invocations::report_error),
     function("current", 0, invocations::current),
@@ -161,6 +170,12 @@ pub(crate) static FUNCTIONS: &[HostFunction] = &[
     function("sinkClose", 1, sinks::close),
     function("sinkAbort", 2, sinks::abort),
     function("fetch", 6, fetch::fetch),
+    function("call", 5, calls::call),
+    function("webSocketPair", 1, websockets::pair),
+    function("webSocketAccept", 1, websockets::accept),
+    function("webSocketSend", 2, websockets::send),
+    function("webSocketClose", 3, websockets::close),
+    function("webSocketReceive", 1, websockets::receive),
     function("socketConnect", 5, sockets::connect),
     function("socketRead", 1, sockets::read),
     function("socketWrite", 2, sockets::write),
@@ -183,6 +198,8 @@ pub(crate) static FUNCTIONS: &[HostFunction] = &[
     function("randomBytes", 1, random::bytes),
     function("randomUuid", 0, random::uuid),
     function("structuredClone", 2, engine::structured_clone),
+    function("serialize", 1, engine::serialize),
+    function("deserialize", 1, engine::deserialize),
     function("importModule", 1, engine::import_module),
 ];
 

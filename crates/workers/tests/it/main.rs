@@ -3,12 +3,15 @@
 
 mod background;
 mod basics;
+mod events;
 mod failures;
 mod lifecycle;
 mod memory;
+mod services;
 mod sockets;
 mod streams;
 mod subrequests;
 mod support;
 mod torture;
 mod validation;
+mod websockets;

@@ -1,26 +1,30 @@
 //! A platform with a fake outbound, and Workers from `tests/workers/`.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use connection_error::{ConnectionError, ErrorCode, Phase};
-use http::{Request, Response};
+use futures_util::{SinkExt, StreamExt};
+use http::{HeaderMap, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use invocation::{
-    Body, BodyError, BoxFuture, Connect, Ended, FetchError, Invocation, Outbound, PrivateNetwork, RayId, Socket,
-    Subrequest, Target,
+    Answer, Body, BodyError, BoxFuture, CallFailed, Connect, Ended, FetchError, Invocation, Outbound, Outcome,
+    PrivateNetwork, RayId, Socket, Subrequest, Target, Upgraded, WorkerCall,
 };
 use telemetry::{ConnectionEvent, InvocationRecord, Sink};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::{mpsc, watch};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::Role;
 use uuid::Uuid;
 use workers::{Binding, BindingKind, Limits, ModuleKind, Platform, PlatformOptions, WorkerModule, WorkerVersion};
 
@@ -73,10 +77,16 @@ pub struct Fake {
     pub waiting: watch::Sender<usize>,
     /// What was asked.
     pub asked: Mutex<Vec<(Target, String, String)>>,
+    /// The headers of what asked for a WebSocket.
+    pub headers: Mutex<Vec<HeaderMap>>,
     /// `/gate` answers once this is true.
     pub gate: watch::Sender<bool>,
     /// Requests that came to `/gate`.
     pub at_gate: watch::Sender<usize>,
+    /// What runs the Workers that are called.
+    pub platform: OnceLock<Platform>,
+    /// The Workers that can be called, by name.
+    pub workers: Mutex<HashMap<String, Arc<WorkerVersion>>>,
 }
 
 struct Waiting(watch::Sender<usize>);
@@ -109,6 +119,17 @@ impl http_body::Body for Pieces {
 }
 
 impl Outbound for Fake {
+    fn call(&self, call: WorkerCall) -> BoxFuture<'static, Result<Answer, CallFailed>> {
+        let version = self.workers.lock().unwrap().get(&*call.worker).cloned();
+        let platform = self.platform.get().unwrap().clone();
+        Box::pin(async move {
+            match version {
+                Some(version) => platform.call(version, call.call).await,
+                None => Err(Ended::new(Outcome::ScriptNotFound, "There is no such Worker.").into()),
+            }
+        })
+    }
+
     fn fetch(&self, subrequest: Subrequest) -> BoxFuture<'static, Result<Response<Body>, FetchError>> {
         let (head, body) = subrequest.request.into_parts();
         let path = head.uri.path().to_owned();
@@ -117,9 +138,21 @@ impl Outbound for Fake {
         let waiting = self.waiting.clone();
         let mut gate = self.gate.subscribe();
         let at_gate = self.at_gate.clone();
+        if path == "/ws" {
+            self.headers.lock().unwrap().push(head.headers.clone());
+        }
         Box::pin(async move {
             match path.as_str() {
                 "/hello" => Ok(Response::builder().header("x-from", "fake").body(invocation::full("hello")).unwrap()),
+                "/ws" => {
+                    let mut response = Response::builder().status(101);
+                    if let Some(protocol) = head.headers.get("sec-websocket-protocol") {
+                        response = response.header("sec-websocket-protocol", protocol);
+                    }
+                    let mut response = response.body(invocation::empty()).unwrap();
+                    response.extensions_mut().insert(socket_service());
+                    Ok(response)
+                }
                 "/echo" => Ok(Response::new(body)),
                 "/collect" => {
                     let size = body.collect().await.map(|body| body.to_bytes().len());
@@ -219,6 +252,25 @@ impl AsyncWrite for Duplex {
     }
 }
 
+/// A service that answers each message of a WebSocket.
+fn socket_service() -> Upgraded {
+    let (here, there) = tokio::io::duplex(1024);
+    tokio::spawn(async move {
+        let mut socket = WebSocketStream::from_raw_socket(here, Role::Server, None).await;
+        while let Some(Ok(message)) = socket.next().await {
+            let answer = match message {
+                Message::Text(text) => Message::text(format!("service {text}")),
+                Message::Binary(bytes) => Message::Binary(bytes),
+                _ => continue,
+            };
+            if socket.send(answer).await.is_err() {
+                break;
+            }
+        }
+    });
+    Upgraded::new(there)
+}
+
 /// A platform and what it is connected with.
 pub struct World {
     pub platform: Platform,
@@ -237,7 +289,18 @@ impl World {
         let mut options = PlatformOptions::new(fake.clone(), records.clone(), tokio::runtime::Handle::current());
         options.isolates_per_worker = 2;
         change(&mut options);
-        World { platform: Platform::start(options).unwrap(), records, fake }
+        let platform = Platform::start(options).unwrap();
+        let _ = fake.platform.set(platform.clone());
+        World { platform, records, fake }
+    }
+
+    /// Lets other Workers call this one, which has this binding to another.
+    pub fn serve(&self, name: &str, mut version: WorkerVersion, bindings: Vec<Binding>) -> Arc<WorkerVersion> {
+        version.name = name.into();
+        version.bindings.extend(bindings);
+        let version = Arc::new(version);
+        self.fake.workers.lock().unwrap().insert(name.to_owned(), version.clone());
+        version
     }
 
     /// Sends a request and waits for the head.
