@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
 use http::HeaderValue;
@@ -21,6 +21,7 @@ use crate::options::EdgeOptions;
 use crate::serve::{Shared, Stage};
 use crate::target::KnownHost;
 use crate::transport::{Transport, linger, visitor_gone};
+use crate::upgrade::Successor;
 
 /// What the requests of one connection have in common.
 pub(crate) struct Peer {
@@ -31,13 +32,15 @@ pub(crate) struct Peer {
     pub activity: Arc<Activity>,
     /// The last `Host` of this connection: most visitors ask for one host only.
     pub known_host: Mutex<Option<KnownHost>>,
+    /// What the connection goes on as after an upgrade.
+    pub successor: Successor,
 }
 
 impl Peer {
     fn new(address: SocketAddr, activity: Arc<Activity>) -> Self {
         let address = address.ip().to_canonical();
         let address_value = HeaderValue::try_from(address.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
-        Self { address, address_value, activity, known_host: Mutex::new(None) }
+        Self { address, address_value, activity, known_host: Mutex::new(None), successor: Successor::default() }
     }
 }
 
@@ -56,7 +59,8 @@ pub(crate) fn protocol(options: &EdgeOptions) -> auto::Builder<TokioExecutor> {
         .max_header_list_size(u32::try_from(options.max_head().saturating_mul(2)).unwrap_or(u32::MAX))
         .initial_stream_window_size(256 * 1024)
         .initial_connection_window_size(1024 * 1024)
-        .max_send_buf_size(64 * 1024);
+        .max_send_buf_size(64 * 1024)
+        .enable_connect_protocol();
     builder
 }
 
@@ -86,12 +90,13 @@ pub(crate) async fn serve(
     let socket = Arc::new(socket);
     let service = {
         let shared = shared.clone();
+        let peer = peer.clone();
         service_fn(move |request| exchange::answer(shared.clone(), peer.clone(), request))
     };
 
     let end = {
         let transport = TokioIo::new(Transport::new(socket.clone(), activity.clone()));
-        let mut connection = pin!(shared.protocol.serve_connection(transport, service));
+        let mut connection = pin!(shared.protocol.serve_connection_with_upgrades(transport, service));
         let mut gone = pin!(visitor_gone(&socket));
         let mut is_gone = false;
         let mut timer = pin!(tokio::time::sleep(times.shortest()));
@@ -125,6 +130,20 @@ pub(crate) async fn serve(
         .await
     };
 
+    let successor = peer.successor.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let (End::Protocol(Ok(())), Some(joined)) = (&end, successor) {
+        tokio::select! {
+            result = joined.run() => {
+                if let Err(error) = result {
+                    tracing::debug!(client = %address, error = %error, "a WebSocket ended by an error");
+                }
+            }
+            () = abort.cancelled() => {
+                tracing::debug!(client = %address, "a WebSocket was still open at the end of the time for draining");
+            }
+        }
+        return;
+    }
     match end {
         End::Protocol(result) => {
             if let Err(error) = result {

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use invocation::{Body, Ended, Invocation, Outcome, RayId, marks};
+use invocation::{Body, Ended, Invocation, Outcome, RayId, Upgraded, marks};
 use time::OffsetDateTime;
 
 use crate::accept::{self, Representation};
@@ -23,23 +23,46 @@ use crate::headers::{self, CF_RAY, Visitor};
 use crate::options::EdgeOptions;
 use crate::serve::Shared;
 use crate::target;
+use crate::upgrade::Wish;
 
 /// Answers one request. Never fails: what goes wrong becomes a page.
 pub(crate) async fn answer(
     shared: Arc<Shared>,
     peer: Arc<Peer>,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     shared.counters.request();
+    let wish = Wish::of(&mut request);
     let in_flight = InFlight::begin(peer.activity.clone(), request.version() >= Version::HTTP_2);
     let ray = shared.rays.next();
     let ray_value = ray_value(ray);
     let representation = accept::representation(request.headers());
     let is_head = request.method() == Method::HEAD;
+    let multiplexed = request.version() >= Version::HTTP_2;
     let mut host = None;
 
-    let response = match exchange(&shared, &peer, request, ray, &ray_value, &mut host).await {
-        Ok(response) => from_worker(response, ray, ray_value.clone(), is_head).map_err(|page| (page, None)),
+    let response = match exchange(&shared, &peer, request, wish.is_some(), ray, &ray_value, &mut host).await {
+        Ok(mut response) => match (response.extensions_mut().remove::<Upgraded>().and_then(|it| it.take()), wish) {
+            (Some(connection), Some(wish)) => {
+                let (mut head, body) = response.into_parts();
+                headers::rewrite_response(&mut head.headers, ray_value.clone(), None, false);
+                let (status, joined) = wish.fulfil(&mut head.headers, connection);
+                head.status = status;
+                if multiplexed {
+                    let in_flight = InFlight::begin(peer.activity.clone(), true);
+                    tokio::spawn(async move {
+                        let _in_flight = in_flight;
+                        if let Err(error) = joined.run().await {
+                            tracing::debug!(ray = %ray, %error, "a WebSocket ended by an error");
+                        }
+                    });
+                } else {
+                    *peer.successor.lock().unwrap_or_else(PoisonError::into_inner) = Some(joined);
+                }
+                Ok((Response::from_parts(head, ()), body))
+            }
+            _ => from_worker(response, ray, ray_value.clone(), is_head).map_err(|page| (page, None)),
+        },
         Err(refused) => Err(refused),
     };
     let (mut response, content) = match response {
@@ -74,6 +97,7 @@ async fn exchange(
     shared: &Shared,
     peer: &Peer,
     request: Request<Incoming>,
+    wants_websocket: bool,
     ray: RayId,
     ray_value: &HeaderValue,
     host_name: &mut Option<Arc<str>>,
@@ -131,6 +155,9 @@ async fn exchange(
         authority: &host.authority,
     };
     headers::rewrite_request(&mut head.headers, head.version, &visitor);
+    if wants_websocket {
+        Wish::show(&mut head.headers);
+    }
     head.uri = url;
     // The body's limit matters only where its length is not announced; the flag then tells why the Worker failed.
     let mut too_large = None;
@@ -182,7 +209,7 @@ fn from_worker(
 ) -> Result<(Response<()>, Body), ErrorPage> {
     let (mut head, body) = response.into_parts();
     if head.status.is_informational() {
-        // There is no final response behind it, and no upgrade that the edge carries out.
+        // There is no final response behind it, and nobody who asked for an upgrade.
         tracing::error!(ray = %ray, status = %head.status, "a Worker's response has a status that ends no request");
         return Err(ErrorPage::of(Outcome::InternalError));
     }

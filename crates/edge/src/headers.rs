@@ -70,7 +70,7 @@ pub(crate) fn rewrite_response(headers: &mut HeaderMap, ray: HeaderValue, exact_
 }
 
 /// Whether the request really asks to change its protocol: `Upgrade` alone means nothing.
-fn asks_for_upgrade(headers: &HeaderMap) -> bool {
+pub(crate) fn asks_for_upgrade(headers: &HeaderMap) -> bool {
     headers.contains_key(UPGRADE)
         && headers.get_all(CONNECTION).iter().any(|value| {
             value.to_str().is_ok_and(|text| text.split(',').any(|option| option.trim().eq_ignore_ascii_case("upgrade")))

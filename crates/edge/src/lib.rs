@@ -31,6 +31,7 @@ mod ray;
 mod serve;
 mod target;
 mod transport;
+mod upgrade;
 
 pub use counters::Counters;
 pub use error_page::{ERROR_PAGES, ErrorPage};

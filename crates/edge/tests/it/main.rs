@@ -9,3 +9,4 @@ mod limits;
 mod requests;
 mod shutdown;
 mod support;
+mod websockets;
