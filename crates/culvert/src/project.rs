@@ -161,6 +161,23 @@ fn metadata(path: &Path, configuration: &Map<String, Value>, main_module: &str) 
                     });
                 }
             }
+            "services" => {
+                for service in value.as_array().ok_or_else(|| unknown("services"))? {
+                    let mut binding = json!({"type": "service"});
+                    for (key, value) in service.as_object().ok_or_else(|| unknown("services"))? {
+                        let key = if key == "binding" { "name" } else { key };
+                        binding[key] = value.clone();
+                    }
+                    bindings.push(binding);
+                }
+            }
+            "version_metadata" => {
+                let name = value.get("binding").cloned().unwrap_or_default();
+                bindings.push(json!({"type": "version_metadata", "name": name}));
+            }
+            "tail_consumers" => {
+                metadata.insert(key.clone(), value.clone());
+            }
             "vpc_services" => {
                 for service in value.as_array().ok_or_else(|| unknown("vpc_services"))? {
                     bindings.push(json!({

@@ -21,7 +21,8 @@ use super::signals::until_told_to_stop;
 use crate::configuration::Configuration;
 use crate::failure::Failure;
 use crate::wiring::{
-    ControlPlatform, Current, Dispatcher, KnownTunnels, Outbounds, PublicNetwork, PublicSockets, Serving, StoredTunnels,
+    Callable, ControlPlatform, Current, Dispatcher, KnownTunnels, Outbounds, PublicNetwork, PublicSockets, Serving,
+    StoredTunnels, scheduler, tail_workers,
 };
 use crate::{cli, dashboard};
 
@@ -111,7 +112,15 @@ async fn serve(configuration: Configuration) -> Result<(), Failure> {
     let sockets =
         PublicSockets::new(configuration.allow_private_fetch, vec![addresses.http, addresses.api, addresses.tunnel])
             .map_err(|error| failed("TLS cannot be set up")(&error))?;
-    let outbounds = Arc::new(Outbounds::new(current.clone(), vpc.clone(), public, sockets, telemetry.recorder()));
+    let callable = Callable::new(current.clone());
+    let outbounds = Arc::new(Outbounds {
+        current: current.clone(),
+        vpc: vpc.clone(),
+        public,
+        sockets,
+        workers: callable.clone(),
+        sink: telemetry.recorder(),
+    });
     let defaults = workers::PlatformOptions::new(outbounds, telemetry.recorder(), tokio::runtime::Handle::current());
     let workers = workers::Platform::start(workers::PlatformOptions {
         isolates_per_worker: configuration
@@ -120,6 +129,8 @@ async fn serve(configuration: Configuration) -> Result<(), Failure> {
         ..defaults
     })
     .map_err(|error| failed("the JavaScript engine cannot be started")(&error))?;
+
+    callable.run_by(workers.clone());
 
     let stop = CancellationToken::new();
     let edge =
@@ -130,7 +141,7 @@ async fn serve(configuration: Configuration) -> Result<(), Failure> {
     });
     let platform = Arc::new(ControlPlatform {
         store: store.clone(),
-        current,
+        current: current.clone(),
         reloading: Mutex::new(()),
         workers: workers.clone(),
         vpc,
@@ -143,6 +154,10 @@ async fn serve(configuration: Configuration) -> Result<(), Failure> {
     let state = control::ControlState::with_pages(store.clone(), platform, dashboard::pages());
     let operators = tokio::spawn(control::serve(api, control::router(state), stop.clone()));
 
+    let scheduler = tokio::spawn(scheduler::run(current.clone(), callable.clone(), stop.clone()));
+    let tails =
+        tokio::spawn(tail_workers::run(telemetry.clone(), current.clone(), callable, store.changes(), stop.clone()));
+
     announce(&addresses_file, &addresses)?;
     until_told_to_stop().await?;
     tracing::info!("stopping: no new requests, those in flight may finish");
@@ -150,7 +165,9 @@ async fn serve(configuration: Configuration) -> Result<(), Failure> {
     stop.cancel();
     let _ = visitors.await;
     let _ = operators.await;
+    let _ = scheduler.await;
     workers.shutdown().await;
+    let _ = tails.await;
     tunnel_edge.shutdown().await;
     telemetry.close().await.map_err(|error| failed("the last records could not be kept")(&error))?;
     store.close().await;

@@ -1,9 +1,9 @@
-//! Visitors' requests to Workers: by what is served now.
+//! To Workers: visitors' requests and the calls of other Workers, by what is served now.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::Response;
-use invocation::{Body, BoxFuture, Dispatch, Ended, Invocation, Outcome, Route};
+use invocation::{Answer, Body, BoxFuture, CallFailed, Dispatch, Ended, Invocation, Outcome, Route, WorkerCall};
 use workers::WorkerVersion;
 
 use super::serving::{Current, Serving};
@@ -45,6 +45,46 @@ impl Dispatch for Dispatcher {
                 return Err(Ended::new(Outcome::ScriptNotFound, message));
             };
             workers.dispatch(version, invocation).await
+        })
+    }
+}
+
+/// Workers that other Workers call. Made before the platform that runs them all, which needs it to be made.
+#[derive(Clone)]
+pub struct Callable {
+    current: Current,
+    workers: Arc<OnceLock<workers::Platform>>,
+}
+
+impl Callable {
+    /// The Workers of `current`, once [`Callable::run_by`] says who runs them.
+    pub fn new(current: Current) -> Self {
+        Self { current, workers: Arc::default() }
+    }
+
+    /// Says who runs them, once.
+    pub fn run_by(&self, workers: workers::Platform) {
+        let _ = self.workers.set(workers);
+    }
+
+    /// Calls a Worker: a version of its deployment, or the one that is asked for.
+    pub fn call(&self, call: WorkerCall) -> BoxFuture<'static, Result<Answer, CallFailed>> {
+        let WorkerCall { worker, version, call } = call;
+        let serving = self.current.load();
+        let version = match version {
+            // A version that was replaced a moment ago goes on with its successor.
+            Some(id) => serving.versions.get(&id).cloned().or_else(|| pick(&serving, &worker)),
+            None => pick(&serving, &worker),
+        };
+        let workers = self.workers.get().cloned();
+        Box::pin(async move {
+            match (version, workers) {
+                (Some(version), Some(workers)) => workers.call(version, call).await,
+                _ => {
+                    let message = format!("The Worker \"{worker}\" does not exist any more, or has no deployment.");
+                    Err(Ended::new(Outcome::ScriptNotFound, message).into())
+                }
+            }
         })
     }
 }

@@ -9,10 +9,12 @@ mod private_networks;
 mod public_network;
 mod public_sockets;
 mod registrations;
+pub mod scheduler;
 mod serving;
+pub mod tail_workers;
 mod tunnel_directory;
 
-pub use dispatcher::Dispatcher;
+pub use dispatcher::{Callable, Dispatcher};
 pub use known_tunnels::KnownTunnels;
 pub use outbounds::Outbounds;
 pub use platform::ControlPlatform;

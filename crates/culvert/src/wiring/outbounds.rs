@@ -1,34 +1,40 @@
-//! Workers' requests and connections to others: to VPC Services and Networks through `vpc`, to the public network otherwise.
+//! What Workers ask of others: of VPC Services through `vpc`, of other Workers, of the public network.
 
 use std::sync::Arc;
 
 use connection_error::{ConnectionError, ErrorCode, Phase};
 use http::Response;
-use invocation::{Body, BoxFuture, Connect, FetchError, Outbound, Socket, Subrequest, Target};
+use invocation::{
+    Answer, Body, BoxFuture, CallFailed, Connect, FetchError, Outbound, Socket, Subrequest, Target, Upgraded,
+    WorkerCall,
+};
 use telemetry::{ConnectionEvent, Sink};
 use time::OffsetDateTime;
 use uuid::Uuid;
 use vpc::{Caller, Service, Vpc};
 
+use super::dispatcher::Callable;
 use super::public_network::PublicNetwork;
 use super::public_sockets::PublicSockets;
 use super::serving::Current;
 
 /// Carries out what Workers ask for.
 pub struct Outbounds {
-    current: Current,
-    vpc: Vpc,
-    public: PublicNetwork,
-    sockets: PublicSockets,
-    sink: Arc<dyn Sink>,
+    /// The services and networks that exist.
+    pub current: Current,
+    /// The way to them.
+    pub vpc: Vpc,
+    /// `fetch()` without a binding.
+    pub public: PublicNetwork,
+    /// `connect()` without a binding.
+    pub sockets: PublicSockets,
+    /// Other Workers.
+    pub workers: Callable,
+    /// Takes the attempts that end before `vpc` sees them.
+    pub sink: Arc<dyn Sink>,
 }
 
 impl Outbounds {
-    /// Reaches the services that `current` says. The sink takes the attempts that end before `vpc` sees them.
-    pub fn new(current: Current, vpc: Vpc, public: PublicNetwork, sockets: PublicSockets, sink: Arc<dyn Sink>) -> Self {
-        Self { current, vpc, public, sockets, sink }
-    }
-
     /// A service that exists, or the failure of an attempt to reach one that does not.
     fn service(&self, id: Uuid, caller: &Caller) -> Result<Arc<Service>, FetchError> {
         if let Some(service) = self.current.load().services.get(&id) {
@@ -61,6 +67,10 @@ impl Outbounds {
 }
 
 impl Outbound for Outbounds {
+    fn call(&self, call: WorkerCall) -> BoxFuture<'static, Result<Answer, CallFailed>> {
+        self.workers.call(call)
+    }
+
     fn fetch(&self, subrequest: Subrequest) -> BoxFuture<'static, Result<Response<Body>, FetchError>> {
         let Subrequest { target, request, worker, invocation, ray_id } = subrequest;
         let caller = Caller { worker, invocation, ray_id };
@@ -71,11 +81,11 @@ impl Outbound for Outbounds {
             }
             Target::VpcService(id) => {
                 let (service, vpc) = (self.service(id, &caller), self.vpc.clone());
-                Box::pin(async move { Ok(vpc.fetch(service?, request, caller).await?) })
+                Box::pin(async move { Ok(with_connection(vpc.fetch(service?, request, caller).await?)) })
             }
             Target::VpcNetwork(which) => {
                 let (network, vpc) = (self.current.load().networks.get(which), self.vpc.clone());
-                Box::pin(async move { Ok(vpc.fetch_on_network(&network, request, caller).await?) })
+                Box::pin(async move { Ok(with_connection(vpc.fetch_on_network(&network, request, caller).await?)) })
             }
         }
     }
@@ -101,6 +111,15 @@ impl Outbound for Outbounds {
             }
         }
     }
+}
+
+/// The response; the connection of a `101` as Workers take it.
+fn with_connection(mut response: Response<Body>) -> Response<Body> {
+    let upgraded = response.extensions_mut().remove::<vpc::Upgraded>();
+    if let Some(connection) = upgraded.and_then(|upgraded| upgraded.take()) {
+        response.extensions_mut().insert(Upgraded::new(connection));
+    }
+    response
 }
 
 /// The connection, in TLS where it is asked for from the first byte.

@@ -109,13 +109,18 @@ impl ControlPlatform {
             limits: candidate.limits,
             compatibility_date: candidate.compatibility_date.as_deref(),
             compatibility_flags: &candidate.compatibility_flags,
+            tag: "",
+            created: String::new(),
         };
-        let version = worker_version(Uuid::new_v4(), &candidate.name, &parts, self.cpu_ceiling)
-            .map_err(|error| Rejected { code: SCRIPT_REJECTED, message: error.to_string() })?;
+        let version = worker_version(Uuid::new_v4(), &candidate.name, &parts, self.cpu_ceiling);
         match self.workers.validate(Arc::new(version)).await {
             Ok(valid) => {
                 let startup_time_ms = u64::try_from(valid.startup.as_millis()).unwrap_or(u64::MAX);
-                Ok(Validated { startup_time_ms, handlers: valid.handlers })
+                let entrypoints = valid
+                    .entrypoints
+                    .into_iter()
+                    .map(|exported| store::ExportedEntrypoint { name: exported.name, handlers: exported.handlers });
+                Ok(Validated { startup_time_ms, handlers: valid.handlers, entrypoints: entrypoints.collect() })
             }
             Err(invalid) => {
                 Err(Rejected { code: invalid.code().unwrap_or(SCRIPT_REJECTED), message: invalid.to_string() })

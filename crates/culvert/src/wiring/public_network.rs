@@ -5,14 +5,19 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use http::{Request, Response, Uri};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
+use http::{HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use invocation::{Body, BodyError, FetchError};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use invocation::{Body, BodyError, FetchError, Upgraded, websocket_accept};
+use uuid::Uuid;
 
 use crate::failure::root_cause;
 
@@ -20,6 +25,8 @@ use crate::failure::root_cause;
 #[derive(Clone)]
 pub struct PublicNetwork {
     client: Client<HttpsConnector<HttpConnector<PublicResolver>>, Body>,
+    /// For WebSockets, which begin as HTTP/1.1.
+    upgrading: Client<HttpsConnector<HttpConnector<PublicResolver>>, Body>,
     private_too: bool,
 }
 
@@ -29,13 +36,15 @@ impl PublicNetwork {
         let mut http = HttpConnector::new_with_resolver(PublicResolver { private_too });
         http.enforce_http(false);
         http.set_nodelay(true);
-        let https = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_webpki_roots()
-            .https_or_http()
-            .enable_http1()
-            .enable_http2()
-            .wrap_connector(http);
-        Self { client: Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(https), private_too }
+        let https = || hyper_rustls::HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1();
+        let upgrading = https().wrap_connector(http.clone());
+        let https = https().enable_http2().wrap_connector(http);
+        let builder = || {
+            let mut builder = Client::builder(TokioExecutor::new());
+            builder.pool_timer(TokioTimer::new());
+            builder
+        };
+        Self { client: builder().build(https), upgrading: builder().build(upgrading), private_too }
     }
 
     /// Sends one request and waits for the response's head.
@@ -46,15 +55,47 @@ impl PublicNetwork {
         {
             return Err(FetchError::Refused(NotPublic { what: "fetch()", host: ip.to_string() }.to_string()));
         }
-        let response = self.client.request(request).await.map_err(|error| {
-            let cause = root_cause(&error);
-            match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-                Some(inner) if inner.is::<NotPublic>() => FetchError::Refused(inner.to_string()),
-                _ => FetchError::Network(cause.to_string()),
-            }
-        })?;
-        Ok(response.map(|body| body.map_err(|error| BodyError::Network(root_cause(&error).to_string())).boxed_unsync()))
+        if request.headers().get(UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket")) {
+            return self.open_websocket(request).await;
+        }
+        Ok(self.client.request(request).await.map_err(failure)?.map(body))
     }
+
+    /// Asks for a WebSocket; whatever else the host answers is the response.
+    async fn open_websocket(&self, mut request: Request<Body>) -> Result<Response<Body>, FetchError> {
+        let headers = request.headers_mut();
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        let key = headers.entry(SEC_WEBSOCKET_KEY).or_insert_with(|| {
+            let nonce = STANDARD.encode(Uuid::new_v4().into_bytes());
+            HeaderValue::from_str(&nonce).unwrap_or(HeaderValue::from_static(""))
+        });
+        let expected = websocket_accept(key.as_bytes());
+        let mut response = self.upgrading.request(request).await.map_err(failure)?;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(response.map(body));
+        }
+        if response.headers().get(SEC_WEBSOCKET_ACCEPT).is_none_or(|accept| accept != expected.as_str()) {
+            let message = "the host answered 101 without the Sec-WebSocket-Accept that belongs to the request";
+            return Err(FetchError::Network(message.to_owned()));
+        }
+        let upgraded =
+            hyper::upgrade::on(&mut response).await.map_err(|error| FetchError::Network(error.to_string()))?;
+        response.extensions_mut().insert(Upgraded::new(TokioIo::new(upgraded)));
+        Ok(response.map(body))
+    }
+}
+
+fn failure(error: hyper_util::client::legacy::Error) -> FetchError {
+    let cause = root_cause(&error);
+    match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(inner) if inner.is::<NotPublic>() => FetchError::Refused(inner.to_string()),
+        _ => FetchError::Network(cause.to_string()),
+    }
+}
+
+fn body(incoming: Incoming) -> Body {
+    incoming.map_err(|error| BodyError::Network(root_cause(&error).to_string())).boxed_unsync()
 }
 
 /// A host that only a private network has.

@@ -3,22 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use invocation::Entrypoint;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use store::{Module, ServedVersion, Snapshot, VpcService};
+use time::format_description::well_known::Rfc3339;
 use workers::{Binding, BindingKind, Limits, ModuleKind, WorkerModule, WorkerVersion};
 
 /// Something that is kept and cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum Unservable {
-    /// A kind of binding that this edge does not have.
-    #[error("binding `{binding}` is of type `{kind}`, which is not available in Culvert")]
-    Binding {
-        /// The binding's name.
-        binding: String,
-        /// Its type, in the API's words.
-        kind: &'static str,
-    },
     /// A certificate that cannot be read, or is gone.
     #[error("certificate {id} of service `{service}` cannot be used: {reason}")]
     Certificate {
@@ -47,6 +41,10 @@ pub struct VersionParts<'a> {
     pub compatibility_date: Option<&'a str>,
     /// Flags.
     pub compatibility_flags: &'a [String],
+    /// The tag it was given, or nothing.
+    pub tag: &'a str,
+    /// When it was made, as in RFC 3339.
+    pub created: String,
 }
 
 impl<'a> VersionParts<'a> {
@@ -61,17 +59,14 @@ impl<'a> VersionParts<'a> {
             limits: detail.limits,
             compatibility_date: detail.compatibility_date.as_deref(),
             compatibility_flags: &detail.compatibility_flags,
+            tag: detail.annotations.get("workers/tag").map_or("", String::as_str),
+            created: served.version.created_on.format(&Rfc3339).unwrap_or_default(),
         }
     }
 }
 
 /// A version, as `workers` runs it. `cpu_ceiling` is the operator's.
-pub fn worker_version(
-    id: uuid::Uuid,
-    name: &str,
-    parts: &VersionParts<'_>,
-    cpu_ceiling: Duration,
-) -> Result<WorkerVersion, Unservable> {
+pub fn worker_version(id: uuid::Uuid, name: &str, parts: &VersionParts<'_>, cpu_ceiling: Duration) -> WorkerVersion {
     let default = Limits::default();
     let cpu = parts.limits.cpu_ms.map_or(default.cpu, |milliseconds| Duration::from_millis(milliseconds.into()));
     let limits = Limits {
@@ -79,8 +74,8 @@ pub fn worker_version(
         subrequests: parts.limits.subrequests.unwrap_or(default.subrequests),
         ..default
     };
-    let bindings = parts.bindings.iter().map(|kept| binding(kept, parts)).collect::<Result<_, _>>()?;
-    Ok(WorkerVersion {
+    let bindings = parts.bindings.iter().map(|kept| binding(kept, parts)).collect();
+    WorkerVersion {
         id,
         name: Arc::from(name),
         main_module: parts.main_module.to_owned(),
@@ -89,7 +84,7 @@ pub fn worker_version(
         limits,
         compatibility_date: parts.compatibility_date.unwrap_or_default().to_owned(),
         compatibility_flags: parts.compatibility_flags.to_vec(),
-    })
+    }
 }
 
 fn module(module: &Module) -> WorkerModule {
@@ -104,8 +99,7 @@ fn module(module: &Module) -> WorkerModule {
     WorkerModule { name: module.name.clone(), kind, content: module.body.clone() }
 }
 
-fn binding(kept: &store::Binding, parts: &VersionParts<'_>) -> Result<Binding, Unservable> {
-    let unservable = || Unservable::Binding { binding: kept.name.clone(), kind: kept.kind.type_name() };
+fn binding(kept: &store::Binding, parts: &VersionParts<'_>) -> Binding {
     let kind = match &kept.kind {
         store::BindingKind::Json { json } => BindingKind::Json(json.clone()),
         store::BindingKind::PlainText { text } => BindingKind::PlainText(text.clone()),
@@ -120,9 +114,18 @@ fn binding(kept: &store::Binding, parts: &VersionParts<'_>) -> Result<Binding, U
                 store::NetworkRef::Network { .. } => invocation::PrivateNetwork::Account,
             },
         },
-        store::BindingKind::Service { .. } | store::BindingKind::VersionMetadata => return Err(unservable()),
+        store::BindingKind::Service { service, entrypoint, props } => BindingKind::Service {
+            worker: Arc::from(service.as_str()),
+            entrypoint: Entrypoint {
+                name: entrypoint.as_deref().filter(|name| *name != "default").map(Arc::from),
+                props: props.as_ref().map(|props| Arc::from(props.to_string())),
+            },
+        },
+        store::BindingKind::VersionMetadata => {
+            BindingKind::VersionMetadata { tag: parts.tag.to_owned(), timestamp: parts.created.clone() }
+        }
     };
-    Ok(Binding { name: kept.name.clone(), kind })
+    Binding { name: kept.name.clone(), kind }
 }
 
 /// A service, as `vpc` reaches it.

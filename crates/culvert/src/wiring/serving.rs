@@ -42,13 +42,7 @@ impl Serving {
                     Some(version) => version.clone(),
                     None => {
                         let modules = store.modules(*id).await?;
-                        match worker_version(*id, name, &VersionParts::of(served, &modules), cpu_ceiling) {
-                            Ok(version) => Arc::new(version),
-                            Err(error) => {
-                                tracing::error!(worker = name, version = %id, "this version cannot be served: {error}");
-                                continue;
-                            }
-                        }
+                        Arc::new(worker_version(*id, name, &VersionParts::of(served, &modules), cpu_ceiling))
                     }
                 };
                 versions.insert(*id, version);

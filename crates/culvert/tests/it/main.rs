@@ -9,5 +9,8 @@ mod harness;
 mod limits;
 mod namespace;
 mod private_service;
+mod services;
 mod survival;
+mod tail_workers;
 mod visitors;
+mod websockets;
