@@ -1,5 +1,5 @@
 //! Drives the built program from outside, as a user does: the program, HTTP, files, signals.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, dead_code, missing_docs)]
 
 mod bad_input;
 mod commands;
