@@ -63,7 +63,7 @@ impl PublicSockets {
             match tokio::time::timeout(CONNECT, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => {
                     let _ = stream.set_nodelay(true);
-                    let socket = Box::new(PublicSocket { stream, address, tls: self.tls.clone() });
+                    let socket = Box::new(PublicSocket { stream: Box::new(stream), address, tls: self.tls.clone() });
                     return match tls {
                         None => Ok(socket),
                         Some(name) => socket.start_tls(name).await,
@@ -91,14 +91,14 @@ impl PublicSockets {
     }
 }
 
-/// A connection to a public host.
-struct PublicSocket<S> {
-    stream: S,
+/// A connection to a public host. Its stream is boxed, so that TLS over it is no type of its own.
+struct PublicSocket {
+    stream: Box<dyn vpc::Io>,
     address: SocketAddr,
     tls: Arc<ClientConfig>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Socket for PublicSocket<S> {
+impl Socket for PublicSocket {
     fn remote_address(&self) -> String {
         self.address.to_string()
     }
@@ -113,7 +113,10 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Socket for PublicSocket
                 FetchError::Network(format!("the TLS handshake with {address} for {server_name} failed: {error}"))
             };
             match tokio::time::timeout(HANDSHAKE, handshake).await {
-                Ok(Ok(stream)) => Ok(Box::new(PublicSocket { stream, address, tls }) as Box<dyn Socket>),
+                Ok(Ok(stream)) => {
+                    let stream = Box::new(stream);
+                    Ok(Box::new(PublicSocket { stream, address, tls }) as Box<dyn Socket>)
+                }
                 Ok(Err(error)) => Err(failed(&error)),
                 Err(_) => Err(failed(&format_args!("not complete after {HANDSHAKE:?}"))),
             }
@@ -121,13 +124,13 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Socket for PublicSocket
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for PublicSocket<S> {
+impl AsyncRead for PublicSocket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for PublicSocket<S> {
+impl AsyncWrite for PublicSocket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, data)
     }
