@@ -11,7 +11,9 @@ mod auth;
 mod certificates;
 pub mod codes;
 mod connectivity;
+mod edge;
 mod envelope;
+mod error_reference;
 mod openapi;
 mod pages;
 mod platform;
@@ -42,8 +44,8 @@ use store::Store;
 pub use auth::Peer;
 pub use pages::Pages;
 pub use platform::{
-    BoxFuture, Platform, Rejected, TelemetryError, TelemetryPage, TelemetryQuery, TunnelConnection, Validated,
-    WorkerCandidate,
+    BoxFuture, EdgeAddresses, Platform, Rejected, TelemetryError, TelemetryPage, TelemetryQuery, TunnelConnection,
+    Validated, WorkerCandidate,
 };
 pub use serve::serve;
 
@@ -138,6 +140,8 @@ fn operations(state: ControlState) -> Api {
     let api = telemetry::add(api);
     let api = tail::add(api);
     let api = session::add(api);
+    let api = error_reference::add(api);
+    let api = edge::add(api);
     tokens::add(api)
 }
 

@@ -1,9 +1,11 @@
 //! The OpenAPI document, made from the list of operations: `GET /client/v4/openapi.json`.
 
+mod answers;
+
 use serde_json::{Map, Value, json};
 
 use crate::PREFIX;
-use crate::api::{Body, Operation};
+use crate::api::{Answer, Body, Operation};
 use crate::auth::Access;
 use crate::codes;
 
@@ -221,12 +223,24 @@ fn parameters(path: &str) -> Vec<Value> {
         .collect()
 }
 
+/// A successful answer: the envelope, with the form of the result where it is known.
+fn success(answer: Option<Answer>) -> Value {
+    let envelope = json!({ "$ref": "#/components/schemas/Success" });
+    let named = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
+    let result = match answer {
+        None => return envelope,
+        Some(Answer::One(name)) => named(name),
+        Some(Answer::List(name)) => json!({ "type": "array", "items": named(name) }),
+    };
+    json!({ "allOf": [envelope, { "type": "object", "properties": { "result": result } }] })
+}
+
 fn operation(operation: &Operation) -> Value {
     let mut view = json!({
         "summary": operation.summary,
         "parameters": parameters(operation.path),
         "responses": {
-            "200": { "description": "Done.", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Success" } } } },
+            "200": { "description": "Done.", "content": { "application/json": { "schema": success(operation.answer) } } },
             "default": { "description": "Refused or failed.", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Failure" } } } },
         },
     });
@@ -326,6 +340,7 @@ pub(crate) fn document(operations: &[Operation]) -> Value {
             schemas.insert(name.to_owned(), schema);
         }
     }
+    schemas.extend(answers::schemas());
     json!({
         "openapi": "3.1.0",
         "info": { "title": "Culvert", "version": env!("CARGO_PKG_VERSION") },

@@ -1,4 +1,5 @@
-//! Files for browsers, beside the API: the dashboard. They are given to the API as bytes; it does not know what is in them.
+//! Files for browsers, beside the API: the dashboard. They are given to the API as bytes, perhaps compressed ones beside
+//! them (`x.js`, `x.js.br`, `x.js.gz`); it does not know what is in them.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -12,9 +13,14 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const INDEX: &str = "index.html";
 
+/// The encodings in which a file may be there, the better one first: as HTTP names it, and the end of the file's name.
+const ENCODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
+
 #[derive(Debug)]
 struct Page {
     body: Bytes,
+    /// The same, compressed, by encoding.
+    encoded: Vec<(&'static str, Bytes)>,
     content_type: &'static str,
     tag: HeaderValue,
 }
@@ -27,13 +33,22 @@ pub struct Pages(HashMap<&'static str, Page>);
 impl Pages {
     /// These files.
     pub fn new(files: impl IntoIterator<Item = (&'static str, &'static [u8])>) -> Self {
-        let page = |(path, body): (&'static str, &'static [u8])| {
+        let files: HashMap<&'static str, &'static [u8]> = files.into_iter().collect();
+        let page = |(&path, &body): (&&'static str, &&'static [u8])| {
+            if ENCODINGS.iter().any(|(_, end)| path.strip_suffix(end).is_some_and(|plain| files.contains_key(plain))) {
+                return None;
+            }
             let mut hasher = DefaultHasher::new();
             body.hash(&mut hasher);
-            let tag = HeaderValue::from_str(&format!("\"{:016x}\"", hasher.finish())).ok()?;
-            Some((path, Page { body: Bytes::from_static(body), content_type: content_type(path), tag }))
+            // Weak: one for all encodings.
+            let tag = HeaderValue::from_str(&format!("W/\"{:016x}\"", hasher.finish())).ok()?;
+            let encoded = |(name, end): (&'static str, &str)| {
+                files.get(format!("{path}{end}").as_str()).map(|&body| (name, Bytes::from_static(body)))
+            };
+            let encoded = ENCODINGS.into_iter().filter_map(encoded).collect();
+            Some((path, Page { body: Bytes::from_static(body), encoded, content_type: content_type(path), tag }))
         };
-        Self(files.into_iter().filter_map(page).collect())
+        Self(files.iter().filter_map(page).collect())
     }
 
     /// The answer to a request outside of the API, if it is for a page.
@@ -57,13 +72,34 @@ impl Pages {
             (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
         ];
         let known = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known == page.tag);
-        let tag = [(header::ETAG, page.tag.clone())];
-        Some(if known {
-            (StatusCode::NOT_MODIFIED, tag, fixed).into_response()
-        } else {
-            (tag, fixed, page.body.clone()).into_response()
+        let varying = [(header::ETAG, page.tag.clone()), (header::VARY, HeaderValue::from_static("accept-encoding"))];
+        if known {
+            return Some((StatusCode::NOT_MODIFIED, varying, fixed).into_response());
+        }
+        Some(match page.encoded.iter().find(|(name, _)| accepts(headers, name)) {
+            Some((name, body)) => (varying, fixed, [(header::CONTENT_ENCODING, *name)], body.clone()).into_response(),
+            None => (varying, fixed, page.body.clone()).into_response(),
         })
     }
+}
+
+/// Whether `Accept-Encoding` names this encoding without refusing it (`q=0`).
+fn accepts(headers: &HeaderMap, encoding: &str) -> bool {
+    headers
+        .get_all(header::ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|offer| {
+            let mut parts = offer.split(';').map(str::trim);
+            let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(encoding));
+            let refused = |part: &str| {
+                part.strip_prefix("q=")
+                    .and_then(|weight| weight.parse::<f32>().ok())
+                    .is_some_and(|weight| weight == 0.0)
+            };
+            named && !parts.any(refused)
+        })
 }
 
 fn takes_html(headers: &HeaderMap) -> bool {

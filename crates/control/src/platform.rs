@@ -2,7 +2,7 @@
 //! Workers run, nor how tunnels are served, nor where telemetry is kept.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -116,6 +116,17 @@ pub enum TelemetryError {
     Unavailable(String),
 }
 
+/// Where the rest of the program listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EdgeAddresses {
+    /// For visitors.
+    pub visitors: SocketAddr,
+    /// For connectors.
+    pub tunnel: SocketAddr,
+    /// PEM text of the authority that issued the certificate which connectors see; none: a public one did.
+    pub tunnel_ca: Option<String>,
+}
+
 /// What the API asks of the rest of the program.
 pub trait Platform: Send + Sync + 'static {
     /// Starts a candidate without serving it: syntax, imports, handlers, start-up time and memory.
@@ -145,6 +156,9 @@ pub trait Platform: Send + Sync + 'static {
 
     /// The connectors of a tunnel that are connected now, in the form that they are shown in.
     fn connectors(&self, tunnel: Uuid) -> Vec<Value>;
+
+    /// Where this edge listens.
+    fn edge(&self) -> EdgeAddresses;
 
     /// The program's metrics for Prometheus: content type and text.
     fn prometheus(&self) -> (&'static str, String);

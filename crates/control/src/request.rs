@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
 use http::request::Parts;
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
@@ -164,6 +165,23 @@ impl QueryParams {
     }
 }
 
+/// Whether the caller came by HTTPS, which a proxy in front of the API speaks for it.
+pub(crate) fn is_https(headers: &HeaderMap) -> bool {
+    headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https")
+}
+
+/// The host of an authority (`host`, `host:port`, `[::1]:port`).
+pub(crate) fn host_without_port(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port))
+            if port.bytes().all(|byte| byte.is_ascii_digit()) && (!host.contains(':') || host.ends_with(']')) =>
+        {
+            host
+        }
+        _ => authority,
+    }
+}
+
 /// RFC 3339 in UTC with microseconds: the form of every time in the API.
 pub(crate) fn rfc3339(at: time::OffsetDateTime) -> String {
     let at = at.to_offset(time::UtcOffset::UTC);
@@ -188,6 +206,19 @@ mod tests {
     fn times_have_six_digits() {
         let at = time::OffsetDateTime::from_unix_timestamp_nanos(1_795_233_877_776_001_999).unwrap();
         assert_eq!(rfc3339(at), "2026-11-21T04:04:37.776001Z");
+    }
+
+    #[test]
+    fn an_authority_without_its_port() {
+        for (authority, host) in [
+            ("edge.example.com:8788", "edge.example.com"),
+            ("edge.example.com", "edge.example.com"),
+            ("[::1]:8788", "[::1]"),
+            ("[::1]", "[::1]"),
+            ("::1", "::1"),
+        ] {
+            assert_eq!(host_without_port(authority), host);
+        }
     }
 
     #[tokio::test]

@@ -18,7 +18,7 @@ use crate::api::{Api, Body, delete, get, post};
 use crate::auth::{Access, Caller, CallerAddress, check};
 use crate::codes;
 use crate::envelope::{ApiError, Reply};
-use crate::request::{JsonBody, rfc3339};
+use crate::request::{JsonBody, is_https, rfc3339};
 use crate::{ControlState, PREFIX};
 
 const NAME: &str = "culvert_session";
@@ -77,10 +77,6 @@ pub(crate) fn cookie(headers: &HeaderMap) -> Option<&str> {
         .flat_map(|value| value.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
         .find_map(|(name, value)| (name == NAME).then_some(value))
-}
-
-fn is_https(headers: &HeaderMap) -> bool {
-    headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https")
 }
 
 /// Errs unless a browser sent this from a page of this very origin. Browsers send `Origin` with everything that is not
@@ -170,7 +166,10 @@ async fn remove(State(state): State<ControlState>, headers: HeaderMap) -> Result
 /// The operations.
 pub(crate) fn add(api: Api) -> Api {
     const ONE: &str = "/session";
-    api.add(post(ONE, Access::Public, Body::Json("NewSession"), "Sign in: a token for a session's cookie"), create)
-        .add(get(ONE, Access::AnyToken, "Read who is signed in"), read)
-        .add(delete(ONE, Access::AnyToken, "Sign out"), remove)
+    api.add(
+        post(ONE, Access::Public, Body::Json("NewSession"), "Sign in: a token for a session's cookie").one("Session"),
+        create,
+    )
+    .add(get(ONE, Access::AnyToken, "Read who is signed in").one("Session"), read)
+    .add(delete(ONE, Access::AnyToken, "Sign out"), remove)
 }

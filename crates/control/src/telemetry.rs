@@ -71,7 +71,8 @@ pub(crate) fn add(api: Api) -> Api {
             "/accounts/{account}/workers/invocations",
             Access::Needs(Permission::WorkersScriptsRead),
             "Read the records of invocations",
-        ),
+        )
+        .list("Invocation"),
         invocations,
     )
     .add(
@@ -79,7 +80,8 @@ pub(crate) fn add(api: Api) -> Api {
             "/accounts/{account}/connectivity/events",
             Access::Needs(Permission::ConnectivityDirectoryRead),
             "Read the records of connection attempts",
-        ),
+        )
+        .list("ConnectionEvent"),
         connection_events,
     )
     .add(
@@ -87,7 +89,8 @@ pub(crate) fn add(api: Api) -> Api {
             "/accounts/{account}/workers/metrics",
             Access::Needs(Permission::WorkersScriptsRead),
             "Read sums over invocations",
-        ),
+        )
+        .one("InvocationMetrics"),
         worker_metrics,
     )
     .add(
@@ -95,7 +98,8 @@ pub(crate) fn add(api: Api) -> Api {
             "/accounts/{account}/connectivity/metrics",
             Access::Needs(Permission::ConnectivityDirectoryRead),
             "Read sums over connection attempts",
-        ),
+        )
+        .one("ConnectionMetrics"),
         connection_metrics,
     )
 }

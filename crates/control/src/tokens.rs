@@ -147,12 +147,19 @@ async fn audit(State(state): State<ControlState>, query: QueryParams) -> Result<
 /// The operations.
 pub(crate) fn add(api: Api) -> Api {
     const LIST: &str = "/accounts/{account}/tokens";
-    api.add(get(LIST, EDIT, "List API tokens"), list)
-        .add(post(LIST, EDIT, Body::Json("NewToken"), "Create an API token; its value is shown once"), create)
+    api.add(get(LIST, EDIT, "List API tokens").list("ApiToken"), list)
+        .add(
+            post(LIST, EDIT, Body::Json("NewToken"), "Create an API token; its value is shown once").one("ApiToken"),
+            create,
+        )
         .add(delete("/accounts/{account}/tokens/{token}", EDIT, "Revoke an API token"), revoke)
         .add(
-            get("/accounts/{account}/tokens/permission_groups", EDIT, "List the permissions that tokens can have"),
+            get("/accounts/{account}/tokens/permission_groups", EDIT, "List the permissions that tokens can have")
+                .list("PermissionGroup"),
             permission_groups,
         )
-        .add(get("/accounts/{account}/audit_logs", EDIT, "Read the log of changes, newest first"), audit)
+        .add(
+            get("/accounts/{account}/audit_logs", EDIT, "Read the log of changes, newest first").list("AuditEntry"),
+            audit,
+        )
 }

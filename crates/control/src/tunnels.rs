@@ -9,6 +9,7 @@ use store::{ConfigSource, Force, Permission, Secret, Tunnel, TunnelQuery};
 use crate::ControlState;
 use crate::api::{Api, Body, delete, get, patch, post};
 use crate::auth::{Access, Caller};
+use crate::connectivity::references;
 use crate::envelope::{ApiError, Reply};
 use crate::platform::TunnelConnection;
 use crate::request::{JsonBody, Params, QueryParams, path_uuid, rfc3339};
@@ -241,19 +242,29 @@ pub(crate) fn add(api: Api) -> Api {
     const LIST: &str = "/accounts/{account}/cfd_tunnel";
     const ONE: &str = "/accounts/{account}/cfd_tunnel/{tunnel}";
     const CONNECTIONS: &str = "/accounts/{account}/cfd_tunnel/{tunnel}/connections";
-    api.add(get(LIST, READ, "List tunnels"), list)
-        .add(post(LIST, EDIT, Body::Json("NewTunnel"), "Create a tunnel"), create)
-        .add(get(ONE, READ, "Read a tunnel"), read)
-        .add(patch(ONE, EDIT, Body::Json("TunnelPatch"), "Rename a tunnel or rotate its secret"), change)
-        .add(delete(ONE, EDIT, "Delete a tunnel"), remove)
+    api.add(get(LIST, READ, "List tunnels").list("Tunnel"), list)
+        .add(post(LIST, EDIT, Body::Json("NewTunnel"), "Create a tunnel").one("Tunnel"), create)
+        .add(get(ONE, READ, "Read a tunnel").one("Tunnel"), read)
+        .add(patch(ONE, EDIT, Body::Json("TunnelPatch"), "Rename a tunnel or rotate its secret").one("Tunnel"), change)
+        .add(delete(ONE, EDIT, "Delete a tunnel").one("Tunnel"), remove)
         .add(
             get("/accounts/{account}/cfd_tunnel/{tunnel}/token", EDIT, "Read the token for a tunnel's connectors"),
             token,
         )
         .add(get(CONNECTIONS, READ, "List the connectors of a tunnel"), connections)
         .add(
-            get("/accounts/{account}/cfd_tunnel/{tunnel}/connectors", READ, "Read the state of a tunnel's connectors"),
+            get("/accounts/{account}/cfd_tunnel/{tunnel}/connectors", READ, "Read the state of a tunnel's connectors")
+                .list("Connector"),
             connectors,
+        )
+        .add(
+            get(
+                "/accounts/{account}/cfd_tunnel/{tunnel}/references",
+                READ,
+                "List the deployed Workers that bind a tunnel's whole network",
+            )
+            .list("Reference"),
+            references::of_tunnel,
         )
         .add(delete(CONNECTIONS, EDIT, "Cut the connections of a tunnel"), cut)
 }

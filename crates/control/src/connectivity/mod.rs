@@ -1,6 +1,7 @@
 //! VPC Services over the API: `/accounts/{account}/connectivity/directory/services`.
 
 mod policy;
+pub(crate) mod references;
 mod spec;
 
 use axum::extract::State;
@@ -136,9 +137,18 @@ pub(crate) fn add(api: Api) -> Api {
     const LIST: &str = "/accounts/{account}/connectivity/directory/services";
     const ONE: &str = "/accounts/{account}/connectivity/directory/services/{service}";
     let body = Body::Json("VpcService");
-    api.add(get(LIST, READ, "List VPC Services"), list)
-        .add(post(LIST, ADMIN, body, "Create a VPC Service"), create)
-        .add(get(ONE, READ, "Read a VPC Service"), read)
-        .add(put(ONE, ADMIN, body, "Replace a VPC Service"), replace)
+    api.add(get(LIST, READ, "List VPC Services").list("ServiceView"), list)
+        .add(post(LIST, ADMIN, body, "Create a VPC Service").one("ServiceView"), create)
+        .add(get(ONE, READ, "Read a VPC Service").one("ServiceView"), read)
+        .add(put(ONE, ADMIN, body, "Replace a VPC Service").one("ServiceView"), replace)
         .add(delete(ONE, ADMIN, "Delete a VPC Service"), remove)
+        .add(
+            get(
+                "/accounts/{account}/connectivity/directory/services/{service}/references",
+                READ,
+                "List the deployed Workers that bind a VPC Service",
+            )
+            .list("Reference"),
+            references::of_service,
+        )
 }

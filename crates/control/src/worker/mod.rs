@@ -111,7 +111,7 @@ fn deployment_view(deployment: &Deployment) -> Value {
 }
 
 /// A whole number where it is one: clients print it as it comes.
-fn percent(percent: f64) -> Value {
+pub(crate) fn percent(percent: f64) -> Value {
     if percent.fract() == 0.0 {
         // In 0 to 100, and whole.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -123,7 +123,7 @@ fn percent(percent: f64) -> Value {
 
 /// The operations on Workers.
 pub(crate) fn add(api: Api) -> Api {
-    api.add(get("/accounts/{account}/workers/scripts", READ, "List Workers"), read::list)
+    api.add(get("/accounts/{account}/workers/scripts", READ, "List Workers").list("Script"), read::list)
         .add(
             get("/accounts/{account}/workers/scripts/{script}", READ, "Download the modules of a Worker"),
             read::download,
@@ -147,7 +147,8 @@ pub(crate) fn add(api: Api) -> Api {
             read::references,
         )
         .add(
-            get("/accounts/{account}/workers/scripts/{script}/versions", READ, "List the versions of a Worker"),
+            get("/accounts/{account}/workers/scripts/{script}/versions", READ, "List the versions of a Worker")
+                .one("Versions"),
             versions::list,
         )
         .add(
@@ -160,7 +161,8 @@ pub(crate) fn add(api: Api) -> Api {
             publish::post_version,
         )
         .add(
-            get("/accounts/{account}/workers/scripts/{script}/versions/{version}", READ, "Read a version"),
+            get("/accounts/{account}/workers/scripts/{script}/versions/{version}", READ, "Read a version")
+                .one("Version"),
             versions::read,
         )
         .add(
@@ -168,7 +170,8 @@ pub(crate) fn add(api: Api) -> Api {
                 "/accounts/{account}/workers/scripts/{script}/deployments",
                 READ,
                 "List the deployments of a Worker, newest first",
-            ),
+            )
+            .one("Deployments"),
             deployments::list,
         )
         .add(
@@ -177,7 +180,8 @@ pub(crate) fn add(api: Api) -> Api {
                 EDIT,
                 Body::Json("NewDeployment"),
                 "Deploy versions of a Worker",
-            ),
+            )
+            .one("Deployment"),
             deployments::create,
         )
         .add(
@@ -185,7 +189,8 @@ pub(crate) fn add(api: Api) -> Api {
                 "/accounts/{account}/workers/scripts/{script}/settings",
                 READ,
                 "Read the settings of the latest version",
-            ),
+            )
+            .one("WorkerSettings"),
             settings::read,
         )
         .add(
@@ -194,7 +199,8 @@ pub(crate) fn add(api: Api) -> Api {
                 EDIT,
                 Body::Multipart("SettingsPatch"),
                 "Change settings and bindings by a new version, and deploy it",
-            ),
+            )
+            .one("WorkerSettings"),
             settings::change,
         )
         .add(
@@ -219,7 +225,8 @@ pub(crate) fn add(api: Api) -> Api {
                 "/accounts/{account}/workers/scripts/{script}/subdomain",
                 READ,
                 "Read whether a Worker is served under its name",
-            ),
+            )
+            .one("SubdomainView"),
             settings::read_subdomain,
         )
         .add(
@@ -228,7 +235,8 @@ pub(crate) fn add(api: Api) -> Api {
                 EDIT,
                 Body::Json("Subdomain"),
                 "Set whether a Worker is served under its name",
-            ),
+            )
+            .one("SubdomainView"),
             settings::change_subdomain,
         )
         .add(
@@ -266,7 +274,8 @@ pub(crate) fn add(api: Api) -> Api {
             secrets::bulk,
         )
         .add(
-            get("/accounts/{account}/workers/scripts/{script}/schedules", READ, "List the cron triggers of a Worker"),
+            get("/accounts/{account}/workers/scripts/{script}/schedules", READ, "List the cron triggers of a Worker")
+                .one("SchedulesView"),
             triggers::schedules,
         )
         .add(
@@ -275,8 +284,14 @@ pub(crate) fn add(api: Api) -> Api {
                 EDIT,
                 Body::Json("Schedules"),
                 "Replace the cron triggers of a Worker",
-            ),
+            )
+            .one("SchedulesView"),
             triggers::set_schedules,
+        )
+        .add(
+            get("/accounts/{account}/workers/scripts/{script}/routes", READ, "List the routes of a Worker")
+                .list("Route"),
+            triggers::routes,
         )
         .add(
             put(
@@ -284,7 +299,8 @@ pub(crate) fn add(api: Api) -> Api {
                 EDIT,
                 Body::Json("Routes"),
                 "Replace the routes of a Worker",
-            ),
+            )
+            .list("Route"),
             triggers::set_routes,
         )
         .add(
@@ -302,10 +318,14 @@ pub(crate) fn add(api: Api) -> Api {
                 EDIT,
                 Body::Json("Domains"),
                 "Replace the custom domains of a Worker",
-            ),
+            )
+            .list("CustomDomain"),
             triggers::set_domains,
         )
-        .add(get("/accounts/{account}/workers/domains", READ, "List custom domains"), triggers::domains)
+        .add(
+            get("/accounts/{account}/workers/domains", READ, "List custom domains").list("CustomDomain"),
+            triggers::domains,
+        )
         .add(
             get(
                 "/accounts/{account}/workers/services/{script}",

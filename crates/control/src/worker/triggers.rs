@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use axum::extract::State;
 use serde_json::{Value, json};
-use store::{Cron, Domain, Force, Schedule};
+use store::{Cron, Domain, Force, Route, Schedule};
 
 use crate::ControlState;
 use crate::auth::Caller;
@@ -98,6 +98,26 @@ fn route_pattern(text: &str) -> Result<String, &'static str> {
     Ok(format!("{host}{path}"))
 }
 
+fn routes_view(routes: &[Route], script: &str) -> Vec<Value> {
+    let view = |route: &Route| {
+        json!({
+            "id": route.id.simple().to_string(),
+            "pattern": route.pattern,
+            "script": script,
+            "zone_name": route.zone_name,
+        })
+    };
+    routes.iter().map(view).collect()
+}
+
+/// `GET …/routes`, Culvert's own.
+pub(crate) async fn routes(
+    State(state): State<ControlState>,
+    Params((_, script)): Params<(String, String)>,
+) -> Result<Reply, ApiError> {
+    Reply::new(routes_view(&state.store().triggers(&script).await?.routes, &script))
+}
+
 /// `PUT …/routes`.
 pub(crate) async fn set_routes(
     State(state): State<ControlState>,
@@ -126,14 +146,7 @@ pub(crate) async fn set_routes(
         .collect::<Result<Vec<_>, ApiError>>()?;
     let routes = state.store().set_routes(&script, routes, &caller.actor()).await?;
     state.platform().configuration_changed().await;
-    Reply::new(
-        routes
-            .iter()
-            .map(|route| {
-                json!({ "id": route.id.simple().to_string(), "pattern": route.pattern, "script": script, "zone_name": route.zone_name })
-            })
-            .collect::<Vec<_>>(),
-    )
+    Reply::new(routes_view(&routes, &script))
 }
 
 fn domain_view(domain: &Domain, script: &str) -> Value {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use control::{
-    BoxFuture, ControlState, Pages, Platform, Rejected, TelemetryError, TelemetryPage, TelemetryQuery,
+    BoxFuture, ControlState, EdgeAddresses, Pages, Platform, Rejected, TelemetryError, TelemetryPage, TelemetryQuery,
     TunnelConnection, Validated, WorkerCandidate,
 };
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -125,6 +125,14 @@ impl Platform for FakePlatform {
             .collect()
     }
 
+    fn edge(&self) -> EdgeAddresses {
+        EdgeAddresses {
+            visitors: "127.0.0.1:8787".parse().unwrap(),
+            tunnel: "0.0.0.0:7844".parse().unwrap(),
+            tunnel_ca: Some("-----BEGIN CERTIFICATE-----".to_owned()),
+        }
+    }
+
     fn prometheus(&self) -> (&'static str, String) {
         ("text/plain", "up 1\n".to_owned())
     }
@@ -219,7 +227,12 @@ impl Server {
             queries: Mutex::default(),
             tails: Mutex::default(),
         });
-        let pages = Pages::new([("index.html", &b"<p>index"[..]), ("assets/a-1.js", &b"1"[..])]);
+        let pages = Pages::new([
+            ("index.html", &b"<p>index"[..]),
+            ("assets/a-1.js", &b"1"[..]),
+            ("assets/a-1.js.br", &b"1, by brotli"[..]),
+            ("assets/a-1.js.gz", &b"1, by gzip"[..]),
+        ]);
         let state = ControlState::with_pages(Arc::clone(&store), platform.clone(), pages);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -3,6 +3,7 @@
 
 mod access;
 mod certificates;
+mod dashboard;
 mod harness;
 mod lifecycle;
 mod registry;

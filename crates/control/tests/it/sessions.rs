@@ -91,6 +91,18 @@ async fn pages_are_for_browsers_and_nothing_else_changes() {
         (&b"1"[..], "text/javascript; charset=utf-8")
     );
     assert_eq!(asset.headers["cache-control"], "public, max-age=31536000, immutable");
+    for (accepted, body, encoding) in [
+        ("gzip, deflate, br", "1, by brotli", Some("br")),
+        ("br;q=0, GZIP;q=0.5", "1, by gzip", Some("gzip")),
+        ("identity", "1", None),
+    ] {
+        let asset = get("/assets/a-1.js", &[("accept-encoding", accepted)]).await;
+        assert_eq!(&asset.body[..], body.as_bytes());
+        assert_eq!(asset.headers["vary"], "accept-encoding");
+        assert_eq!(asset.headers.get("content-encoding").and_then(|name| name.to_str().ok()), encoding);
+        assert_eq!(asset.headers["content-type"], "text/javascript; charset=utf-8");
+    }
+    get("/assets/a-1.js.br", &[]).await.error(404, 7000);
     get("/assets/a-2.js", &html).await.error(404, 7000);
     get("/user", &[]).await.error(404, 7000);
     get("/client/v4/nothing", &html).await.error(404, 7000);

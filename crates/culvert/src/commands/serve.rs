@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use control::EdgeAddresses;
 use serde::{Deserialize, Serialize};
 use store::{KeySource, Secret, Store};
 use telemetry::Telemetry;
@@ -81,6 +82,7 @@ async fn serve(configuration: Configuration) -> Result<(), Failure> {
         .await
         .map_err(|error| failed("the administrator's token cannot be made")(&error))?;
     let authority = tunnel_authority(&store, directory).await?;
+    let tunnel_ca = authority.certificate_pem().to_owned();
     let cpu_ceiling = configuration.cpu_ceiling;
     let serving = Serving::load(&store, cpu_ceiling, None)
         .await
@@ -147,7 +149,7 @@ async fn serve(configuration: Configuration) -> Result<(), Failure> {
         vpc,
         tunnels: tunnel_edge.tunnels(),
         telemetry: telemetry.clone(),
-        http: addresses.http,
+        edge: EdgeAddresses { visitors: addresses.http, tunnel: addresses.tunnel, tunnel_ca: Some(tunnel_ca) },
         cpu_ceiling,
     });
     platform.apply_sampling(None);

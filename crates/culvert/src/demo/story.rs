@@ -129,6 +129,7 @@ struct Stage {
     directory: PathBuf,
     addresses: Addresses,
     api: ApiClient,
+    admin_token: String,
     visitor: Client<HttpConnector, Full<Bytes>>,
     network: Option<PrivateNetwork>,
     tunnel: Uuid,
@@ -191,6 +192,7 @@ impl Stage {
         Ok(Self {
             directory: directory.to_path_buf(),
             api: ApiClient::with_token(&format!("http://{}", addresses.api), token.trim()),
+            admin_token: token.trim().to_owned(),
             visitor: Client::builder(TokioExecutor::new()).build(HttpConnector::new()),
             network: None,
             tunnel: Uuid::nil(),
@@ -209,6 +211,7 @@ impl Stage {
             self.addresses.http.port()
         ));
         say(&format!("   API       http://{}/client/v4", self.addresses.api));
+        say(&format!("   dashboard http://{}/", self.addresses.api));
         say(&format!("   tunnels   {} (QUIC)", self.addresses.tunnel));
     }
 
@@ -356,7 +359,10 @@ impl Stage {
         let port = self.addresses.http.port();
         let api = self.addresses.api;
         let data = self.directory.join("data");
-        say("\nEverything stays up until Ctrl-C. Try it:");
+        say("\nEverything stays up until Ctrl-C. In a browser:");
+        say(&format!("   http://{api}/                  the dashboard, with all that happened above"));
+        say(&format!("   {}   the token to sign in with", self.admin_token));
+        say("\nOr on the command line:");
         say(&format!("   curl http://private-api.localhost:{port}/stock/7"));
         say(&format!("   curl -i http://throws.localhost:{port}/"));
         say(&format!("   curl -i http://spins.localhost:{port}/          (and in a browser, for the page)"));

@@ -1,12 +1,11 @@
 //! What the API asks of the rest of the program.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use control::{
-    BoxFuture, Platform, Rejected, TelemetryError, TelemetryPage, TelemetryQuery, TunnelConnection, Validated,
-    WorkerCandidate,
+    BoxFuture, EdgeAddresses, Platform, Rejected, TelemetryError, TelemetryPage, TelemetryQuery, TunnelConnection,
+    Validated, WorkerCandidate,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -42,8 +41,8 @@ pub struct ControlPlatform {
     pub tunnels: Tunnels,
     /// Records and events.
     pub telemetry: Telemetry,
-    /// Where visitors come in.
-    pub http: SocketAddr,
+    /// Where this edge listens.
+    pub edge: EdgeAddresses,
     /// The operator's ceiling of CPU time.
     pub cpu_ceiling: Duration,
 }
@@ -194,6 +193,10 @@ impl Platform for ControlPlatform {
         self.tunnels.connectors(tunnel).iter().filter_map(|connector| serde_json::to_value(connector).ok()).collect()
     }
 
+    fn edge(&self) -> EdgeAddresses {
+        self.edge.clone()
+    }
+
     fn prometheus(&self) -> (&'static str, String) {
         (PROMETHEUS_CONTENT_TYPE, self.telemetry.render_prometheus())
     }
@@ -225,7 +228,7 @@ impl Platform for ControlPlatform {
     }
 
     fn worker_url(&self, name: &str) -> String {
-        format!("http://{name}.localhost:{}", self.http.port())
+        format!("http://{name}.localhost:{}", self.edge.visitors.port())
     }
 }
 
