@@ -16,7 +16,7 @@ export function setUp(options = {}) {
   before(async () => {
     if (skip) return;
     world.mock = await startMock(options);
-    world.browser = await chromium.launch({ executablePath: EXECUTABLE, args: ["--no-sandbox"] });
+    world.browser = await chromium.launch({ executablePath: EXECUTABLE, args: ARGUMENTS });
   });
   after(async () => {
     await world.browser?.close();
@@ -29,24 +29,40 @@ export function setUp(options = {}) {
 export function setUpBrowser() {
   const world = { mock: null, browser: null };
   before(async () => {
-    if (!skip) world.browser = await chromium.launch({ executablePath: EXECUTABLE, args: ["--no-sandbox"] });
+    if (!skip) world.browser = await chromium.launch({ executablePath: EXECUTABLE, args: ARGUMENTS });
   });
   after(() => world.browser?.close());
   return world;
 }
 
-/** A page whose complaints are kept in `page.complaints`: errors, and whatever the Content-Security-Policy refused. */
+/** As root Chromium has no sandbox; and nothing of it calls its maker. */
+const ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+
+/**
+ * A page whose complaints are kept in `page.complaints`: errors, whatever the Content-Security-Policy refused, and, where the world
+ * has `answers`, answers of the API that are not as its document says.
+ */
 export async function openPage(world, { width = 1280, height = 900, colorScheme = "light" } = {}) {
   const context = await world.browser.newContext({ viewport: { width, height }, colorScheme, timezoneId: "Europe/Vienna", locale: "en-GB" });
   await context.grantPermissions(["clipboard-read", "clipboard-write"]);
   const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(30_000);
   page.complaints = [];
   page.on("pageerror", (error) => page.complaints.push(error.message));
   page.on("console", (message) => {
     // Calls that are refused on purpose are told of in the console too.
     if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) page.complaints.push(message.text());
   });
+  if (world.answers !== undefined) {
+    page.on("response", (response) => {
+      const { pathname } = new URL(response.url());
+      if (!pathname.startsWith("/client/v4/")) return;
+      response.json().then((answer) => {
+        const wrong = world.answers(response.request().method(), pathname, response.status(), answer);
+        if (wrong !== null) page.complaints.push(wrong);
+      }, () => undefined);
+    });
+  }
   return page;
 }
 
@@ -74,7 +90,7 @@ export async function choose(page, label, option) {
 export const params = (page) => new URL(page.url()).searchParams;
 
 /** Waits until something holds; says what it was when it does not. */
-export async function until(check, words, limit = 5_000) {
+export async function until(check, words, limit = 30_000) {
   const end = Date.now() + limit;
   let last;
   while (Date.now() < end) {

@@ -22,7 +22,8 @@ test("a draft becomes the API's object and comes back as it was", () => {
     { name: "b", type: "http", host: { ipv4: "10.0.0.5", ipv6: "fd00::1", network: { tunnel_id: TUNNEL } }, http_port: 8080 },
     { name: "c", type: "http", host: { hostname: "web.internal", resolver_network: { tunnel_id: TUNNEL, resolver_ips: ["10.0.0.2", "fd00::53"] } }, https_port: 8443, tls_settings: { cert_verification_mode: "disabled" } },
     { name: "d", type: "tcp", host: { hostname: "db", resolver_network: { tunnel_id: TUNNEL } }, tcp_port: 5432, app_protocol: "postgresql" },
-    { name: "e", type: "http", host: { ipv6: "::1", network: { tunnel_id: TUNNEL } }, timeouts: { read_ms: 5 }, limits: { connections: 3 }, breaker: { failures: 2 }, policy: { methods: ["GET"], path_prefixes: ["/a"] } },
+    { name: "e", type: "http", host: { ipv6: "::1", network: { tunnel_id: TUNNEL } }, policy: { read_timeout_ms: 5, max_connections: 3, breaker: { failures: 2 }, allowed_methods: ["GET"], allowed_path_prefixes: ["/a"], trusted_roots: [TUNNEL] } },
+    { name: "f", type: "http", host: { ipv6: "::1", network: { tunnel_id: TUNNEL } }, policy: { breaker: { enabled: false } } },
   ]) {
     const read = service.readDraft(service.draftOf({ ...spec, service_id: TUNNEL, created_at: "", updated_at: "" }));
     assert.deepEqual(read, { spec, errors: {} });

@@ -50,7 +50,7 @@ test("creating: errors stand at their fields, those of the server too, and the o
   await page.getByRole("heading", { name: "stock" }).waitFor();
   assert.deepEqual(sent("POST").body, {
     name: "stock", type: "http", host: { ipv4: "10.0.0.12", network: { tunnel_id: world.mock.facts.tunnels[0].id } }, https_port: 8443,
-    tls_settings: { cert_verification_mode: "verify_ca" }, timeouts: { connect_ms: 2500 },
+    tls_settings: { cert_verification_mode: "verify_ca" }, policy: { connect_timeout_ms: 2500 },
   });
   await page.getByText("No deployed Worker is bound to it").waitFor();
 });

@@ -5,8 +5,8 @@ import { createContext, useContext } from "react";
 import { readRange, type Range } from "../model/time";
 import { ApiFailure, call, fetchAll, fetchResult, type QueryValue } from "./client";
 import type {
-  ApiToken, AuditEntry, ConnectionEvent, ConnectionMetrics, Connector, CustomDomain, Deployment, Edge, ErrorRow, Invocation,
-  InvocationMetrics, PermissionGroup, Route, Schedule, Script, ServiceReference, Session, Tunnel, Version, VpcService, WorkerSettings,
+  ApiToken, AuditEntry, ConnectionEvent, ConnectionMetrics, Connector, CustomDomain, Deployments, Edge, ErrorRow, Invocation,
+  InvocationMetrics, PermissionGroup, Reference, Route, Schedules, Script, Session, Subdomain, Tunnel, Versions, VpcService, WorkerSettings,
 } from "./types";
 
 /** How often what changes by itself is read again, in milliseconds. */
@@ -52,7 +52,7 @@ export function useService(id: string) {
 
 export function useServiceReferences(id: string) {
   const account = useAccount();
-  return useQuery({ queryKey: ["references", id], refetchInterval: LIST, queryFn: ({ signal }) => fetchResult<ServiceReference[]>(account(`/connectivity/directory/services/${encodeURIComponent(id)}/references`), { signal }) });
+  return useQuery({ queryKey: ["references", id], refetchInterval: LIST, queryFn: ({ signal }) => fetchResult<Reference[]>(account(`/connectivity/directory/services/${encodeURIComponent(id)}/references`), { signal }) });
 }
 
 export function useTunnels() {
@@ -67,7 +67,13 @@ export function useTunnel(id: string) {
 
 export function useConnectors(id: string) {
   const account = useAccount();
-  return useQuery({ queryKey: ["tunnels", id, "connectors"], refetchInterval: LIVE, queryFn: ({ signal }) => fetchResult<Connector[]>(account(`/cfd_tunnel/${encodeURIComponent(id)}/connections`), { signal }) });
+  return useQuery({ queryKey: ["tunnels", id, "connectors"], refetchInterval: LIVE, queryFn: ({ signal }) => fetchResult<Connector[]>(account(`/cfd_tunnel/${encodeURIComponent(id)}/connectors`), { signal }) });
+}
+
+/** Workers that are bound to the whole network behind a tunnel. */
+export function useTunnelReferences(id: string) {
+  const account = useAccount();
+  return useQuery({ queryKey: ["tunnel-references", id], refetchInterval: LIST, queryFn: ({ signal }) => fetchResult<Reference[]>(account(`/cfd_tunnel/${encodeURIComponent(id)}/references`), { signal }) });
 }
 
 export function useTunnelToken(id: string, wanted: boolean) {
@@ -166,11 +172,11 @@ export function useWorkerSettings(name: string) {
 }
 
 export function useVersions(name: string) {
-  return useOfWorker("versions", name, "/versions", (result: { items: Version[] }) => result.items);
+  return useOfWorker("versions", name, "/versions", (result: Versions) => result.items);
 }
 
 export function useDeployments(name: string) {
-  return useOfWorker("deployments", name, "/deployments", (result: { deployments: Deployment[] }) => result.deployments);
+  return useOfWorker("deployments", name, "/deployments", (result: Deployments) => result.deployments);
 }
 
 export function useRoutes(name: string) {
@@ -178,11 +184,11 @@ export function useRoutes(name: string) {
 }
 
 export function useSchedules(name: string) {
-  return useOfWorker("schedules", name, "/schedules", (result: { schedules: Schedule[] }) => result.schedules);
+  return useOfWorker("schedules", name, "/schedules", (result: Schedules) => result.schedules);
 }
 
 export function useSubdomain(name: string) {
-  return useOfWorker("subdomain", name, "/subdomain", (result: { enabled: boolean }) => result);
+  return useOfWorker("subdomain", name, "/subdomain", (result: Subdomain) => result);
 }
 
 export function useDomains() {

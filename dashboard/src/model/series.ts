@@ -1,9 +1,9 @@
 /** From groups of sparse points to the columns that a chart draws. */
 
-import type { Group, Metrics, Point } from "../api/types";
+import type { Point } from "../api/types";
 
 /** Every step of the range, in seconds since 1970. */
-export function steps(metrics: Pick<Metrics<unknown>, "since" | "until" | "step">): number[] {
+export function steps(metrics: { since: number; until: number; step: number | null }): number[] {
   if (metrics.step === null) return [];
   const length = metrics.step * 1000;
   const first = Math.floor(metrics.since / length) * length;
@@ -39,7 +39,7 @@ export function stack(columns: readonly (readonly (number | null)[])[]): number[
 }
 
 /** Adds the counts of groups. */
-export function total<M extends { count: number; failed: number }>(groups: readonly Group<M>[]): { count: number; failed: number } {
+export function total(groups: readonly { count: number; failed: number }[]): { count: number; failed: number } {
   return groups.reduce(
     (sum, group) => ({ count: sum.count + group.count, failed: sum.failed + group.failed }),
     { count: 0, failed: 0 },

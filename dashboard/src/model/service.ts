@@ -51,12 +51,15 @@ export interface ServiceDraft {
   tlsMs: string;
   readMs: string;
   writeMs: string;
+  idleMs: string;
   connections: string;
   connectionsPerSecond: string;
+  breaker: "on" | "off";
   breakerFailures: string;
   breakerTrialMs: string;
   methods: string;
   pathPrefixes: string;
+  trustedRoots: string;
 }
 
 export type DraftField = keyof ServiceDraft;
@@ -65,14 +68,15 @@ export type FieldErrors = Partial<Record<DraftField, string>>;
 export const EMPTY_DRAFT: ServiceDraft = {
   name: "", type: "http", tunnel: "", hostKind: "address", ipv4: "", ipv6: "", hostname: "", resolver: "tunnel", resolverIps: "",
   ports: "default", httpPort: "", httpsPort: "", tcpPort: "", appProtocol: "", verification: "verify_full", certificateAuthority: "",
-  clientCertificate: "", dnsMs: "", connectMs: "", tlsMs: "", readMs: "", writeMs: "", connections: "", connectionsPerSecond: "",
-  breakerFailures: "", breakerTrialMs: "", methods: "", pathPrefixes: "",
+  clientCertificate: "", dnsMs: "", connectMs: "", tlsMs: "", readMs: "", writeMs: "", idleMs: "", connections: "",
+  connectionsPerSecond: "", breaker: "on", breakerFailures: "", breakerTrialMs: "", methods: "", pathPrefixes: "", trustedRoots: "",
 };
 
 const text = (value: number | null | undefined) => (value === null || value === undefined ? "" : String(value));
 
 export function draftOf(service: VpcService): ServiceDraft {
-  const { host, tls_settings: tls, timeouts, limits, breaker, policy } = service;
+  const { host, tls_settings: tls, policy } = service;
+  const { http, https } = httpPorts(service);
   const resolvers = host.resolver_network?.resolver_ips ?? [];
   return {
     name: service.name,
@@ -84,25 +88,28 @@ export function draftOf(service: VpcService): ServiceDraft {
     hostname: host.hostname ?? "",
     resolver: resolvers.length > 0 ? "custom" : "tunnel",
     resolverIps: resolvers.join(", "),
-    ports: (service.http_port ?? service.https_port ?? null) === null ? "default" : "custom",
-    httpPort: text(service.http_port),
-    httpsPort: text(service.https_port),
+    ports: http === 80 && https === 443 ? "default" : "custom",
+    httpPort: text(http),
+    httpsPort: text(https),
     tcpPort: text(service.tcp_port),
     appProtocol: service.app_protocol ?? "",
     verification: tls?.cert_verification_mode ?? "verify_full",
     certificateAuthority: tls?.certificate_authority ?? "",
     clientCertificate: tls?.client_certificate ?? "",
-    dnsMs: text(timeouts?.dns_ms),
-    connectMs: text(timeouts?.connect_ms),
-    tlsMs: text(timeouts?.tls_ms),
-    readMs: text(timeouts?.read_ms),
-    writeMs: text(timeouts?.write_ms),
-    connections: text(limits?.connections),
-    connectionsPerSecond: text(limits?.connections_per_second),
-    breakerFailures: text(breaker?.failures),
-    breakerTrialMs: text(breaker?.trial_ms),
-    methods: (policy?.methods ?? []).join(", "),
-    pathPrefixes: (policy?.path_prefixes ?? []).join(", "),
+    dnsMs: text(policy?.dns_timeout_ms),
+    connectMs: text(policy?.connect_timeout_ms),
+    tlsMs: text(policy?.tls_timeout_ms),
+    readMs: text(policy?.read_timeout_ms),
+    writeMs: text(policy?.write_timeout_ms),
+    idleMs: text(policy?.idle_timeout_ms),
+    connections: text(policy?.max_connections),
+    connectionsPerSecond: text(policy?.max_new_connections_per_second),
+    breaker: policy?.breaker?.enabled === false ? "off" : "on",
+    breakerFailures: text(policy?.breaker?.failures),
+    breakerTrialMs: text(policy?.breaker?.trial_every_ms),
+    methods: (policy?.allowed_methods ?? []).join(", "),
+    pathPrefixes: (policy?.allowed_path_prefixes ?? []).join(", "),
+    trustedRoots: (policy?.trusted_roots ?? []).join(", "),
   };
 }
 
@@ -143,6 +150,9 @@ function hostnameFaults(value: string): string[] {
   }
   return faults;
 }
+
+/** An hour, in milliseconds. */
+const LONGEST_TIMEOUT = 3_600_000;
 
 interface Reading {
   errors: FieldErrors;
@@ -234,31 +244,33 @@ export function readDraft(draft: ServiceDraft): { spec?: VpcServiceSpec; errors:
     };
   }
 
-  const timeouts = some({
-    dns_ms: number("dnsMs", 600_000, "The DNS timeout"),
-    connect_ms: number("connectMs", 600_000, "The connect timeout"),
-    tls_ms: number("tlsMs", 600_000, "The TLS timeout"),
-    read_ms: number("readMs", 3_600_000, "The read timeout"),
-    write_ms: number("writeMs", 3_600_000, "The write timeout"),
-  });
-  if (timeouts) spec.timeouts = timeouts;
-  const limits = some({
-    connections: number("connections", 1_000_000, "The limit of concurrent connections"),
-    connections_per_second: number("connectionsPerSecond", 1_000_000, "The rate limit"),
-  });
-  if (limits) spec.limits = limits;
-  const breaker = some({
-    failures: number("breakerFailures", 1_000_000, "The number of failures"),
-    trial_ms: number("breakerTrialMs", 3_600_000, "The time between trials"),
-  });
-  if (breaker) spec.breaker = breaker;
   const methods = list(draft.methods).map((method) => method.toUpperCase());
   const prefixes = list(draft.pathPrefixes);
+  const roots = list(draft.trustedRoots);
   const badPrefix = prefixes.find((prefix) => !prefix.startsWith("/"));
   if (badPrefix !== undefined) errors.pathPrefixes = `A path prefix begins with a slash: '${badPrefix}' does not.`;
   const badMethod = methods.find((method) => !/^[A-Z!#$%&'*+.^_`|~0-9-]+$/.test(method));
   if (badMethod !== undefined) errors.methods = `'${badMethod}' is not an HTTP method.`;
-  const policy = some({ methods: methods.length > 0 ? methods : undefined, path_prefixes: prefixes.length > 0 ? prefixes : undefined });
+  const badRoot = roots.find((root) => !UUID.test(root));
+  if (badRoot !== undefined) errors.trustedRoots = `'${badRoot}' is not the UUID of an uploaded certificate authority.`;
+  const breaker = draft.breaker === "off" ? { enabled: false } : some({
+    failures: number("breakerFailures", 1_000, "The number of failures"),
+    trial_every_ms: number("breakerTrialMs", LONGEST_TIMEOUT, "The time between trials"),
+  });
+  const policy = some({
+    dns_timeout_ms: number("dnsMs", LONGEST_TIMEOUT, "The DNS timeout"),
+    connect_timeout_ms: number("connectMs", LONGEST_TIMEOUT, "The connect timeout"),
+    tls_timeout_ms: number("tlsMs", LONGEST_TIMEOUT, "The TLS timeout"),
+    read_timeout_ms: number("readMs", LONGEST_TIMEOUT, "The read timeout"),
+    write_timeout_ms: number("writeMs", LONGEST_TIMEOUT, "The write timeout"),
+    idle_timeout_ms: number("idleMs", LONGEST_TIMEOUT, "The idle timeout"),
+    max_connections: number("connections", 65_536, "The limit of concurrent connections"),
+    max_new_connections_per_second: number("connectionsPerSecond", 1_000_000, "The rate limit"),
+    breaker,
+    allowed_methods: methods.length > 0 ? methods : undefined,
+    allowed_path_prefixes: prefixes.length > 0 ? prefixes : undefined,
+    trusted_roots: roots.length > 0 ? roots : undefined,
+  });
   if (policy) spec.policy = policy;
 
   return Object.keys(errors).length > 0 ? { errors } : { spec, errors };
@@ -279,18 +291,19 @@ const POINTERS: readonly [RegExp, DraftField][] = [
   [/^\/tls_settings\/cert_verification_mode/, "verification"],
   [/^\/tls_settings\/certificate_authority/, "certificateAuthority"],
   [/^\/tls_settings\/client_certificate/, "clientCertificate"],
-  [/^\/timeouts\/dns_ms/, "dnsMs"],
-  [/^\/timeouts\/connect_ms/, "connectMs"],
-  [/^\/timeouts\/tls_ms/, "tlsMs"],
-  [/^\/timeouts\/read_ms/, "readMs"],
-  [/^\/timeouts\/write_ms/, "writeMs"],
-  [/^\/timeouts/, "connectMs"],
-  [/^\/limits\/connections_per_second/, "connectionsPerSecond"],
-  [/^\/limits/, "connections"],
-  [/^\/breaker\/trial_ms/, "breakerTrialMs"],
-  [/^\/breaker/, "breakerFailures"],
-  [/^\/policy\/path_prefixes/, "pathPrefixes"],
-  [/^\/policy/, "methods"],
+  [/^\/policy\/dns_timeout_ms/, "dnsMs"],
+  [/^\/policy\/connect_timeout_ms/, "connectMs"],
+  [/^\/policy\/tls_timeout_ms/, "tlsMs"],
+  [/^\/policy\/read_timeout_ms/, "readMs"],
+  [/^\/policy\/write_timeout_ms/, "writeMs"],
+  [/^\/policy\/idle_timeout_ms/, "idleMs"],
+  [/^\/policy\/max_connections/, "connections"],
+  [/^\/policy\/max_new_connections_per_second/, "connectionsPerSecond"],
+  [/^\/policy\/breaker\/trial_every_ms/, "breakerTrialMs"],
+  [/^\/policy\/breaker/, "breakerFailures"],
+  [/^\/policy\/allowed_path_prefixes/, "pathPrefixes"],
+  [/^\/policy\/allowed_methods/, "methods"],
+  [/^\/policy\/trusted_roots/, "trustedRoots"],
 ];
 
 /** Puts the server's errors at the fields that they point to; the rest belongs to the form as a whole. */

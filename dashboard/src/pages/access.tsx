@@ -50,7 +50,7 @@ function Tokens() {
               { label: "Last used", cell: (token) => <Time at={token.last_used_on} /> },
               { label: "Expires", cell: (token) => token.expires_on === null ? "never" : <Time at={token.expires_on} form="short" /> },
               { label: "Made", cell: (token) => <Time at={token.issued_on} /> },
-              { label: "", cell: (token) => token.status === "active" ? <Button small look="danger" aria-label={`Revoke ${token.name}`} onPress={() => setRevoking(token)}>Revoke</Button> : null },
+              { label: "", align: "end", cell: (token) => token.status === "active" ? <Button small look="danger" aria-label={`Revoke ${token.name}`} onPress={() => setRevoking(token)}>Revoke</Button> : null },
             ]}
           />
         )}
@@ -163,14 +163,23 @@ function Audit() {
   );
 }
 
+/** The name that somebody gave to what was changed, where it has one besides its id. */
+function nameOf({ before, after, resource }: AuditEntry): string | null {
+  for (const state of [after, before]) {
+    if (typeof state === "object" && state !== null && "name" in state && typeof state.name === "string" && state.name !== resource.id) return state.name;
+  }
+  return null;
+}
+
 function Entry({ entry, open, onToggle }: { entry: AuditEntry; open: boolean; onToggle: () => void }) {
   const body = `entry-${entry.id}`;
+  const name = nameOf(entry);
   return (
     <li className="event">
       <button type="button" className="event-head" aria-expanded={open} aria-controls={body} onClick={onToggle}>
         <span className="muted"><Time at={entry.when} form="short" /></span>
         <span>{entry.actor.name}</span>
-        <span className="event-detail"><strong>{entry.action}</strong> {entry.resource.type} <code>{entry.resource.id}</code></span>
+        <span className="event-detail"><strong>{entry.action}</strong> {entry.resource.type} {name === null ? null : <strong>{name} </strong>}<code className="muted">{entry.resource.id}</code></span>
       </button>
       {open ? (
         <div id={body} className="event-body stack">

@@ -16,7 +16,7 @@ export interface ServiceFormProps {
   disabled?: boolean;
 }
 
-const ADVANCED: readonly DraftField[] = ["dnsMs", "connectMs", "tlsMs", "readMs", "writeMs", "connections", "connectionsPerSecond", "breakerFailures", "breakerTrialMs", "methods", "pathPrefixes"];
+const ADVANCED: readonly DraftField[] = ["dnsMs", "connectMs", "tlsMs", "readMs", "writeMs", "idleMs", "connections", "connectionsPerSecond", "breakerFailures", "breakerTrialMs", "methods", "pathPrefixes", "trustedRoots"];
 
 export function ServiceForm({ initial, action, onSubmit, onCancel, disabled = false }: ServiceFormProps) {
   const tunnels = useTunnels();
@@ -26,7 +26,7 @@ export function ServiceForm({ initial, action, onSubmit, onCancel, disabled = fa
   const anyWrong = Object.keys(wrong).length > 0;
   const [failure, setFailure] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
-  const [more, setMore] = useState(() => ADVANCED.some((field) => initial[field] !== ""));
+  const [more, setMore] = useState(() => initial.breaker === "off" || ADVANCED.some((field) => initial[field] !== ""));
 
   // The first field that is wrong gets the focus.
   useEffect(() => {
@@ -98,7 +98,7 @@ export function ServiceForm({ initial, action, onSubmit, onCancel, disabled = fa
         <legend>Ports</legend>
         {draft.type === "http" ? (
           <>
-            <ChoiceInput label="Ports" value={draft.ports} onChange={set("ports")} options={[{ id: "default", label: "Default: 80 and 443" }, { id: "custom", label: "These ports" }]} />
+            <ChoiceInput label="Of http: and https: URLs" value={draft.ports} onChange={set("ports")} options={[{ id: "default", label: "Default: 80 and 443" }, { id: "custom", label: "These ports" }]} />
             {draft.ports === "custom" ? (
               <div className="form-grid">
                 <TextInput label="HTTP port" numeric {...text("httpPort")} hint="For http: URLs. Empty: not allowed." />
@@ -138,6 +138,7 @@ export function ServiceForm({ initial, action, onSubmit, onCancel, disabled = fa
               <TextInput label="TLS" numeric {...text("tlsMs")} placeholder="10000" />
               <TextInput label="Read" numeric {...text("readMs")} placeholder="60000" />
               <TextInput label="Write" numeric {...text("writeMs")} placeholder="30000" />
+              <TextInput label="Idle" numeric {...text("idleMs")} placeholder="55000" hint="A connection is kept so long for the next request." />
             </div>
           </fieldset>
           <fieldset className="group">
@@ -145,15 +146,24 @@ export function ServiceForm({ initial, action, onSubmit, onCancel, disabled = fa
             <div className="form-grid">
               <TextInput label="Concurrent connections" numeric {...text("connections")} placeholder="512" />
               <TextInput label="New connections per second" numeric {...text("connectionsPerSecond")} placeholder="No limit" />
-              <TextInput label="Breaker: failures in a row" numeric {...text("breakerFailures")} placeholder="8" />
-              <TextInput label="Breaker: trial every … ms" numeric {...text("breakerTrialMs")} placeholder="5000" />
             </div>
+            <ChoiceInput
+              label="Breaker" value={draft.breaker} onChange={set("breaker")} options={[{ id: "on", label: "On" }, { id: "off", label: "Off" }]}
+              hint="After so many failures in a row requests fail at once, but for a trial now and then."
+            />
+            {draft.breaker === "off" ? null : (
+              <div className="form-grid">
+                <TextInput label="Failures in a row that open it" numeric {...text("breakerFailures")} placeholder="8" />
+                <TextInput label="Milliseconds between trials" numeric {...text("breakerTrialMs")} placeholder="5000" />
+              </div>
+            )}
           </fieldset>
           <fieldset className="group">
-            <legend>Policy</legend>
+            <legend>What is forwarded, and who is trusted</legend>
             <div className="form-grid">
               <TextInput label="Allowed methods" {...text("methods")} placeholder="All" hint="For example: GET, HEAD" />
-              <TextInput label="Allowed path prefixes" {...text("pathPrefixes")} placeholder="All" hint="For example: /api/, /health" />
+              <TextInput label="Allowed path prefixes" {...text("pathPrefixes")} placeholder="All" hint="For example: /api, /health" />
+              <TextInput label="More trusted authorities" {...text("trustedRoots")} placeholder="UUIDs" hint="Uploaded certificate authorities, besides the one above." />
             </div>
           </fieldset>
         </div>

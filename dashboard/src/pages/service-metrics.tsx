@@ -202,7 +202,7 @@ function FailedConnections({ filters }: { filters: Filters }) {
     <Panel title="Failed connections" aside="Newest first">
       <div className="stack">
         <div className="filters">
-          <TextInput label="Detail contains" compact type="search" value={detail} onChange={(value) => change({ detail: value })} placeholder="Address, errno, certificate …" />
+          <TextInput label="Detail contains" compact type="search" value={detail} onChange={(value) => change({ detail: value })} placeholder="Address, errno …" />
         </div>
         {events.error ? <Failed error={events.error} /> : null}
         {events.data === undefined ? null : events.data.rows.length === 0 ? <p className="muted">None in this range.</p> : (

@@ -54,7 +54,7 @@ export default function Service({ tab }: { tab: "metrics" | "settings" | "used-b
   );
 }
 
-const EDITED: readonly (keyof VpcService)[] = ["name", "type", "host", "http_port", "https_port", "tcp_port", "app_protocol", "tls_settings", "timeouts", "limits", "breaker", "policy", "service_id", "created_at", "updated_at"];
+const EDITED: readonly (keyof VpcService)[] = ["name", "type", "host", "http_port", "https_port", "tcp_port", "app_protocol", "tls_settings", "policy", "service_id", "created_at", "updated_at"];
 
 /** What the server knows of a service and the form does not: it goes back as it came, since a replacement replaces everything. */
 function unedited(service: VpcService): Partial<VpcServiceSpec> {

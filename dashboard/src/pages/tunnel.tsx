@@ -3,9 +3,9 @@
 import { useState } from "react";
 import { Link, useLocation } from "wouter";
 import { fetchResult } from "../api/client";
-import { useAccount, useConnectors, useRefresh, useServices, useSession, useTunnel, useTunnelToken } from "../api/queries";
+import { useAccount, useConnectors, useRefresh, useServices, useSession, useTunnel, useTunnelReferences, useTunnelToken } from "../api/queries";
 import type { Connector, Tunnel } from "../api/types";
-import { formatCount, formatDuration, shortId } from "../model/format";
+import { formatBytes, formatCount, formatDuration, shortId } from "../model/format";
 import { tunnelHealth } from "../model/health";
 import { may } from "../model/permissions";
 import { hostText, portsText, tunnelOf } from "../model/service";
@@ -22,6 +22,7 @@ export default function TunnelPage({ id, tab }: { id: string; tab: "connectors" 
   const tunnel = useTunnel(id);
   const connectors = useConnectors(id);
   const services = useServices();
+  const references = useTunnelReferences(id);
   const health = tunnel.data === undefined ? null : tunnelHealth(tunnel.data);
   const behind = services.data?.filter((service) => tunnelOf(service) === id) ?? [];
   return (
@@ -61,7 +62,20 @@ export default function TunnelPage({ id, tab }: { id: string; tab: "connectors" 
                 />
               )}
             </Panel>
-            <Manage tunnel={data} services={behind.length} />
+            {references.data === undefined || references.data.length === 0 ? null : (
+              <Panel title="Workers that reach the whole network" flush>
+                <Table
+                  label="Workers" rows={references.data} rowKey={(row) => `${row.worker} ${row.binding} ${row.version_id}`}
+                  columns={[
+                    { label: "Worker", primary: true, cell: (row) => <Link href={`/workers/${encodeURIComponent(row.worker)}/bindings`}>{row.worker}</Link> },
+                    { label: "Binding", cell: (row) => <code>env.{row.binding}</code> },
+                    { label: "Version", cell: (row) => <code>{shortId(row.version_id)}</code> },
+                    { label: "Traffic", align: "end", cell: (row) => `${row.percentage} %` },
+                  ]}
+                />
+              </Panel>
+            )}
+            <Manage tunnel={data} used={behind.length > 0 || (references.data?.length ?? 0) > 0} />
           </>
         )}
       </Loaded>
@@ -70,28 +84,28 @@ export default function TunnelPage({ id, tab }: { id: string; tab: "connectors" 
 }
 
 function Connectors({ connectors }: { connectors: readonly Connector[] }) {
-  const rows = connectors.flatMap((connector) => connector.conns.map((connection) => ({ connector, connection })));
+  const rows = connectors.flatMap((connector) => connector.connections.map((connection) => ({ connector, connection })));
   return (
     <>
-      {connectors.filter((connector) => (connector.warnings ?? []).length > 0).map((connector) => (
+      {connectors.filter((connector) => connector.warnings.length > 0).map((connector) => (
         <div key={connector.id} className="panel-note">
           <div className="note warn">
             <strong>Connector {shortId(connector.id)}, {connector.version}</strong>
-            {connector.warnings?.map((warning) => <p key={warning}>{warning}</p>)}
+            {connector.warnings.map((warning) => <p key={warning}>{warning}</p>)}
           </div>
         </div>
       ))}
       <Table
         label="Connectors" rows={rows} rowKey={({ connection }) => connection.id}
         columns={[
-          { label: "Connector", primary: true, cell: ({ connector }) => <code title={connector.id}>{shortId(connector.id)}</code> },
-          { label: "Version", cell: ({ connector }) => `${connector.version} ${connector.arch}` },
-          { label: "From", cell: ({ connection }) => <code>{connection.origin_ip}</code> },
-          { label: "State", cell: ({ connection }) => connection.is_pending_reconnect ? <Badge health="degraded">Reconnecting</Badge> : <Badge health="healthy">Connected</Badge> },
-          { label: "Protocol", cell: ({ connection }) => connection.protocol?.toUpperCase() ?? <span className="muted">–</span> },
-          { label: "Round trip", align: "end", cell: ({ connection }) => connection.rtt === undefined ? <span className="muted">–</span> : formatDuration(connection.rtt) },
-          { label: "Open flows", align: "end", cell: ({ connection }) => connection.flows === undefined ? <span className="muted">–</span> : formatCount(connection.flows) },
-          { label: "Since", cell: ({ connection }) => <Time at={connection.opened_at} /> },
+          { label: "Connector", primary: true, cell: ({ connector }) => <><code title={connector.id}>{shortId(connector.id)}</code> <span className="muted small">{connector.version} {connector.platform}</span></> },
+          { label: "From", cell: ({ connection }) => <code className="whole">{connection.remote_address}</code> },
+          { label: "State", cell: ({ connector, connection }) => connector.draining || connection.draining ? <Badge health="degraded">Going away</Badge> : <Badge health="healthy">Connected</Badge> },
+          { label: "Protocol", cell: ({ connection }) => connection.transport === "quic" ? "QUIC" : "HTTP/2" },
+          { label: "Round trip", align: "end", cell: ({ connection }) => connection.rtt_ms === 0 ? <span className="muted">–</span> : formatDuration(connection.rtt_ms) },
+          { label: "Flows now / in all", align: "end", cell: ({ connection }) => `${formatCount(connection.flows)} / ${formatCount(connection.flows_total)}` },
+          { label: "Sent / received", align: "end", cell: ({ connection }) => `${formatBytes(connection.bytes_sent)} / ${formatBytes(connection.bytes_received)}` },
+          { label: "Since", cell: ({ connection }) => <Time at={connection.since} /> },
         ]}
       />
     </>
@@ -103,7 +117,7 @@ function newSecret(): string {
   return btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32))));
 }
 
-function Manage({ tunnel, services }: { tunnel: Tunnel; services: number }) {
+function Manage({ tunnel, used }: { tunnel: Tunnel; used: boolean }) {
   const session = useSession();
   const account = useAccount();
   const refresh = useRefresh();
@@ -135,7 +149,7 @@ function Manage({ tunnel, services }: { tunnel: Tunnel; services: number }) {
       <Panel title="Rotate or delete">
         <div className="stack">
           <div className="row"><Button look="danger" onPress={() => setAsking("rotate")}>Rotate the token</Button><span className="muted">Draws another secret and cuts every connection made with the old one.</span></div>
-          <div className="row"><Button look="danger" onPress={() => setAsking("delete")}>Delete this tunnel</Button><span className="muted">{services === 0 ? "Its connections are cut." : "Refused while services or Workers use it."}</span></div>
+          <div className="row"><Button look="danger" onPress={() => setAsking("delete")}>Delete this tunnel</Button><span className="muted">{used ? "Refused while services or Workers use it." : "Its connections are cut."}</span></div>
         </div>
         <ConfirmDialog title={`Rotate the token of ${tunnel.name}?`} action="Rotate" open={asking === "rotate"} onClose={() => setAsking(null)} onConfirm={rotate}>
           <p>Every connector loses its connection at once and cannot come back with the old token. Services behind the tunnel are unreachable until one is started with the new token.</p>

@@ -48,7 +48,7 @@ export function WorkerDeployments({ name }: { name: string }) {
                 { label: "Made", cell: (version) => <Time at={version.metadata.created_on} /> },
                 { label: "By", cell: (version) => `${version.metadata.author_id ?? version.metadata.author_email ?? ""} (${version.metadata.source})` },
                 { label: "Message", wide: true, cell: (version) => <>{versionTag(version) === "" ? null : <Badge health="none">{versionTag(version)}</Badge>} {versionMessage(version)}</> },
-                { label: "", cell: (version) => edit && shareOf(version.id, active) < 100 ? <Button small aria-label={`Deploy version ${version.number}`} onPress={() => setChosen(version)}>Deploy</Button> : null },
+                { label: "", align: "end", cell: (version) => edit && shareOf(version.id, active) < 100 ? <Button small aria-label={`Deploy version ${version.number}`} onPress={() => setChosen(version)}>Deploy</Button> : null },
               ]}
             />
           )}

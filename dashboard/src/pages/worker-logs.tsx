@@ -12,25 +12,34 @@ import { Empty, Loaded } from "../ui/states";
 
 const NAMES = ["q", "outcome", "status", "version", "ray", "min_cpu"];
 
+/** The server searches by three characters and more. */
+const SHORTEST_TEXT = 3;
+const RAY = /^[0-9a-f]{16}$/;
+
 export function WorkerLogs({ name }: { name: string }) {
   const { range } = useRange("24h");
   const [params, change] = useAddress();
   const live = params.get("live") !== "off" && range.preset !== null;
   const get = (field: string) => params.get(field) ?? "";
-  const filters: Filters = { worker: name, q: get("q"), outcome: get("outcome"), status: get("status"), version: get("version"), ray_id: get("ray"), min_cpu: get("min_cpu") };
+  const text = get("q").trim();
+  const ray = get("ray").trim().toLowerCase();
+  // While somebody is still typing, what is there already is shown as it was.
+  const tooShort = text !== "" && text.length < SHORTEST_TEXT;
+  const notRay = ray !== "" && !RAY.test(ray);
+  const filters: Filters = { worker: name, q: tooShort ? "" : text, outcome: get("outcome"), status: get("status"), version: get("version"), ray_id: notRay ? "" : ray, min_cpu: get("min_cpu") };
   const records = useInvocations(range, filters, live);
   const versions = useVersions(name);
-  const open = params.get("record") ?? (get("ray") !== "" && records.data?.rows.length === 1 ? records.data.rows[0]?.id : undefined);
+  const open = params.get("record") ?? (ray !== "" && !notRay && records.data?.rows.length === 1 ? records.data.rows[0]?.id : undefined);
   const filtered = NAMES.some((field) => get(field) !== "");
   return (
     <>
       <div className="filters">
         <RangePicker fallback="24h" />
-        <TextInput label="Text" compact type="search" value={get("q")} onChange={(q) => change({ q })} placeholder="URL, console, exception" />
+        <TextInput label="Text" compact type="search" value={get("q")} onChange={(q) => change({ q })} placeholder="URL, console, exception" wrong={tooShort ? "Three characters or more." : undefined} />
         <SelectInput label="Outcome" compact value={get("outcome")} onChange={(outcome) => change({ outcome })} options={[{ id: "", label: "Any outcome" }, ...Object.entries(OUTCOMES).map(([id, { label }]) => ({ id, label }))]} />
         <SelectInput label="Status" compact value={get("status")} onChange={(status) => change({ status })} options={["", "2xx", "3xx", "4xx", "5xx"].map((id) => ({ id, label: id === "" ? "Any status" : id }))} />
         <SelectInput label="Version" compact value={get("version")} onChange={(version) => change({ version })} options={[{ id: "", label: "All versions" }, ...(versions.data ?? []).map(({ id, number }) => ({ id, label: `#${number} (${shortId(id)})` }))]} />
-        <TextInput label="Ray id" compact value={get("ray")} onChange={(ray) => change({ ray })} />
+        <TextInput label="Ray id" compact value={get("ray")} onChange={(value) => change({ ray: value })} wrong={notRay ? "16 hexadecimal digits." : undefined} />
         <TextInput label="CPU over, ms" compact numeric value={get("min_cpu")} onChange={(value) => change({ min_cpu: value.replace(/[^\d.]/g, "") })} />
         {filtered ? <Button look="plain" onPress={() => change(Object.fromEntries([...NAMES, "record"].map((field) => [field, null])))}>Clear</Button> : null}
       </div>
@@ -67,7 +76,7 @@ function path(url: string): string {
 
 function summary(row: Invocation): string {
   const request = row.event.request;
-  const head = request === undefined ? (row.event.cron ?? row.eventType) : `${request.method} ${path(request.url)}`;
+  const head = request === undefined ? (row.event.cron ?? row.event.rpcMethod ?? row.eventType) : `${request.method} ${path(request.url)}`;
   const exception = row.exceptions[0];
   return exception === undefined ? head : `${head}: ${exception.name}: ${exception.message}`;
 }

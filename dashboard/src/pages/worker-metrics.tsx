@@ -46,7 +46,7 @@ export function WorkerMetrics({ name, url }: { name: string; url: string | undef
           </Panel>
         ) : (
           <>
-            <Panel title="Requests"><Requests metrics={metrics} onRange={choose} /></Panel>
+            <Panel title="Requests"><Requests metrics={metrics} subrequests={quantiles.data?.groups[0]?.subrequests} onRange={choose} /></Panel>
             <Panel title="How they ended" flush><Outcomes metrics={metrics} name={name} /></Panel>
             <Panel title="Time and memory" aside="Median, 90th and 99th percentile of an invocation"><Loaded query={quantiles}>{(data) => <Distribution metrics={data} onRange={choose} />}</Loaded></Panel>
             <Panel title="By version" flush>
@@ -60,7 +60,7 @@ export function WorkerMetrics({ name, url }: { name: string; url: string | undef
                       { label: "Failed", align: "end", cell: (group) => `${formatCount(group.failed)} (${formatShare(group.failed, group.count)})` },
                       { label: "CPU p50 / p99", align: "end", cell: (group) => group.cpu === undefined ? "–" : `${formatDuration(group.cpu.p50)} / ${formatDuration(group.cpu.p99)}` },
                       { label: "Wall p50 / p99", align: "end", cell: (group) => group.wall === undefined ? "–" : `${formatDuration(group.wall.p50)} / ${formatDuration(group.wall.p99)}` },
-                      { label: "Subrequests", align: "end", cell: (group) => formatCount(group.subrequests) },
+                      { label: "Subrequests", align: "end", cell: (group) => formatCount(group.subrequests ?? 0) },
                       { label: "Last", cell: (group) => <Time at={group.last} /> },
                     ]}
                   />
@@ -76,10 +76,9 @@ export function WorkerMetrics({ name, url }: { name: string; url: string | undef
 
 const COLOURS: Record<string, Series["colour"]> = { exception: "upstream", exceededCpu: "client", exceededMemory: "internal", internalError: "3", loadShed: "1" };
 
-function Requests({ metrics, onRange }: { metrics: InvocationMetrics; onRange: (since: number, until: number) => void }) {
+function Requests({ metrics, subrequests, onRange }: { metrics: InvocationMetrics; subrequests: number | undefined; onRange: (since: number, until: number) => void }) {
   const times = useMemo(() => steps(metrics), [metrics]);
   const sums = total(metrics.groups);
-  const subrequests = metrics.groups.reduce((sum, group) => sum + group.subrequests, 0);
   const good = useMemo((): Series[] => {
     const columns = metrics.groups.map((group) => column(times, group.points ?? [], (point) => point.count - point.failed, 0));
     return [{ label: "Without failure", colour: "ok", values: times.map((_, index) => columns.reduce((sum, values) => sum + (values[index] ?? 0), 0)) }];
@@ -96,7 +95,7 @@ function Requests({ metrics, onRange }: { metrics: InvocationMetrics; onRange: (
   return (
     <div className="stack">
       <p className="number">
-        <strong>{formatCount(sums.count)}</strong> {sums.count === 1 ? "request" : "requests"}, <strong>{formatCount(sums.failed)}</strong> failed ({formatShare(sums.failed, sums.count)}), {plural(subrequests, "subrequest")}.
+        <strong>{formatCount(sums.count)}</strong> {sums.count === 1 ? "request" : "requests"}, <strong>{formatCount(sums.failed)}</strong> failed ({formatShare(sums.failed, sums.count)}){subrequests === undefined ? "" : `, ${plural(subrequests, "subrequest")}`}.
       </p>
       <div className="columns">
         <Chart label="Requests without failure" kind="stacked-bars" times={times} series={good} format={formatCompact} totals={[formatCount(sums.count - sums.failed)]} onRange={onRange} sync="requests" />
@@ -148,5 +147,5 @@ function DistributionChart({ words, measure, format, times, metrics, whole, onRa
     () => QUANTILES.map(([quantile, colour]): Series => ({ label: quantile, colour, values: column(times, metrics.groups[0]?.points ?? [], (point) => point[measure]?.[quantile] ?? null, null) })),
     [times, metrics, measure],
   );
-  return <Chart label={words} kind="lines" times={times} series={series} format={format} totals={QUANTILES.map(([quantile]) => format(whole[quantile]))} onRange={onRange} sync="distribution" height={170} />;
+  return <Chart label={words} kind="lines" times={times} series={series} format={format} totals={QUANTILES.map(([quantile]) => format(whole[quantile]))} onRange={onRange} sync="distribution" height={170} bytes={measure === "memory"} />;
 }

@@ -93,8 +93,8 @@ function Limits({ name, settings, edit }: { name: string; settings: Settings; ed
     <Panel title="Limits">
       <form className="form" onSubmit={(event) => void submit(event)} noValidate>
         <div className="form-grid">
-          <TextInput label="CPU time of an invocation, ms" numeric value={cpu} onChange={setCpu} wrong={cpuRead.wrong} placeholder="30000" disabled={!edit} />
-          <TextInput label="Subrequests of an invocation" numeric value={subrequests} onChange={setSubrequests} wrong={subrequestsRead.wrong} placeholder="1000" disabled={!edit} />
+          <TextInput label="CPU time, milliseconds" hint="Of one invocation." numeric value={cpu} onChange={setCpu} wrong={cpuRead.wrong} placeholder="30000" disabled={!edit} />
+          <TextInput label="Subrequests" hint="Of one invocation." numeric value={subrequests} onChange={setSubrequests} wrong={subrequestsRead.wrong} placeholder="1000" disabled={!edit} />
         </div>
         {failure === null ? null : <Failed error={failure} />}
         <div className="actions"><Button look="primary" type="submit" isDisabled={!edit || busy || cpuRead.wrong !== undefined || subrequestsRead.wrong !== undefined}>Save limits</Button></div>
@@ -122,7 +122,7 @@ function Variables({ name, bindings, edit }: { name: string; bindings: readonly 
             { label: "Type", cell: (binding) => binding.type === "json" ? "JSON" : "Text" },
             { label: "Value", wide: true, cell: (binding) => <code>{variableText(binding)}</code> },
             {
-              label: "", cell: (binding) => edit ? (
+              label: "", align: "end", cell: (binding) => edit ? (
                 <span className="actions">
                   <Button small aria-label={`Change ${binding.name}`} onPress={() => setEditing(binding)}>Change</Button>
                   <Button small look="danger" aria-label={`Delete ${binding.name}`} onPress={() => setRemoving(binding.name)}>Delete</Button>
@@ -178,7 +178,7 @@ function Secrets({ name, bindings, edit }: { name: string; bindings: readonly Bi
             { label: "Name", primary: true, cell: (binding) => <code>{binding.name}</code> },
             { label: "Value", cell: () => <span className="muted">never shown</span> },
             {
-              label: "", cell: (binding) => edit ? (
+              label: "", align: "end", cell: (binding) => edit ? (
                 <span className="actions">
                   <Button small aria-label={`Replace ${binding.name}`} onPress={() => setSetting(binding.name)}>Replace</Button>
                   <Button small look="danger" aria-label={`Delete ${binding.name}`} onPress={() => setRemoving(binding.name)}>Delete</Button>

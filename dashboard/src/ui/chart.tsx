@@ -23,6 +23,8 @@ export interface ChartProps {
   series: readonly Series[];
   kind: "lines" | "stacked-bars";
   format: (value: number) => string;
+  /** Whole numbers of bytes have ticks at powers of two. */
+  bytes?: boolean;
   /** What the legend shows while nothing is pointed at, by series. */
   totals?: readonly string[];
   onRange?: ((since: number, until: number) => void) | undefined;
@@ -40,6 +42,8 @@ function resolve(element: Element, token: string): string {
   probe.remove();
   return colour;
 }
+
+const POWERS_OF_TWO = Array.from({ length: 48 }, (_, power) => 2 ** power);
 
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
@@ -83,7 +87,7 @@ export function Chart(props: ChartProps) {
   useEffect(() => {
     const element = box.current;
     if (element === null) return;
-    const { series: drawn, sync } = latest.current;
+    const { series: drawn, sync, bytes = false } = latest.current;
     const text = resolve(element, "muted");
     const grid = resolve(element, "grid");
     const font = `11px ${getComputedStyle(element).fontFamily}`;
@@ -103,7 +107,7 @@ export function Chart(props: ChartProps) {
             values: (_, ticks, __, ___, increment) => ticks.map((tick, index) => tickLabel(tick, ticks[index - 1], increment)),
           },
           {
-            stroke: text, font, grid: { stroke: grid, width: 1 }, ticks: { show: false }, size: 62, space: 34,
+            stroke: text, font, grid: { stroke: grid, width: 1 }, ticks: { show: false }, size: 62, space: 34, ...(bytes ? { incrs: POWERS_OF_TWO } : {}),
             values: (_, ticks) => ticks.map((tick) => latest.current.format(tick)),
           },
         ],

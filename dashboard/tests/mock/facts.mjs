@@ -37,8 +37,8 @@ export function makeFacts(now, { empty = false } = {}) {
   const connector = (version, protocol, count, ip, warnings = []) => {
     const id = uuid(next);
     return {
-      id, version, arch: "linux_amd64", features: [], run_at: iso(5 * HOUR), warnings,
-      conns: Array.from({ length: count }, (_, index) => ({ id: uuid(next), client_id: id, client_version: version, colo_name: "local", origin_ip: ip, opened_at: iso(5 * HOUR - index * 1500), is_pending_reconnect: false, protocol, rtt: 1.2 + next() * 3, flows: Math.floor(next() * 9) })),
+      id, version, platform: "linux_amd64", features: [], draining: false, warnings,
+      connections: Array.from({ length: count }, (_, index) => ({ id: uuid(next), connector: id, index, transport: protocol, since: iso(5 * HOUR - index * 1500), remote_address: `${ip}:${40_000 + index}`, rtt_ms: protocol === "quic" ? 1.2 + next() * 3 : 0, flows: Math.floor(next() * 9), flows_total: Math.floor(next() * 90_000), bytes_sent: Math.floor(next() * 9e6), bytes_received: Math.floor(next() * 9e8), draining: false })),
     };
   };
   const tunnel = (name, connectors) => {

@@ -108,7 +108,7 @@ export async function startMock({ port = 0, empty = false, now = Date.now() } = 
   const interventions = new Map();
 
   const tunnelView = (tunnel) => {
-    const connections = tunnel.connectors.flatMap((connector) => connector.conns);
+    const connections = tunnel.connectors.flatMap((connector) => connector.connections.map((one) => ({ id: one.id, client_id: connector.id, client_version: connector.version, colo_name: "local", origin_ip: one.remote_address.split(":")[0], opened_at: one.since, is_pending_reconnect: false })));
     return {
       id: tunnel.id, name: tunnel.name, created_at: tunnel.created_at, connections, conns_active_at: connections[0]?.opened_at ?? null,
       status: connections.length === 0 ? "inactive" : connections.length < 4 ? "degraded" : "healthy",
@@ -124,7 +124,7 @@ export async function startMock({ port = 0, empty = false, now = Date.now() } = 
   const serviceById = (id) => find(facts.services, (service) => service.service_id === id, 20001, `VPC Service ${id} does not exist.`);
   const workerByName = (name) => find(facts.workers, (worker) => worker.name === name, 10007, `Worker "${name}" does not exist.`);
   const log = (session, action, type, id, before, after) => facts.audit.unshift({ id: randomUUID(), when: new Date().toISOString(), actor: { name: session.token.name, token_id: session.token.id, address: "127.0.0.1" }, action, resource: { type, id }, before, after });
-  const references = (id) => facts.workers.flatMap((worker) => worker.bindings.filter((binding) => binding.service_id === id).map((binding) => ({ worker: worker.name, binding: binding.name, version_id: worker.deployments[0].versions[0].version_id, percentage: worker.deployments[0].versions[0].percentage })));
+  const references = (fits) => facts.workers.flatMap((worker) => worker.bindings.filter(fits).map((binding) => ({ worker: worker.name, binding: binding.name, version_id: worker.deployments[0].versions[0].version_id, percentage: worker.deployments[0].versions[0].percentage })));
   const checkService = (body) => {
     if (!body.name) throw new Refused(400, 20000, "name must be a string that is not empty.", "/name");
     const tunnel = body.host?.network?.tunnel_id ?? body.host?.resolver_network?.tunnel_id;
@@ -162,12 +162,12 @@ export async function startMock({ port = 0, empty = false, now = Date.now() } = 
     }],
     ["DELETE", `${ACCOUNT}/connectivity/directory/services/:id`, ({ id }) => {
       const service = serviceById(id);
-      const users = references(id).map((row) => `"${row.worker}"`);
+      const users = references((binding) => binding.service_id === id).map((row) => `"${row.worker}"`);
       if (users.length > 0) throw new Refused(409, 20003, `VPC Service "${service.name}" is used by Worker ${users.join(", ")}.`);
       facts.services.splice(facts.services.indexOf(service), 1);
       return null;
     }],
-    ["GET", `${ACCOUNT}/connectivity/directory/services/:id/references`, ({ id }) => references(id)],
+    ["GET", `${ACCOUNT}/connectivity/directory/services/:id/references`, ({ id }) => references((binding) => binding.service_id === id)],
     ["POST", `${ACCOUNT}/connectivity/directory/services/:id/diagnose`, ({ id }, body) => diagnose(serviceById(id), body)],
     ["GET", `${ACCOUNT}/connectivity/metrics`, (_, __, query) => metrics(facts.connections, CONNECTIONS, query)],
     ["GET", `${ACCOUNT}/workers/metrics`, (_, __, query) => metrics(facts.invocations, INVOCATIONS, query)],
@@ -195,7 +195,8 @@ export async function startMock({ port = 0, empty = false, now = Date.now() } = 
       return tunnelView(tunnel);
     }],
     ["GET", `${ACCOUNT}/cfd_tunnel/:id/token`, ({ id }) => tokenOf(tunnelById(id))],
-    ["GET", `${ACCOUNT}/cfd_tunnel/:id/connections`, ({ id }) => tunnelById(id).connectors],
+    ["GET", `${ACCOUNT}/cfd_tunnel/:id/connectors`, ({ id }) => tunnelById(id).connectors],
+    ["GET", `${ACCOUNT}/cfd_tunnel/:id/references`, ({ id }) => references((binding) => binding.tunnel_id === id)],
     ["PATCH", `${ACCOUNT}/cfd_tunnel/:id`, ({ id }, body) => {
       const tunnel = tunnelById(id);
       if (body.tunnel_secret !== undefined) {

@@ -1,0 +1,17 @@
+/** Asks the binding that the path names: `/STOCK/x`, `/SECURE/x?https`. */
+export default {
+  async fetch(request, env) {
+    const url = new URL(request.url);
+    const [, target = "", ...rest] = url.pathname.split("/");
+    if (target === "throw") throw new TypeError(`told to throw ${rest.join("/")}`);
+    if (target === "spin") for (;;);
+    if (target === "greeting") return new Response(`${env.GREETING}, ${env.PASSWORD ?? "no password"}`);
+    if (env[target] === undefined) {
+      console.log("nothing is bound as", target);
+      return new Response("not found", { status: 404 });
+    }
+    const response = await env[target].fetch(`${url.searchParams.has("https") ? "https" : "http"}://private.internal/${rest.join("/")}`);
+    console.log("it answered", response.status, { target });
+    return response;
+  },
+};
