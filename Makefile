@@ -12,14 +12,18 @@ export PATH := $(cache)/node/bin:$(PATH)
 
 culvert := $(CARGO_TARGET_DIR)/release/culvert
 
-.PHONY: help env setup build dashboard demo test test-rust test-builtins lint bench
+# What the dashboard is built from; directories too, so that a file that is gone counts as a change.
+dashboard_sources := $(filter-out dashboard/src/api dashboard/src/api/schema.ts,$(shell find dashboard/src dashboard/public)) \
+  $(addprefix dashboard/,index.html package.json package-lock.json tsconfig.json vite.config.ts)
+
+.PHONY: help env setup build dashboard demo test test-rust test-builtins test-dashboard lint bench
 
 help:
 	@echo "make demo    install what is missing, build, and show everything on this machine"
 	@echo "make test    run everything there is to test"
 	@echo "make build   build the program: $(culvert)"
 	@echo "make lint    formatting, clippy, eslint, types, licences"
-	@echo "make dashboard   build the dashboard, which the next make build puts into the program"
+	@echo "make dashboard   build the dashboard's files only, which make build puts into the program"
 	@echo "make bench   measure (see bench/README.md)"
 	@echo "make env     print the variables for working with cargo directly: eval \"\$$(make -s env)\""
 
@@ -32,18 +36,22 @@ setup:
 $(MOZJS_ARCHIVE): | setup
 	@scripts/engine $@
 
-build: setup $(MOZJS_ARCHIVE)
+build: setup $(MOZJS_ARCHIVE) dashboard
 	cargo build --release --locked --workspace
 
-# Built into the program by the next `make build`.
-dashboard:
-	@scripts/setup test
-	cd dashboard && npm ci --silent --no-audit --no-fund && npm run --silent build
+dashboard: dashboard/dist/index.html
+
+dashboard/node_modules/.installed: dashboard/package.json dashboard/package-lock.json | setup
+	cd dashboard && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+dashboard/dist/index.html: dashboard/node_modules/.installed $(dashboard_sources)
+	cd dashboard && npm run --silent build -- --logLevel warn
 
 demo: build
 	@$(culvert) demo
 
-test: lint test-rust test-builtins
+test: lint test-rust test-builtins test-dashboard
 
 test-rust: build
 	@scripts/setup test
@@ -57,6 +65,11 @@ node_modules/.installed: package.json package-lock.json
 test-builtins: node_modules/.installed
 	npm run --silent check:builtins
 	npm run --silent test:builtins
+
+# In Chromium, over a mock of the API and over the program itself.
+test-dashboard: build
+	@scripts/setup test
+	cd dashboard && npm run --silent lint && CULVERT=$(culvert) npm run --silent test
 
 lint: build node_modules/.installed
 	cargo fmt --all --check
