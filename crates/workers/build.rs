@@ -36,7 +36,37 @@ fn main() -> io::Result<()> {
         }
         fs::write(out.join(facade), forwarded)?;
     }
-    fs::write(out.join(MAIN), joined.text)
+    fs::write(out.join(MAIN), joined.text)?;
+    fs::write(out.join("node_files.rs"), node_files()?)
+}
+
+/// The table of the modules of Node.js, which `node/build.mjs` leaves in `node/dist`; empty where it has not run.
+fn node_files() -> io::Result<String> {
+    let directory = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("node/dist");
+    println!("cargo::rerun-if-changed={}", directory.display());
+    let mut files = Vec::new();
+    if directory.is_dir() {
+        for entry in fs::read_dir(&directory)? {
+            files.push(entry?.path());
+        }
+    } else {
+        println!(
+            "cargo::warning=the modules of Node.js are not built, Workers cannot import them: run `make node-modules`"
+        );
+    }
+    files.sort();
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut table = String::from("pub(super) static FILES: &[(&str, &str)] = &[\n");
+    for path in files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "js")) {
+        table.push_str(&format!("    ({:?}, include_str!({:?})),\n", name(path), path));
+    }
+    table.push_str("];\npub(super) static NAMES: &[&str] = &[\n");
+    let names = directory.join("names.txt");
+    for module in if names.is_file() { fs::read_to_string(names)? } else { String::new() }.lines() {
+        table.push_str(&format!("    {module:?},\n"));
+    }
+    table.push_str("];\n");
+    Ok(table)
 }
 
 /// The files joined so far.

@@ -152,6 +152,10 @@ interface Host {
     /** A value as bytes, for another isolate; and back. */
     serialize(value: unknown): Uint8Array;
     deserialize(bytes: Uint8Array): unknown;
+    /** The object that the running work carries along. */
+    asyncContext(): object | undefined;
+    /** Makes it another one for what script starts from now on, and gives the one before. Every entry begins without. */
+    setAsyncContext(frame: object | undefined): object | undefined;
     /** `import()` of a module of the Worker. */
     importModule(specifier: string): Promise<unknown>;
 }
@@ -162,8 +166,10 @@ interface Entries {
      * Makes `env` and imports the Worker's main module. `bindings` is JSON: `[{name, type, …}]` with type `plain_text` {text}, `secret_text` {text},
      * `json` {json}, `vpc_network` {}, `vpc_service` {}, `service` {}, `version_metadata` {id, tag, timestamp}. Resolves to the names of the handlers
      * that the default export has.
+     * `compatibility` is JSON: `{node, processEnv, modules}`: whether the modules of Node.js are there (and their globals), whether `process.env` has
+     * the text bindings, and the names of the modules.
      */
-    start(mainModule: string, bindings: string): Promise<string[]>;
+    start(mainModule: string, bindings: string, compatibility?: string): Promise<string[]>;
     /** The exports that calls can go to: the name of each (`default` among them), then its handlers. */
     entrypoints(): string[][];
     /** A request comes in. `bodyId` is 0 for none. `called`: from another Worker, for `entrypoint`, with `props` as JSON. */

@@ -2,6 +2,7 @@
  * Which invocation runs, what it waits for, and who owns what: an I/O object belongs to the invocation that made it.
  * Every entry from the runtime belongs to exactly one invocation; the microtasks after it do too.
  */
+import { currentFrame, enterFrame } from "./async_context.js";
 import { DOMException } from "./dom_exception.js";
 import host from "./host_object.js";
 import {
@@ -145,6 +146,7 @@ export function requireInvocation() {
  * @property {Context} context
  * @property {(value: any) => void} resolve
  * @property {(reason: any) => void} reject
+ * @property {object | undefined} frame the asynchronous context in which it was begun
  */
 
 /** @type {Map<Operation, Pending>} */
@@ -157,7 +159,7 @@ const pending = new Map();
  */
 export function onComplete(operation, resolve, reject) {
   currentContext.operations += 1;
-  mapSet(pending, operation, { context: currentContext, resolve, reject });
+  mapSet(pending, operation, { context: currentContext, resolve, reject, frame: currentFrame() });
 }
 
 /** @param {Operation} operation @returns {Promise<any>} */
@@ -183,6 +185,7 @@ export function complete(operation, ok, value) {
   mapDelete(pending, operation);
   waiting.context.operations -= 1;
   enter(waiting.context);
+  if (waiting.frame !== undefined) enterFrame(waiting.frame);
   if (ok) waiting.resolve(value);
   else waiting.reject(errorOf(/** @type {any} */ (value)));
 }

@@ -11,7 +11,8 @@ import "./globals.js";
 import { fail, whenSettled } from "./handler.js";
 import { listAppend, listGet } from "./headers.js";
 import { begin, complete, enter, forget, register, registered, settle } from "./invocation.js";
-import { Error, TypeError, arraySlice, toLowerCase } from "./primordials.js";
+import { nodeBridge, setCompatibility } from "./node_bridge.js";
+import { Error, TypeError, arraySlice, jsonParse, toLowerCase } from "./primordials.js";
 import { pump } from "./pump.js";
 import { stateOf } from "./readable_stream.js";
 import { incomingRequest } from "./request.js";
@@ -21,9 +22,16 @@ import { socketState } from "./websocket.js";
 
 /** @typedef {import("./invocation.js").Context} Context */
 
-/** @param {string} mainModule @param {string} bindings */
-async function start(mainModule, bindings) {
+/** @param {string} mainModule @param {string} bindings @param {string} [compatibility] */
+async function start(mainModule, bindings, compatibility) {
   makeEnv(bindings);
+  if (compatibility !== undefined) {
+    const given = jsonParse(compatibility);
+    setCompatibility(given);
+    // By a name in a variable: the type checker has no such file.
+    const globals = "./node_globals.js";
+    if (given.node) await import(globals);
+  }
   await loadMainModule(mainModule);
   return defaultHandlers();
 }
@@ -133,4 +141,4 @@ function disconnected(invocation) {
 /** @type {Entries} */
 const entries = { start, entrypoints, fetch: serve, rpc, scheduled, tail, complete, disconnected, forget };
 export default entries;
-export { start, entrypoints, serve as fetch, rpc, scheduled, tail, complete, disconnected, forget };
+export { start, entrypoints, serve as fetch, rpc, scheduled, tail, complete, disconnected, forget, nodeBridge };

@@ -9,6 +9,7 @@ use telemetry::ExceptionRecord;
 
 use crate::builtins::Builtins;
 use crate::host::{FUNCTIONS, Host, Json, describe, elements};
+use crate::node::NodeModules;
 use crate::program::{Modules, Program};
 use crate::supervisor::{EXCEEDED_CPU, EXCEEDED_MEMORY};
 use crate::validate::ExportedEntrypoint;
@@ -144,7 +145,7 @@ pub(crate) fn prepare(host: &Rc<Host>, memory_limit: usize) -> Result<Prepared, 
         IsolateOptions { memory_limit, bootstrap: vec![builtins.bootstrap.clone()], ..IsolateOptions::default() };
     let mut isolate = Isolate::new(&host.services.engine, options, FUNCTIONS, host.clone())
         .map_err(|error| StartupFailure::Internal(error.to_string()))?;
-    isolate.set_modules(Rc::new(Modules { builtins, program: None }));
+    isolate.set_modules(Rc::new(Modules { builtins, program: None, node: NodeModules::None }));
     // Only a fresh seat comes here.
     let _ = host.seat.control.set(isolate.control());
 
@@ -177,12 +178,14 @@ pub(crate) fn prepare(host: &Rc<Host>, memory_limit: usize) -> Result<Prepared, 
 pub(crate) fn launch(host: &Rc<Host>, prepared: Prepared, program: Arc<Program>) -> Result<Booted, StartupFailure> {
     let Prepared { mut isolate, entries, start, entrypoints } = prepared;
     let version = host.version();
-    isolate.set_modules(Rc::new(Modules { builtins: host.services.builtins, program: Some(program) }));
+    let node = NodeModules::of(&version);
+    isolate.set_modules(Rc::new(Modules { builtins: host.services.builtins, program: Some(program), node }));
     let bindings = bindings(&version);
     let eval = evaluates_at_startup(&version);
     let started = isolate.enter(Some(Limits::STARTUP_CPU), |scope| {
         scope.allow_eval(eval);
-        scope.call(&start, &[Value::String(version.main_module.clone()), Value::String(bindings)])
+        let compatibility = Value::String(compatibility(&version));
+        scope.call(&start, &[Value::String(version.main_module.clone()), Value::String(bindings), compatibility])
     });
     let startup = started.cpu;
     let Value::Object(promise) = outcome(started)? else {
@@ -265,9 +268,19 @@ fn bindings(version: &WorkerVersion) -> String {
     serde_json::Value::Array(bindings.collect()).to_string()
 }
 
+/// What the flags of a version ask of Node.js, as `Entries.start` takes it.
+fn compatibility(version: &WorkerVersion) -> String {
+    let node = NodeModules::of(version);
+    let modules: Vec<&str> = if node == NodeModules::All { crate::node::names().collect() } else { Vec::new() };
+    // Since this date, as Workers do.
+    let process_env = version.asks("nodejs_compat_populate_process_env")
+        || (version.compatibility_date.as_str() >= "2025-04-01"
+            && !version.asks("nodejs_compat_do_not_populate_process_env"));
+    serde_json::json!({"node": node == NodeModules::All, "processEnv": process_env, "modules": modules}).to_string()
+}
+
 /// Whether top-level code may use `eval` and `new Function`, as Workers allow since 2025-06-01.
 fn evaluates_at_startup(version: &WorkerVersion) -> bool {
-    let flag = |name: &str| version.compatibility_flags.iter().any(|flag| flag == name);
-    !flag("disallow_eval_during_startup")
-        && (flag("allow_eval_during_startup") || version.compatibility_date.as_str() >= "2025-06-01")
+    !version.asks("disallow_eval_during_startup")
+        && (version.asks("allow_eval_during_startup") || version.compatibility_date.as_str() >= "2025-06-01")
 }

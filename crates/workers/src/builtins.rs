@@ -30,6 +30,7 @@ pub(crate) struct Builtins {
     /// To be run in a fresh global.
     pub bootstrap: Stencil,
     stencils: HashMap<&'static str, Stencil>,
+    engine: Engine,
 }
 
 impl Builtins {
@@ -53,7 +54,16 @@ impl Builtins {
             .iter()
             .map(|&(name, source)| Ok((name, engine.compile_module(&format!("{BUILTIN}{name}"), source)?)))
             .collect::<Result<_, CompileError>>()?;
-        Ok(Builtins { bootstrap: engine.compile_script("culvert:bootstrap", BOOTSTRAP)?, stencils })
+        Ok(Builtins {
+            bootstrap: engine.compile_script("culvert:bootstrap", BOOTSTRAP)?,
+            stencils,
+            engine: engine.clone(),
+        })
+    }
+
+    /// What compiled them.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// One of them.

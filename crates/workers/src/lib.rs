@@ -13,6 +13,7 @@ mod event;
 mod host;
 mod job;
 mod mailbox;
+mod node;
 mod placement;
 mod platform;
 mod pool;

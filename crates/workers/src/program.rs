@@ -6,6 +6,7 @@ use std::sync::Arc;
 use isolate::{CompileError, Engine, Module, ModuleError, ModuleSource, Stencil};
 
 use crate::builtins::Builtins;
+use crate::node::{self, NodeModules};
 use crate::resolve::{BUILTIN, Resolved, resolve};
 use crate::version::{ModuleKind, WorkerModule, WorkerVersion};
 
@@ -108,16 +109,25 @@ pub(crate) struct Modules {
     pub builtins: &'static Builtins,
     /// Absent while an isolate waits for a version.
     pub program: Option<Arc<Program>>,
+    /// Which modules of Node.js there are.
+    pub node: NodeModules,
 }
 
 impl ModuleSource for Modules {
     fn resolve(&self, specifier: &str, referrer: &str) -> Result<Module, ModuleError> {
         let missing = || ModuleError(format!("No such module \"{specifier}\"."));
-        match resolve(specifier, referrer, |name| self.program.as_ref().is_some_and(|program| program.has(name)))
-            .map_err(ModuleError)?
+        match resolve(specifier, referrer, self.node, |name| {
+            self.program.as_ref().is_some_and(|program| program.has(name))
+        })
+        .map_err(ModuleError)?
         {
             Resolved::Builtin(name) => {
-                let code = self.builtins.stencil(&name).ok_or_else(missing)?.clone();
+                let code = match self.builtins.stencil(&name) {
+                    Some(code) => code.clone(),
+                    None => node::stencil(self.builtins.engine(), &name)
+                        .ok_or_else(missing)?
+                        .map_err(|error| ModuleError(error.to_string()))?,
+                };
                 Ok(Module::EsModule { url: format!("{BUILTIN}{name}"), code })
             }
             Resolved::Bundle(name) => {

@@ -1,5 +1,7 @@
 //! What an import specifier means inside a bundle. Pure.
 
+use crate::node::NodeModules;
+
 /// A module that a specifier names.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Resolved {
@@ -19,7 +21,12 @@ pub(crate) const BUILTIN: &str = "culvert:";
 ///
 /// # Errors
 /// A sentence for the developer that names the specifier and the importer.
-pub(crate) fn resolve(specifier: &str, referrer: &str, has: impl Fn(&str) -> bool) -> Result<Resolved, String> {
+pub(crate) fn resolve(
+    specifier: &str,
+    referrer: &str,
+    node: NodeModules,
+    has: impl Fn(&str) -> bool,
+) -> Result<Resolved, String> {
     if let Some(importer) = referrer.strip_prefix(BUILTIN) {
         let name = specifier.strip_prefix(BUILTIN).or_else(|| specifier.strip_prefix("./"));
         return match name {
@@ -51,21 +58,28 @@ pub(crate) fn resolve(specifier: &str, referrer: &str, has: impl Fn(&str) -> boo
     match specifier {
         "cloudflare:sockets" => Ok(Resolved::Builtin("cloudflare_sockets.js".to_owned())),
         "cloudflare:workers" => Ok(Resolved::Builtin("cloudflare_workers.js".to_owned())),
-        _ => Err(missing(specifier, referrer)),
+        _ => match node.file(specifier) {
+            Some(Ok(file)) => Ok(Resolved::Builtin(file)),
+            Some(Err(reason)) => Err(format!("No such module \"{specifier}\"{}: {reason}", imported_from(referrer))),
+            None => Err(missing(specifier, referrer)),
+        },
     }
 }
 
 /// Why there is no such module.
 fn missing(specifier: &str, referrer: &str) -> String {
-    let from = if referrer.is_empty() { String::new() } else { format!(", imported from \"{referrer}\"") };
+    let from = imported_from(referrer);
     let hint = match specifier.split_once(':') {
-        Some(("node", _)) => "Node.js modules are not available: bundle a replacement with the Worker.",
         Some(("cloudflare", _)) => {
             "of these modules only \"cloudflare:sockets\" and \"cloudflare:workers\" are available."
         }
         _ => "it is neither in the bundle nor built in.",
     };
     format!("No such module \"{specifier}\"{from}: {hint}")
+}
+
+fn imported_from(referrer: &str) -> String {
+    if referrer.is_empty() { String::new() } else { format!(", imported from \"{referrer}\"") }
 }
 
 /// `specifier` taken from the folder of `referrer`; `None` when it leaves the bundle.
@@ -90,7 +104,9 @@ mod tests {
     use super::*;
 
     fn bundle(specifier: &str, referrer: &str) -> Result<Resolved, String> {
-        resolve(specifier, referrer, |name| ["index.js", "lib/a.js", "lib/b.js", "text.txt"].contains(&name))
+        resolve(specifier, referrer, NodeModules::None, |name| {
+            ["index.js", "lib/a.js", "lib/b.js", "text.txt"].contains(&name)
+        })
     }
 
     #[test]
@@ -115,7 +131,7 @@ mod tests {
             let message = bundle(specifier, referrer).unwrap_err();
             assert!(message.contains(specifier) && message.contains(referrer), "{message}");
         }
-        assert!(bundle("node:fs", "index.js").unwrap_err().contains("Node.js"));
+        assert!(bundle("node:fs", "index.js").unwrap_err().contains("nodejs_compat"));
     }
 
     #[test]

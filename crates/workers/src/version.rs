@@ -28,6 +28,13 @@ pub struct WorkerVersion {
     pub compatibility_flags: Vec<String>,
 }
 
+impl WorkerVersion {
+    /// Whether a compatibility flag is among those of the version.
+    pub(crate) fn asks(&self, flag: &str) -> bool {
+        self.compatibility_flags.iter().any(|given| given == flag)
+    }
+}
+
 /// One file of the bundle.
 #[derive(Debug, Clone)]
 pub struct WorkerModule {

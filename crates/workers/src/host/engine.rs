@@ -58,6 +58,17 @@ pub(crate) fn elements(scope: &mut Scope<'_>, list: &Handle) -> Result<Vec<Value
     (0..length).map(|index| scope.get(list, &index.to_string())).collect()
 }
 
+/// `asyncContext()`
+pub(super) fn async_context(scope: &mut Scope<'_>, _: &Arguments<'_>) -> Result<Value, Throw> {
+    Ok(scope.async_context())
+}
+
+/// `setAsyncContext(frame)`
+pub(super) fn set_async_context(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Value, Throw> {
+    let frame = if arguments.is_undefined(0) { Value::Undefined } else { object(arguments.handle(0)) };
+    Ok(scope.set_async_context(&frame)?)
+}
+
 /// `importModule(specifier)`
 pub(super) fn import_module(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Value, Throw> {
     let specifier = arguments.string(0)?;

@@ -200,6 +200,8 @@ pub(crate) static FUNCTIONS: &[HostFunction] = &[
     function("structuredClone", 2, engine::structured_clone),
     function("serialize", 1, engine::serialize),
     function("deserialize", 1, engine::deserialize),
+    function("asyncContext", 0, engine::async_context),
+    function("setAsyncContext", 1, engine::set_async_context),
     function("importModule", 1, engine::import_module),
 ];
 

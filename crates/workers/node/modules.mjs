@@ -1,0 +1,15 @@
+/** The modules of Node.js that Workers can import, by their names without `node:`. */
+
+/** Those in `src/`. */
+export const MODULES = [
+  "_stream_duplex", "_stream_passthrough", "_stream_readable", "_stream_transform", "_stream_writable", "assert", "assert/strict", "async_hooks",
+  "buffer", "events", "module", "path", "path/posix", "path/win32", "process", "stream", "stream/consumers", "stream/promises", "stream/web",
+  "string_decoder", "timers", "timers/promises", "util", "util/types",
+];
+
+/** Those that the `unenv` package has as they should be: pure ones, and stand-ins for what no Worker can have (their functions say so when they are called). */
+export const UNENV = [
+  "child_process", "cluster", "console", "constants", "dgram", "diagnostics_channel", "domain", "fs", "fs/promises", "http2", "inspector",
+  "inspector/promises", "os", "perf_hooks", "punycode", "querystring", "readline", "readline/promises", "repl", "sqlite", "trace_events", "tty",
+  "url", "v8", "vm", "wasi", "worker_threads",
+];

@@ -1,0 +1,2 @@
+/** `node:_stream_readable`, by which old packages know it. */
+export { Readable as default } from "./stream.js";

@@ -1,0 +1,8 @@
+/** The globals that `nodejs_compat` adds, before the Worker's own modules run. */
+import { Buffer } from "./buffer.js";
+import process from "./process.js";
+import { clearImmediate, setImmediate } from "./timers.js";
+
+for (const [name, value] of Object.entries({ Buffer, clearImmediate, global: globalThis, process, setImmediate })) {
+  Object.defineProperty(globalThis, name, { value, writable: true, configurable: true, enumerable: false });
+}
