@@ -17,7 +17,7 @@ const fileOf = (name) => `node_${name.replaceAll("/", "_")}`;
 const names = {
   name: "names",
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^\.\/main\.js$/ }, () => ({ path: "./main.js", external: true }));
+    onResolve({ filter: /^\.\/(main|cloudflare_sockets)\.js$/ }, ({ path }) => ({ path, external: true }));
     onResolve({ filter: /^entry:/ }, ({ path }) => ({ path: path.slice("entry:".length), namespace: "entry" }));
     onLoad({ filter: /.*/, namespace: "entry" }, ({ path: name }) => {
       const from = JSON.stringify(UNENV.includes(name) ? `unenv/node/${name}` : `./${name.replaceAll("/", "_")}.js`);

@@ -2,9 +2,9 @@
 
 /** Those in `src/`. */
 export const MODULES = [
-  "_stream_duplex", "_stream_passthrough", "_stream_readable", "_stream_transform", "_stream_writable", "assert", "assert/strict", "async_hooks",
-  "buffer", "events", "module", "path", "path/posix", "path/win32", "process", "stream", "stream/consumers", "stream/promises", "stream/web",
-  "string_decoder", "timers", "timers/promises", "util", "util/types",
+  "_stream_duplex", "_stream_passthrough", "_stream_readable", "_stream_transform", "_stream_writable", "_tls_common", "_tls_wrap", "assert", "assert/strict", "async_hooks",
+  "buffer", "crypto", "dns", "dns/promises", "events", "http", "https", "module", "net", "path", "path/posix", "path/win32", "process", "stream", "stream/consumers", "stream/promises", "stream/web",
+  "string_decoder", "timers", "timers/promises", "tls", "util", "util/types", "zlib",
 ];
 
 /** Those that the `unenv` package has as they should be: pure ones, and stand-ins for what no Worker can have (their functions say so when they are called). */

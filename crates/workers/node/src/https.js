@@ -1,0 +1,27 @@
+/** `node:https`: as `node:http`, with TLS. */
+import { unavailable } from "./errors.js";
+import { Agent as HttpAgent, requestOver } from "./http.js";
+
+export class Agent extends HttpAgent {
+  /** @param {any} [options] */
+  constructor(options) {
+    super(options);
+    this.protocol = "https:";
+  }
+}
+export const globalAgent = new Agent({ keepAlive: true });
+/** @param {any[]} values */
+export const request = (...values) => requestOver("https:", ...values);
+/** @param {any[]} values */
+export function get(...values) {
+  const made = request(...values);
+  made.end();
+  return made;
+}
+export class Server {
+  constructor() {
+    throw unavailable("https.Server");
+  }
+}
+export const createServer = () => new Server();
+export default { Agent, Server, createServer, get, globalAgent, request };
