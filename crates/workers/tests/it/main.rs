@@ -9,6 +9,7 @@ mod lifecycle;
 mod memory;
 mod services;
 mod sockets;
+mod node;
 mod streams;
 mod subrequests;
 mod support;
