@@ -65,7 +65,7 @@ export class AsyncLocalStorage {
 
   /** A function that runs what it is given in the context of now. */
   static snapshot() {
-    const frame = asyncContext.current();
+    const frame = /** @type {Frame | undefined} */ (asyncContext.current());
     return (/** @type {Function} */ code, /** @type {any[]} */ ...values) => runIn(frame, () => code(...values));
   }
 }
@@ -73,7 +73,7 @@ export class AsyncLocalStorage {
 let lastAsyncId = 1;
 
 export class AsyncResource {
-  #frame = asyncContext.current();
+  #frame = /** @type {Frame | undefined} */ (asyncContext.current());
   #id = ++lastAsyncId;
 
   /** @param {string} type @param {any} [_options] */

@@ -48,7 +48,7 @@ Buffer.isEncoding = (encoding) => original.isEncoding(encoding) || `${encoding}`
 /** @param {any} value @param {any} [encoding] */
 Buffer.byteLength = (value, encoding) => original.byteLength(value, nameOf(encoding) === "base64url" ? "base64" : encoding);
 
-/** @param {any} [encoding] @param {any} [start] @param {any} [end] */
+/** @this {any} @param {any} [encoding] @param {any} [start] @param {any} [end] */
 Buffer.prototype.toString = function toString(encoding, start = 0, end = this.length) {
   const from = Math.min(Math.max(Math.trunc(+start) || 0, 0), this.length);
   const to = Math.min(Math.max(Math.trunc(+end) || 0, 0), this.length);
@@ -69,7 +69,7 @@ Buffer.prototype.toString = function toString(encoding, start = 0, end = this.le
 };
 Buffer.prototype.toLocaleString = Buffer.prototype.toString;
 
-/** @param {any} text @param {any} [offset] @param {any} [length] @param {any} [encoding] */
+/** @this {any} @param {any} text @param {any} [offset] @param {any} [length] @param {any} [encoding] */
 Buffer.prototype.write = function write(text, offset, length, encoding) {
   const values = [text, offset, length, encoding].map((value) => (typeof value === "string" && value.toLowerCase() === "base64url" ? "base64" : value));
   values[0] = text;

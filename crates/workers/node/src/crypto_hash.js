@@ -11,6 +11,11 @@ const FINISHED = () => coded(Error, "ERR_CRYPTO_HASH_FINALIZED", "Digest already
 class DigestBase extends Transform {
   finished = false;
 
+  /** @param {any} [options] of the stream */
+  constructor(options) {
+    super(options);
+  }
+
   /** @param {any} chunk @param {any} encoding @param {(error?: any) => void} done */
   _transform(chunk, encoding, done) {
     try {

@@ -25,7 +25,7 @@ export class IncomingMessage extends Readable {
       else this.headers[name] = this.headers[name] === undefined ? value : `${this.headers[name]}, ${value}`;
     }
     this.trailers = {};
-    this.rawTrailers = [];
+    this.rawTrailers = /** @type {string[]} */ ([]);
     this.complete = false;
     this.#reader = response.body?.getReader();
   }

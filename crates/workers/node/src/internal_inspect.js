@@ -3,7 +3,7 @@ import { nodeBridge } from "./main.js";
 
 const CUSTOM = Symbol.for("nodejs.util.inspect.custom");
 
-/** @param {any} value @param {any} [options] */
+/** @param {any} value @param {any} [options] @returns {string} */
 export function inspect(value, options) {
   const depth = options?.depth === null || options?.depth === Infinity ? 100 : options?.depth;
   const custom = options?.customInspect === false ? undefined : value?.[CUSTOM];

@@ -24,7 +24,7 @@ export const pid = 1;
 export const ppid = 0;
 export const features = Object.freeze({ inspector: false, debug: false, ipv6: true, uv: false, tls: true });
 export const config = Object.freeze({ target_defaults: {}, variables: {} });
-export let exitCode = undefined;
+export const exitCode = undefined;
 
 /** @param {Function} code @param {any[]} values */
 export function nextTick(code, ...values) {

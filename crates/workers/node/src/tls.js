@@ -101,7 +101,7 @@ export class Server {
 }
 export const checkServerIdentity = () => undefined;
 export const getCiphers = () => ["tls_aes_128_gcm_sha256", "tls_aes_256_gcm_sha384", "tls_chacha20_poly1305_sha256"];
-export const rootCertificates = Object.freeze([]);
+export const rootCertificates = /** @type {readonly string[]} */ (Object.freeze([]));
 export const DEFAULT_MIN_VERSION = "TLSv1.2";
 export const DEFAULT_MAX_VERSION = "TLSv1.3";
 export const DEFAULT_ECDH_CURVE = "auto";
