@@ -54,11 +54,7 @@ impl Builtins {
             .iter()
             .map(|&(name, source)| Ok((name, engine.compile_module(&format!("{BUILTIN}{name}"), source)?)))
             .collect::<Result<_, CompileError>>()?;
-        Ok(Builtins {
-            bootstrap: engine.compile_script("culvert:bootstrap", BOOTSTRAP)?,
-            stencils,
-            engine: engine.clone(),
-        })
+        Ok(Builtins { bootstrap: engine.compile_script("culvert:bootstrap", BOOTSTRAP)?, stencils, engine: *engine })
     }
 
     /// What compiled them.
