@@ -16,7 +16,11 @@ culvert := $(CARGO_TARGET_DIR)/release/culvert
 dashboard_sources := $(filter-out dashboard/src/api dashboard/src/api/schema.ts,$(shell find dashboard/src dashboard/public)) \
   $(addprefix dashboard/,index.html package.json package-lock.json tsconfig.json vite.config.ts)
 
-.PHONY: help env setup build dashboard demo test test-rust test-builtins test-dashboard lint bench
+# What the modules of Node.js are built from.
+node_sources := $(shell find crates/workers/node/src) $(addprefix crates/workers/node/,build.mjs modules.mjs)
+node_modules_built := crates/workers/node/dist/names.txt
+
+.PHONY: help env setup build dashboard node-modules demo test test-rust test-builtins test-dashboard lint bench
 
 help:
 	@echo "make demo    install what is missing, build, and show everything on this machine"
@@ -24,6 +28,7 @@ help:
 	@echo "make build   build the program: $(culvert)"
 	@echo "make lint    formatting, clippy, eslint, types, licences"
 	@echo "make dashboard   build the dashboard's files only, which make build puts into the program"
+	@echo "make node-modules   build the modules of Node.js only, which make build puts into the program"
 	@echo "make bench   measure (see bench/README.md)"
 	@echo "make env     print the variables for working with cargo directly: eval \"\$$(make -s env)\""
 
@@ -36,10 +41,15 @@ setup:
 $(MOZJS_ARCHIVE): | setup
 	@scripts/engine $@
 
-build: setup $(MOZJS_ARCHIVE) dashboard
+build: setup $(MOZJS_ARCHIVE) dashboard node-modules
 	cargo build --release --locked --workspace
 
 dashboard: dashboard/dist/index.html
+
+node-modules: $(node_modules_built)
+
+$(node_modules_built): node_modules/.installed $(node_sources)
+	npm run --silent build:node
 
 dashboard/node_modules/.installed: dashboard/package.json dashboard/package-lock.json | setup
 	cd dashboard && npm ci --silent --no-audit --no-fund
@@ -57,8 +67,7 @@ test-rust: build
 	@scripts/setup test
 	cargo test --release --locked --workspace
 
-node_modules/.installed: package.json package-lock.json
-	@scripts/setup test
+node_modules/.installed: package.json package-lock.json | setup
 	npm ci --silent --no-audit --no-fund
 	@touch $@
 
