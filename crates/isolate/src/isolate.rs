@@ -287,6 +287,7 @@ impl Isolate {
         cpu: Option<Duration>,
         f: impl FnOnce(&mut Scope<'_>) -> Result<R, Failure>,
     ) -> Entry<R> {
+        assert!(!crate::coroutine::inside(), "script cannot run on the stack of a coroutine");
         let state = self.state.clone();
         let ended = |termination| Entry {
             result: Err(Failure::Terminated(termination)),

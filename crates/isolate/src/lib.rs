@@ -12,6 +12,7 @@ mod arguments;
 mod clock;
 mod clone;
 mod context;
+mod coroutine;
 mod engine;
 mod errors;
 mod exit;
@@ -33,6 +34,7 @@ mod value;
 mod watchdog;
 
 pub use arguments::{Arguments, HostFunction, Throw};
+pub use coroutine::{Coroutine, NotRunning, Suspender};
 pub use engine::{Engine, EngineError};
 pub use failure::{Exception, Failure, Place, Termination};
 pub use isolate::{Control, Entry, Isolate, IsolateError, IsolateOptions};
