@@ -20,7 +20,7 @@ dashboard_sources := $(filter-out dashboard/src/api dashboard/src/api/schema.ts,
 node_sources := $(shell find crates/workers/node/src) $(addprefix crates/workers/node/,build.mjs modules.mjs)
 node_modules_built := crates/workers/node/dist/names.txt
 
-.PHONY: help env setup build dashboard node-modules demo test test-rust test-builtins test-dashboard lint bench
+.PHONY: help env setup build dashboard node-modules demo test test-rust test-builtins test-dashboard lint bench wpt
 
 help:
 	@echo "make demo    install what is missing, build, and show everything on this machine"
@@ -30,6 +30,7 @@ help:
 	@echo "make dashboard   build the dashboard's files only, which make build puts into the program"
 	@echo "make node-modules   build the modules of Node.js only, which make build puts into the program"
 	@echo "make bench   measure (see bench/README.md)"
+	@echo "make wpt WPT=DIR   run the Web Platform Tests of a checkout at DIR"
 	@echo "make env     print the variables for working with cargo directly: eval \"\$$(make -s env)\""
 
 env:
@@ -88,3 +89,8 @@ lint: build node_modules/.installed
 
 bench: build
 	bench/run
+
+# The tests are not part of this repository: https://github.com/web-platform-tests/wpt. FILTER runs only files whose path has it.
+wpt: build
+	@test -n "$(WPT)" || { echo "usage: make wpt WPT=DIR [FILTER=TEXT], DIR being a checkout of the Web Platform Tests"; exit 2; }
+	cargo run --release --locked --package workers --example wpt -- $(WPT) $(FILTER)

@@ -1,9 +1,10 @@
 /** fetch(): one hop is the host's, following redirects is here (https://fetch.spec.whatwg.org/#http-redirect-fetch). */
 import { abortReason, isAborted, onAbort, removeOnAbort } from "./abort.js";
+import { dataResponse, isDataUrl } from "./fetch_data.js";
 import { listAppend, listDelete, listGet } from "./headers.js";
 import host from "./host_object.js";
 import { cancelOperation, current, onComplete, requireInvocation } from "./invocation.js";
-import { TypeError, arraySlice, defineProperty, isUint8Array, markHandled, newPromise, promiseReject, stringIndexOf, stringSlice } from "./primordials.js";
+import { TypeError, arraySlice, defineProperty, isUint8Array, markHandled, newPromise, promiseReject, promiseResolve, stringIndexOf, stringSlice } from "./primordials.js";
 import { pump } from "./pump.js";
 import { cancelStream } from "./readable_core.js";
 import { stateOf } from "./readable_stream.js";
@@ -33,6 +34,7 @@ export function fetchThrough(binding, input, init) {
       state.body?.cancel(reason);
       throw reason;
     }
+    if (binding === undefined && isDataUrl(state.url)) return promiseResolve(dataResponse(state.url));
     if (!isHttp(state.url)) throw new TypeError(`Fetch API cannot load: ${state.url}`);
     fetching = new Fetching(binding, state);
     fetching.hop();

@@ -10,17 +10,22 @@ import { ExecutionContext } from "./execution_context.js";
 import { fetch } from "./fetch.js";
 import { Fetcher } from "./fetcher.js";
 import { FormData } from "./form_data.js";
+import { globalTarget } from "./global_target.js";
 import { Headers } from "./headers.js";
 import host from "./host_object.js";
 import { FixedLengthStream, IdentityTransformStream } from "./identity_stream.js";
+import { loadCaches, loadCompression, loadCrypto, loadEventSource, loadHtmlRewriter, loadMessageChannel, loadUrlPattern } from "./lazy.js";
 import { reportException, requireInvocation } from "./invocation.js";
 import { CloseEvent, ErrorEvent, MessageEvent } from "./message_events.js";
 import {
+  Map,
   TypeError,
   apply,
   arrayIndexOf,
   defineProperty,
   isView,
+  mapGet,
+  mapSet,
   objectKeys,
   promiseResolve,
   promiseThen,
@@ -47,6 +52,33 @@ import { INTERNAL, defineInterface, illegalConstructor, requireArguments, toDOMS
 import { WebSocket, WebSocketPair } from "./websocket.js";
 import "./websocket_client.js";
 import { WritableStream, WritableStreamDefaultController, WritableStreamDefaultWriter } from "./writable_stream.js";
+
+// === what is loaded when it is asked for ===
+
+/** @type {Map<() => any, any>} */
+const loadedGroups = new Map();
+
+/** What a function of `lazy.js` gives, which runs once. @template T @param {() => T} load @returns {T} */
+function loaded(load) {
+  let group = mapGet(loadedGroups, load);
+  if (group === undefined) {
+    group = load();
+    mapSet(loadedGroups, load, group);
+  }
+  return group;
+}
+
+/** Globals that appear when they are looked at. @param {() => any} load @param {string[]} names */
+function installLazily(load, names) {
+  for (let i = 0; i < names.length; i++) {
+    const name = /** @type {string} */ (names[i]);
+    const replace = (/** @type {any} */ value) => {
+      defineProperty(globalThis, name, { value, writable: true, enumerable: false, configurable: true });
+      return value;
+    };
+    defineProperty(globalThis, name, { get: () => replace(loaded(load)[name]), set: replace, enumerable: false, configurable: true });
+  }
+}
 
 // === crypto ===
 
@@ -92,6 +124,16 @@ class Crypto {
     void this.#self;
     requireInvocation();
     return host.randomUuid();
+  }
+
+  get subtle() {
+    void this.#self;
+    return loaded(loadCrypto).subtle;
+  }
+
+  get DigestStream() {
+    void this.#self;
+    return loaded(loadCrypto).DigestStream;
   }
 }
 defineInterface(Crypto);
@@ -263,4 +305,12 @@ function install(values, enumerable) {
 
 install(interfaces, false);
 install(operations, true);
+install(globalTarget, true);
 install(attributes, true);
+installLazily(loadCaches, ["Cache", "CacheStorage", "caches"]);
+installLazily(loadCompression, ["CompressionStream", "DecompressionStream"]);
+installLazily(loadCrypto, ["CryptoKey", "SubtleCrypto"]);
+installLazily(loadEventSource, ["EventSource"]);
+installLazily(loadHtmlRewriter, ["HTMLRewriter"]);
+installLazily(loadMessageChannel, ["MessageChannel", "MessagePort"]);
+installLazily(loadUrlPattern, ["URLPattern"]);

@@ -147,6 +147,88 @@ interface Host {
     randomBytes(count: number): Uint8Array;
     randomUuid(): string;
 
+    // === cryptography: `undefined` is failure; `hash` is "SHA-1", "SHA-256", "SHA-384", "SHA-512", and for digests "MD5" ===
+    digest(hash: string, bytes: Uint8Array): Uint8Array;
+    /** A digest in pieces. It belongs to the invocation and ends with it. */
+    hashCreate(hash: string): number;
+    hashUpdate(digest: number, bytes: Uint8Array): void;
+    hashFinish(digest: number): Uint8Array | undefined;
+    hmac(hash: string, key: Uint8Array, bytes: Uint8Array): Uint8Array | undefined;
+    /** Takes as long whatever the bytes are; false for different lengths. */
+    timingSafeEqual(a: Uint8Array, b: Uint8Array): boolean;
+    aesCbc(encrypt: boolean, key: Uint8Array, iv: Uint8Array, data: Uint8Array): Uint8Array | undefined;
+    /** Its own inverse. */
+    aesCtr(key: Uint8Array, counter: Uint8Array, counterBits: number, data: Uint8Array): Uint8Array | undefined;
+    aesGcm(encrypt: boolean, key: Uint8Array, iv: Uint8Array, additional: Uint8Array, tagBits: number, data: Uint8Array): Uint8Array | undefined;
+    aesKw(wrap: boolean, key: Uint8Array, data: Uint8Array): Uint8Array | undefined;
+    hkdf(hash: string, secret: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array | undefined;
+    pbkdf2(hash: string, password: Uint8Array, salt: Uint8Array, iterations: number, length: number): Uint8Array | undefined;
+    /** Keys of RSA are in the form of PKCS #1. Gives a private key. */
+    rsaGenerate(bits: number, exponent: number): Uint8Array | undefined;
+    rsaPublic(privateKey: Uint8Array): Uint8Array | undefined;
+    rsaConvert(how: "from spki" | "from pkcs8" | "to spki" | "to pkcs8", bytes: Uint8Array): Uint8Array | undefined;
+    /** A private key, or without `d` a public one. */
+    rsaBuild(n: Uint8Array, e: Uint8Array, d?: Uint8Array, p?: Uint8Array, q?: Uint8Array): Uint8Array | undefined;
+    /** `[n, e]` of a public key, `[n, e, d, p, q, dp, dq, qi]` of a private one. */
+    rsaParts(isPrivate: boolean, key: Uint8Array): Uint8Array[] | undefined;
+    /** PSS, or PKCS #1 v1.5 when `saltLength` is undefined. */
+    rsaSign(saltLength: number | undefined, hash: string, privateKey: Uint8Array, data: Uint8Array): Uint8Array | undefined;
+    rsaVerify(saltLength: number | undefined, hash: string, publicKey: Uint8Array, signature: Uint8Array, data: Uint8Array): boolean;
+    rsaOaep(encrypt: boolean, hash: string, label: Uint8Array, key: Uint8Array, data: Uint8Array): Uint8Array | undefined;
+    /**
+     * `curve` is "P-256", "P-384", "P-521", "Ed25519" or "X25519". A public key is its point (uncompressed) or its 32 bytes; a private
+     * key is the scalar or seed with the public key after it. Gives a private key.
+     */
+    ecGenerate(curve: string): Uint8Array | undefined;
+    ecPublic(curve: string, privateKey: Uint8Array): Uint8Array | undefined;
+    /** "scalar" is the scalar or seed alone. */
+    ecImport(curve: string, format: "raw" | "spki" | "pkcs8" | "scalar", bytes: Uint8Array): Uint8Array | undefined;
+    /** PKCS #8 of a private key, SPKI of a public one. */
+    ecExport(curve: string, isPrivate: boolean, key: Uint8Array): Uint8Array | undefined;
+    /** Signs the hash of the data, or the data when `hash` is undefined (Ed25519). */
+    ecSign(curve: string, hash: string | undefined, privateKey: Uint8Array, data: Uint8Array): Uint8Array | undefined;
+    ecVerify(curve: string, hash: string | undefined, publicKey: Uint8Array, signature: Uint8Array, data: Uint8Array): boolean;
+    ecAgree(curve: string, privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined;
+
+    // === caches: `cache` is the name given to `caches.open`, or undefined for `caches.default` ===
+    /** Completes with `[status, statusText, headers, bodyId or 0]`, or undefined. `headers` are the request's: its conditions and range are heeded. */
+    cacheMatch(invocation: Invocation, cache: string | undefined, url: string, headers: FlatHeaders): Operation;
+    /** Completes with undefined when the body has been taken to its end. Gives `[operation, sinkId or 0]`. */
+    cachePut(invocation: Invocation, cache: string | undefined, url: string, status: number, headers: FlatHeaders, body: OutgoingBody): [Operation, SinkId];
+    /** Completes with whether there was something. */
+    cacheDelete(invocation: Invocation, cache: string | undefined, url: string): Operation;
+
+    // === compression ===
+    /** "deflate", "deflate-raw" or "gzip". It belongs to the invocation and ends with it. */
+    compressorCreate(format: string, decompress: boolean): number | undefined;
+    /** Further input, or without bytes: no more comes. What was given before must have been taken. */
+    compressorGive(id: number, bytes: Uint8Array | undefined): void;
+    /** Output, at most 64 KiB; undefined when more input is needed or all is done. Throws a TypeError at malformed input. */
+    compressorTake(id: number): Uint8Array | undefined;
+    compressorDrop(id: number): void;
+
+    // === URLPattern ===
+    /** `input` is JSON text of a URLPatternInit when `isInit`. Gives JSON: `{protocol: {patternString, regexpString, groupNameList}, …, hasRegexpGroups}`. */
+    urlPatternParse(input: string, isInit: boolean, baseUrl: string | undefined, ignoreCase: boolean): string;
+    /** The eight components, from protocol to hash, of what is matched; undefined when it is no URL. */
+    urlPatternInput(input: string, isInit: boolean, baseUrl: string | undefined): string[] | undefined;
+
+    // === HTMLRewriter ===
+    /** What is wrong with a selector. */
+    rewriterCheck(selector: string): string | undefined;
+    /**
+     * `elements` are selectors and what their handlers want in turn, `documents` what those want: letters for `e`lements, `c`omments, `t`ext,
+     * `d`octype, en`D`. It belongs to the invocation and ends with it.
+     */
+    rewriterCreate(elements: string[], documents: string[], encoding: string): number;
+    /**
+     * Goes on with a piece of the document, its end, or the edits of a handler (names with their arguments, see `html_tokens.js`). Gives
+     * `[output, kind, index, facts]`: kind is "input", "done", "failed" (with the reason in facts), or what a handler is to be called with:
+     * the handlers' index (of "endTag" the number that `onEndTag` gave) and what is known of the token.
+     */
+    rewriterResume(rewriter: number, how: "piece" | "end" | "edits", what: any): [Uint8Array | undefined, string, number, string[]];
+    rewriterDrop(rewriter: number): void;
+
     // === engine ===
     structuredClone(value: unknown, transfer: unknown[] | undefined): unknown;
     /** A value as bytes, for another isolate; and back. */

@@ -220,10 +220,25 @@ function connectionError(message, json) {
   return error;
 }
 
+/** Told of exceptions that nobody can catch; says whether it has dealt with one. @type {(error: any) => boolean} */
+let exceptionListener = () => false;
+let listening = false;
+/** @param {typeof exceptionListener} listener */
+export function setExceptionListener(listener) {
+  exceptionListener = listener;
+}
+
 /**
  * An exception that nobody can catch: recorded with the invocation, which goes on.
  * @param {unknown} error
  */
 export function reportException(error) {
+  // What a listener throws does not come back to it.
+  if (!listening) {
+    listening = true;
+    const handled = exceptionListener(error);
+    listening = false;
+    if (handled) return;
+  }
   host.reportError(current, error);
 }

@@ -83,6 +83,8 @@ export const propertyIsEnumerable = uncurry(Object.prototype.propertyIsEnumerabl
 
 // === Array ===
 export const { isArray } = Array;
+/** @type {<T>(self: T[], other: T[]) => T[]} */
+export const arrayConcat = /** @type {any} */ (uncurry(Array.prototype.concat));
 /** @type {(self: any[], separator?: string) => string} */
 export const arrayJoin = uncurry(Array.prototype.join);
 /** @type {<T>(self: T[], from?: number, to?: number) => T[]} */
@@ -133,6 +135,12 @@ export const toFixed = uncurry(Number.prototype.toFixed);
 export const regexpExec = uncurry(RegExp.prototype.exec);
 export const regexpSource = uncurry(RegExp.prototype.toString);
 export const symbolToString = uncurry(Symbol.prototype.toString);
+/** Each throws at what is not of its kind. */
+export const booleanValueOf = uncurry(Boolean.prototype.valueOf);
+export const numberValueOf = uncurry(Number.prototype.valueOf);
+export const stringValueOf = uncurry(String.prototype.valueOf);
+export const bigintValueOf = uncurry(BigInt.prototype.valueOf);
+export const regexpBrand = getterOf(RegExp.prototype, "hasIndices");
 export const bigintToString = uncurry(BigInt.prototype.toString);
 export const functionToString = uncurry(Function.prototype.toString);
 

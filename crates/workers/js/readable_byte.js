@@ -12,11 +12,11 @@ import {
   dataViewByteOffset,
   min,
   promiseThen,
-  promiseResolve,
   typedArrayByteOffset,
   typedArrayConstructors,
   typedArrayName,
   typedArraySet,
+  promiseResolve,
 } from "./primordials.js";
 import { Queue } from "./queue.js";
 import { CLOSED, ERRORED, READABLE, closeStream, errorStream, fulfillRead, waitingReads } from "./readable_core.js";

@@ -76,6 +76,11 @@ export class TransformState {
     return this.readable.controller.desiredSize;
   }
 
+  /** Resolves when the reader wants more; undefined when it does now. */
+  get wanted() {
+    return this.#backpressure ? this.#backpressureChange?.promise : undefined;
+  }
+
   /** @param {any} chunk */
   enqueue(chunk) {
     const { controller } = this.readable;

@@ -1,6 +1,6 @@
 /** What controls a WritableStream (https://streams.spec.whatwg.org/#ws-default-controller-abstract-ops). */
 import { newSignal } from "./abort.js";
-import { promiseResolve, promiseThen } from "./primordials.js";
+import { promiseThen, promiseResolve } from "./primordials.js";
 import { SizedQueue } from "./queue.js";
 import {
   WRITABLE,
@@ -105,9 +105,11 @@ export class WritableController {
 
   /** @param {any} chunk */
   chunkSize(chunk) {
-    if (this.#size === undefined) return 1;
+    // Not called as a method.
+    const size = this.#size;
+    if (size === undefined) return 1;
     try {
-      return this.#size(chunk);
+      return size(chunk);
     } catch (error) {
       this.errorIfNeeded(error);
       return 1;

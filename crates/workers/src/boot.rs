@@ -146,6 +146,7 @@ pub(crate) fn prepare(host: &Rc<Host>, memory_limit: usize) -> Result<Prepared, 
     let mut isolate = Isolate::new(&host.services.engine, options, FUNCTIONS, host.clone())
         .map_err(|error| StartupFailure::Internal(error.to_string()))?;
     isolate.set_modules(Rc::new(Modules { builtins, program: None, node: NodeModules::None }));
+    isolate.freeze_clock(host.services.options.freeze_clock);
     // Only a fresh seat comes here.
     let _ = host.seat.control.set(isolate.control());
 

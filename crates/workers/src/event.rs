@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::response::Parts;
 use invocation::{Answer, Body, BodyError, CallFailed, FetchError, Socket};
 
+use crate::cache::CachedResponse;
 use crate::host::Arrival;
 use crate::supervisor::Ticket;
 
@@ -82,6 +83,10 @@ pub(crate) enum Completion {
     },
     /// What a WebSocket got; `None` when its connection is gone.
     Arrived(Result<Option<Arrival>, HostError>),
+    /// What a cache has.
+    Cached(Option<Box<CachedResponse>>),
+    /// Whether a cache had something to delete.
+    CacheDeleted(bool),
     /// It failed.
     Failed(HostError),
 }

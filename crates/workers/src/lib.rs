@@ -9,8 +9,11 @@
 
 mod boot;
 mod builtins;
+pub mod cache;
+mod crypto;
 mod event;
 mod host;
+mod html;
 mod job;
 mod mailbox;
 mod node;

@@ -9,6 +9,10 @@ use telemetry::Sink;
 use tokio::runtime::Handle;
 
 use crate::builtins::Builtins;
+use crate::cache::{MemoryCache, ResponseCache};
+
+/// Bytes of the cache in memory, unless another one is given.
+const CACHE: usize = 64 * 1024 * 1024;
 
 /// How the platform is to run.
 #[derive(Clone)]
@@ -29,12 +33,16 @@ pub struct PlatformOptions {
     pub memory_budget: usize,
     /// How long an isolate is kept that has nothing to do.
     pub keep_idle: Duration,
+    /// What `caches` of Workers keep.
+    pub cache: Arc<dyn ResponseCache>,
+    /// Whether the clocks of Workers stand still between two pieces of I/O, as Cloudflare's do, so that script cannot time itself.
+    pub freeze_clock: bool,
     /// How long [`Platform::shutdown`](crate::Platform::shutdown) waits for what is in flight.
     pub grace: Duration,
 }
 
 impl PlatformOptions {
-    /// An isolate a core and Worker, 1,000 waiting requests, a spare isolate, 1 GiB, 60 seconds idle, 30 seconds grace.
+    /// An isolate a core and Worker, 1,000 waiting requests, a spare isolate, 1 GiB, 60 seconds idle, a cache of 64 MiB, frozen clocks, 30 seconds grace.
     pub fn new(outbound: Arc<dyn Outbound>, sink: Arc<dyn Sink>, runtime: Handle) -> Self {
         PlatformOptions {
             outbound,
@@ -45,6 +53,8 @@ impl PlatformOptions {
             spare_isolates: 1,
             memory_budget: 1024 * 1024 * 1024,
             keep_idle: Duration::from_secs(60),
+            cache: Arc::new(MemoryCache::new(CACHE)),
+            freeze_clock: true,
             grace: Duration::from_secs(30),
         }
     }

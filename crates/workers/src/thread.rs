@@ -195,6 +195,13 @@ impl Thread {
         match completion {
             Completion::Done => Ok(Value::Undefined),
             Completion::Failed(error) => Err(error),
+            Completion::CacheDeleted(was_there) => Ok(Value::Bool(was_there)),
+            Completion::Cached(found) => {
+                let (Some(owner), Some(found)) = (owner, found) else { return Ok(Value::Undefined) };
+                let (mut head, ()) = http::Response::new(()).into_parts();
+                (head.status, head.headers) = (found.status, found.headers);
+                Ok(host.received(owner, head, invocation::full(found.body)))
+            }
             Completion::Read { id, body, piece } => {
                 let back = matches!(piece, Ok(Some(_))).then_some(body);
                 host.bodies.borrow_mut().restore(id, back);

@@ -16,8 +16,11 @@ use crate::supervisor::{Supervisor, Ticket};
 use crate::version::WorkerVersion;
 
 mod bodies;
+mod caches;
 mod calls;
+mod compression;
 mod console;
+mod crypto;
 mod engine;
 mod fetch;
 mod headers;
@@ -26,12 +29,14 @@ mod operations;
 mod outgoing;
 mod piped;
 mod random;
+mod rewriter;
 mod sink_body;
 mod sinks;
 mod sockets;
 mod text;
 mod time;
 mod url;
+mod url_pattern;
 mod websockets;
 
 pub(crate) use bodies::Bodies;
@@ -60,6 +65,12 @@ pub(crate) struct Host {
     pub websockets: RefCell<websockets::WebSockets>,
     /// Text that is being decoded.
     decoders: RefCell<text::Decoders>,
+    /// Digests that are being computed.
+    hashers: RefCell<crypto::Hashers>,
+    /// Documents that are being rewritten.
+    rewriters: RefCell<rewriter::Rewriters>,
+    /// Compression streams.
+    compressors: RefCell<compression::Compressors>,
     /// The engine's own `JSON`, from before any code of the Worker ran.
     pub json: OnceCell<Json>,
     /// Console lines of top-level code, which belong to no invocation: the first one gets them.
@@ -84,6 +95,9 @@ impl Host {
             sockets: RefCell::default(),
             websockets: RefCell::default(),
             decoders: RefCell::default(),
+            hashers: RefCell::default(),
+            compressors: RefCell::default(),
+            rewriters: RefCell::default(),
             json: OnceCell::new(),
             startup_lines: RefCell::default(),
             seat,
@@ -121,9 +135,12 @@ impl Host {
         let sockets = self.sockets.borrow_mut().release(ticket);
         let websockets = self.websockets.borrow_mut().release(ticket);
         self.decoders.borrow_mut().release(ticket);
+        self.hashers.borrow_mut().release(ticket);
+        self.compressors.borrow_mut().release(ticket);
+        let rewriters = self.rewriters.borrow_mut().release(ticket);
         // Dropped after the borrows: a body's end can run any code, and a connection's may need the runtime.
         let _runtime = self.services.options.runtime.enter();
-        drop((bodies, sinks, sockets, websockets));
+        drop((bodies, sinks, sockets, websockets, rewriters));
         operations
     }
 }
@@ -197,6 +214,46 @@ pub(crate) static FUNCTIONS: &[HostFunction] = &[
     function("btoa", 1, text::btoa),
     function("randomBytes", 1, random::bytes),
     function("randomUuid", 0, random::uuid),
+    function("digest", 2, crypto::digest),
+    function("hashCreate", 1, crypto::hash_create),
+    function("hashUpdate", 2, crypto::hash_update),
+    function("hashFinish", 1, crypto::hash_finish),
+    function("hmac", 3, crypto::hmac),
+    function("timingSafeEqual", 2, crypto::timing_safe_equal),
+    function("aesCbc", 4, crypto::aes_cbc),
+    function("aesCtr", 4, crypto::aes_ctr),
+    function("aesGcm", 6, crypto::aes_gcm),
+    function("aesKw", 3, crypto::aes_kw),
+    function("hkdf", 5, crypto::hkdf),
+    function("pbkdf2", 5, crypto::pbkdf2),
+    function("rsaGenerate", 2, crypto::rsa_generate),
+    function("rsaPublic", 1, crypto::rsa_public),
+    function("rsaConvert", 2, crypto::rsa_convert),
+    function("rsaBuild", 5, crypto::rsa_build),
+    function("rsaParts", 2, crypto::rsa_parts),
+    function("rsaSign", 4, crypto::rsa_sign),
+    function("rsaVerify", 5, crypto::rsa_verify),
+    function("rsaOaep", 5, crypto::rsa_oaep),
+    function("ecGenerate", 1, crypto::ec_generate),
+    function("ecPublic", 2, crypto::ec_public),
+    function("ecImport", 3, crypto::ec_import),
+    function("ecExport", 3, crypto::ec_export),
+    function("ecSign", 4, crypto::ec_sign),
+    function("ecVerify", 5, crypto::ec_verify),
+    function("ecAgree", 3, crypto::ec_agree),
+    function("cacheMatch", 4, caches::find),
+    function("cachePut", 6, caches::put),
+    function("cacheDelete", 3, caches::delete),
+    function("compressorCreate", 2, compression::create),
+    function("compressorGive", 2, compression::give),
+    function("compressorTake", 1, compression::take),
+    function("compressorDrop", 1, compression::release),
+    function("urlPatternParse", 4, url_pattern::parse),
+    function("urlPatternInput", 3, url_pattern::parts),
+    function("rewriterCheck", 1, rewriter::check),
+    function("rewriterCreate", 3, rewriter::create),
+    function("rewriterResume", 3, rewriter::resume),
+    function("rewriterDrop", 1, rewriter::release),
     function("structuredClone", 2, engine::structured_clone),
     function("serialize", 1, engine::serialize),
     function("deserialize", 1, engine::deserialize),

@@ -96,7 +96,7 @@ async fn requests_and_responses() {
 
     let (_, env) = world.text(&version, "/env").await;
     let expected = json!({"plain": "plain", "secret": "s3cret", "json": {"a": null}, "api": "function",
-        "keys": ["API", "JSON", "PLAIN", "SECRET"]});
+        "keys": ["API", "JSON", "NETWORK", "PLAIN", "SECRET"]});
     assert_eq!(serde_json::from_str::<Value>(&env).unwrap(), expected);
 }
 
@@ -134,4 +134,11 @@ async fn time_and_text() {
     let (_, first) = world.text(&version, "/random").await;
     let (_, second) = world.text(&version, "/random").await;
     assert_ne!(first, second);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clocks_advance_with_io_only() {
+    let world = World::new();
+    let (_, text) = world.text(&Arc::new(worker(&["clock.js"])), "/").await;
+    assert_eq!(text, r#"{"still":[0,0,0],"moved":[true,true]}"#);
 }

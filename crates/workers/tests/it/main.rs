@@ -3,10 +3,15 @@
 
 mod background;
 mod basics;
+mod caches;
+mod compression;
+mod crypto;
 mod events;
 mod failures;
+mod html_rewriter;
 mod lifecycle;
 mod memory;
+mod messages;
 mod node;
 mod services;
 mod sockets;
@@ -14,5 +19,6 @@ mod streams;
 mod subrequests;
 mod support;
 mod torture;
+mod url_pattern;
 mod validation;
 mod websockets;

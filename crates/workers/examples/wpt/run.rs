@@ -1,0 +1,134 @@
+//! One file of tests as a Worker.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Request;
+use http_body_util::BodyExt;
+use invocation::{Invocation, RayId};
+use serde::Deserialize;
+use uuid::Uuid;
+use workers::{Limits, ModuleKind, Platform, PlatformOptions, WorkerModule, WorkerVersion};
+
+use crate::files::TestFile;
+use crate::server::{Files, NoRecords};
+
+/// The Worker's main module.
+const HARNESS: &str = include_str!("harness.js");
+/// The longest that a file may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What came of one test.
+#[derive(Debug, Deserialize)]
+pub struct Test {
+    /// Its name.
+    pub name: String,
+    /// Whether it passed.
+    pub passed: bool,
+    /// Why not.
+    #[serde(default)]
+    pub message: String,
+}
+
+/// What came of a file.
+pub enum Outcome {
+    /// Not run, and why.
+    Skipped(String),
+    /// Its tests.
+    Ran(Vec<Test>),
+}
+
+impl Outcome {
+    /// All failures.
+    pub fn print(&self, name: &str) {
+        match self {
+            Outcome::Skipped(reason) => println!("{name}: skipped: {reason}"),
+            Outcome::Ran(tests) => {
+                let passed = tests.iter().filter(|test| test.passed).count();
+                println!("{name}: {passed} of {}", tests.len());
+                for test in tests.iter().filter(|test| !test.passed) {
+                    println!("  {}: {}", test.name, test.message);
+                }
+            }
+        }
+    }
+}
+
+/// The platform that all files run in.
+pub struct Platforms(Platform);
+
+impl Platforms {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// Why it does not start.
+    pub fn start(root: PathBuf) -> Result<Platforms, String> {
+        let runtime = tokio::runtime::Handle::current();
+        let mut options = PlatformOptions::new(Arc::new(Files(root)), Arc::new(NoRecords), runtime);
+        options.isolates_per_worker = 1;
+        options.keep_idle = Duration::from_millis(100);
+        Platform::start(options).map(Platforms).map_err(|error| error.to_string())
+    }
+
+    /// Runs a file.
+    pub async fn run(&self, root: &Path, file: &TestFile) -> Outcome {
+        match tokio::time::timeout(PATIENCE, self.answer(root, file)).await {
+            Ok(Ok(tests)) => Outcome::Ran(tests),
+            Ok(Err(reason)) => Outcome::Ran(vec![whole(reason)]),
+            Err(_) => Outcome::Ran(vec![whole("took too long".to_owned())]),
+        }
+    }
+
+    async fn answer(&self, root: &Path, file: &TestFile) -> Result<Vec<Test>, String> {
+        let version = version(root, file).map_err(|error| error.to_string())?;
+        let request = Request::get(format!("http://web-platform.test/{}{}", file.path, file.variant))
+            .body(invocation::empty())
+            .map_err(|error| error.to_string())?;
+        let invocation = Invocation { request, ray_id: RayId(1), client: None };
+        let response = self.0.dispatch(Arc::new(version), invocation).await.map_err(|ended| ended.to_string())?;
+        let body = response.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
+        serde_json::from_slice(&body).map_err(|error| error.to_string())
+    }
+}
+
+/// A failure of the file as a whole.
+fn whole(message: String) -> Test {
+    Test { name: "(the file)".to_owned(), passed: false, message }
+}
+
+fn version(root: &Path, file: &TestFile) -> std::io::Result<WorkerVersion> {
+    let mut parts = Vec::new();
+    for script in file.scripts.iter().chain([&file.path]) {
+        parts.push(String::from_utf8_lossy(&std::fs::read(root.join(script))?).into_owned());
+    }
+    // All of them become one function, which is strict only when all of them are.
+    let strict = parts
+        .iter()
+        .all(|part| part.lines().any(|line| line.starts_with("'use strict'") || line.starts_with("\"use strict\"")));
+    let mut scripts = if strict { b"'use strict';\n".to_vec() } else { Vec::new() };
+    scripts.extend(std::fs::read(root.join("resources/testharness.js"))?);
+    scripts.extend_from_slice(b"\n;add_completion_callback(completed);\n");
+    for part in parts {
+        scripts.extend_from_slice(part.as_bytes());
+        scripts.extend_from_slice(b"\n;\n");
+    }
+    let module =
+        |name: &str, kind, content: Vec<u8>| WorkerModule { name: name.to_owned(), kind, content: content.into() };
+    let mut limits = Limits::default();
+    limits.cpu = PATIENCE;
+    limits.memory = 1024 * 1024 * 1024;
+    Ok(WorkerVersion {
+        id: Uuid::new_v4(),
+        name: "wpt".into(),
+        main_module: "harness.js".to_owned(),
+        modules: vec![
+            module("harness.js", ModuleKind::EsModule, HARNESS.as_bytes().to_vec()),
+            module("scripts.txt", ModuleKind::Text, scripts),
+        ],
+        bindings: Vec::new(),
+        limits,
+        compatibility_date: "2026-11-01".to_owned(),
+        compatibility_flags: Vec::new(),
+    })
+}
