@@ -44,8 +44,8 @@ use store::Store;
 pub use auth::Peer;
 pub use pages::Pages;
 pub use platform::{
-    BoxFuture, EdgeAddresses, Platform, Rejected, TelemetryError, TelemetryPage, TelemetryQuery, TunnelConnection,
-    Validated, WorkerCandidate,
+    BoxFuture, EdgeAddresses, NotDiagnosed, Platform, Rejected, ServiceProbe, TelemetryError, TelemetryPage,
+    TelemetryQuery, TunnelConnection, Validated, WorkerCandidate,
 };
 pub use serve::serve;
 

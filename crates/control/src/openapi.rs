@@ -178,6 +178,13 @@ fn request_schema(name: &str) -> Option<Value> {
                 "policy": crate::connectivity::policy_schema(),
             },
         }),
+        "Diagnosis" => json!({
+            "type": "object", "additionalProperties": false,
+            "properties": {
+                "scheme": { "enum": ["http", "https", null] }, "host": { "type": ["string", "null"], "minLength": 1 },
+                "path": { "type": ["string", "null"], "pattern": "^/" }, "connector": { "type": ["string", "null"], "format": "uuid" },
+            },
+        }),
         "NewTunnel" => json!({
             "type": "object",
             "required": ["name"],

@@ -98,6 +98,8 @@ pub struct TelemetryPage {
     pub rows: Vec<Value>,
     /// Where this page ends; absent at the end of the list.
     pub next_cursor: Option<String>,
+    /// Records of the time that was asked for that are not kept, because there were too many.
+    pub lost: u64,
 }
 
 /// Why telemetry cannot be read.
@@ -125,6 +127,30 @@ pub struct EdgeAddresses {
     pub tunnel: SocketAddr,
     /// PEM text of the authority that issued the certificate which connectors see; none: a public one did.
     pub tunnel_ca: Option<String>,
+}
+
+/// How a VPC Service is to be connected to for a diagnosis. What is absent fits the service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServiceProbe {
+    /// Whether by https.
+    pub https: Option<bool>,
+    /// `Host`, and the name for TLS.
+    pub host: Option<String>,
+    /// The path with its query.
+    pub path: Option<String>,
+    /// Through which of the tunnel's connectors.
+    pub connector: Option<Uuid>,
+}
+
+/// Why there is no diagnosis.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotDiagnosed {
+    /// The service's tunnel has no such connector.
+    #[error("The service's tunnel has no connector {0} that is connected now.")]
+    NoSuchConnector(Uuid),
+    /// What is registered cannot be served.
+    #[error("The service's registration cannot be used, and the server's log says why.")]
+    NotServed,
 }
 
 /// What the API asks of the rest of the program.
@@ -159,6 +185,10 @@ pub trait Platform: Send + Sync + 'static {
 
     /// Where this edge listens.
     fn edge(&self) -> EdgeAddresses;
+
+    /// Connects to a VPC Service now, through one of its tunnel's connectors and beside that through each of them, and tells
+    /// what was found, in the form that it is shown in.
+    fn diagnose(&self, service: Uuid, probe: ServiceProbe) -> BoxFuture<'_, Result<Value, NotDiagnosed>>;
 
     /// The program's metrics for Prometheus: content type and text.
     fn prometheus(&self) -> (&'static str, String);

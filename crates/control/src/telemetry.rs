@@ -2,7 +2,8 @@
 //!
 //! `GET /accounts/{account}/workers/invocations` and `GET /accounts/{account}/connectivity/events` are Culvert's
 //! own; Cloudflare has no such endpoints. Newest first; `limit` (1 to 1,000, default 100), `cursor` (from
-//! `result_info.cursor` of the page before, which is empty at the end). `…/workers/metrics` and
+//! `result_info.cursor` of the page before, which is empty at the end); `result_info.lost` says how many of that time are
+//! not kept because there were too many. `…/workers/metrics` and
 //! `…/connectivity/metrics` are sums of the same. Which filters there are the platform knows; a wrong one is error
 //! 20000 with its name in `source.pointer`.
 
@@ -33,7 +34,8 @@ impl From<TelemetryError> for ApiError {
 
 fn reply(page: TelemetryPage) -> Result<Reply, ApiError> {
     let count = page.rows.len();
-    Ok(Reply::new(page.rows)?.info(json!({ "count": count, "cursor": page.next_cursor.unwrap_or_default() })))
+    Ok(Reply::new(page.rows)?
+        .info(json!({ "count": count, "cursor": page.next_cursor.unwrap_or_default(), "lost": page.lost })))
 }
 
 async fn invocations(State(state): State<ControlState>, QueryPairs(pairs): QueryPairs) -> Result<Reply, ApiError> {

@@ -84,6 +84,16 @@ impl ApiClient {
         self.call(Method::GET, path, None).await
     }
 
+    /// GET of a list: its rows, and what is said besides (`result_info`).
+    pub async fn get_list(&self, path: &str) -> Result<(Vec<Value>, Value), Failure> {
+        let mut envelope = self.exchange(Method::GET, path, None).await?;
+        let rows = match envelope.get_mut("result").map(Value::take) {
+            Some(Value::Array(rows)) => rows,
+            _ => return Err(Failure::failed(format!("{}{path} did not answer with a list", self.base))),
+        };
+        Ok((rows, envelope.get_mut("result_info").map(Value::take).unwrap_or_default()))
+    }
+
     /// POST to a path below the account.
     pub async fn post<T: DeserializeOwned>(&self, path: &str, payload: Payload) -> Result<T, Failure> {
         self.call(Method::POST, path, Some(payload)).await
@@ -105,6 +115,15 @@ impl ApiClient {
         path: &str,
         payload: Option<Payload>,
     ) -> Result<T, Failure> {
+        let mut envelope = self.exchange(method, path, payload).await?;
+        let result = envelope.get_mut("result").map(Value::take).unwrap_or_default();
+        serde_json::from_value(result).map_err(|error| {
+            Failure::failed(format!("{}{path} answered with something else than was expected: {error}", self.base))
+        })
+    }
+
+    /// One call: its envelope when it succeeded.
+    async fn exchange(&self, method: Method, path: &str, payload: Option<Payload>) -> Result<Value, Failure> {
         let url = format!("{}{path}", self.base);
         let mut request = Request::builder()
             .method(method)
@@ -136,8 +155,7 @@ impl ApiClient {
         };
         let envelope: Value = serde_json::from_slice(&body).map_err(|_| malformed())?;
         if envelope.get("success").and_then(Value::as_bool) == Some(true) {
-            let result = envelope.get("result").cloned().unwrap_or(Value::Null);
-            return serde_json::from_value(result).map_err(|_| malformed());
+            return Ok(envelope);
         }
         let errors = envelope.get("errors").and_then(Value::as_array).ok_or_else(malformed)?;
         let sentences: Vec<String> = errors

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
+use crate::configuration::TelemetrySettings;
+
 /// Runs JavaScript Workers on machines you own, and lets them call private services through outbound-only tunnels.
 #[derive(Debug, Parser)]
 #[command(name = "culvert", version, max_term_width = 110, propagate_version = true)]
@@ -21,7 +23,7 @@ pub enum Command {
     /// Show everything on one machine: a private service, a tunnel, Workers, traffic and failures
     Demo(Demo),
     /// Run the edge: visitors, the API, and the tunnels' listener
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Connect a private network to an edge through an outbound-only tunnel
     Connect(Connect),
     /// Deploy the Worker in a directory, as its wrangler.jsonc, wrangler.json or wrangler.toml says
@@ -34,9 +36,13 @@ pub enum Command {
     Tunnel(Tunnel),
     /// Read the records of invocations, newest last
     Logs(Box<Logs>),
+    /// Watch a Worker's invocations as they end
+    Tail(Box<Tail>),
     /// Tokens for the API
     #[command(subcommand)]
     Token(Token),
+    /// Connect to a private service now and say what each phase found
+    Diagnose(Box<Diagnose>),
     /// Say what a connection error means and how to mend it
     Explain(Explain),
 }
@@ -106,6 +112,9 @@ pub struct Serve {
     /// How many isolates one Worker may have at once [default: the number of cores]
     #[arg(long, value_name = "N")]
     pub max_isolates: Option<std::num::NonZeroUsize>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub telemetry: TelemetrySettings,
 }
 
 /// `culvert connect`
@@ -404,6 +413,62 @@ pub struct Logs {
     pub api: Api,
 }
 
+/// `culvert tail`
+#[derive(Debug, Args)]
+pub struct Tail {
+    /// The Worker's name
+    pub worker: String,
+    /// That ended so; several times or with commas for several
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub status: Vec<TailStatus>,
+    /// With this method; several times or with commas for several
+    #[arg(long, value_name = "METHOD", value_delimiter = ',')]
+    pub method: Vec<String>,
+    /// With this header, or with this text in it
+    #[arg(long, value_name = "NAME[:TEXT]")]
+    pub header: Vec<String>,
+    /// From this address; `self` is yours
+    #[arg(long, value_name = "IP")]
+    pub ip: Vec<String>,
+    /// With this text in a console line
+    #[arg(long, value_name = "TEXT")]
+    pub search: Option<String>,
+    /// Of this version
+    #[arg(long, value_name = "ID")]
+    pub version_id: Option<Uuid>,
+    /// Only this share of them, 0 to 1
+    #[arg(long, value_name = "RATE")]
+    pub sampling_rate: Option<f64>,
+    /// Print one event a line as JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub api: Api,
+}
+
+/// How an invocation ended, as a tail is asked for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TailStatus {
+    /// The Worker answered.
+    Ok,
+    /// The Worker failed: an exception, or a limit.
+    Error,
+    /// The visitor went away.
+    Canceled,
+}
+
+impl TailStatus {
+    /// The outcomes that are meant.
+    pub const fn outcomes(self) -> &'static [&'static str] {
+        match self {
+            Self::Ok => &["ok"],
+            Self::Error => &["exception", "exceededCpu", "exceededMemory", "internalError", "loadShed"],
+            Self::Canceled => &["canceled", "responseStreamDisconnected"],
+        }
+    }
+}
+
 /// `culvert token`
 #[derive(Debug, Subcommand)]
 pub enum Token {
@@ -432,6 +497,51 @@ pub struct TokenCreate {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub api: Api,
+}
+
+/// `culvert diagnose`
+#[derive(Debug, Args)]
+pub struct Diagnose {
+    /// The VPC Service's id or name
+    #[arg(value_name = "ID|NAME")]
+    pub service: String,
+    /// By this scheme [default: https where a port is registered for it, http otherwise]
+    #[arg(long, value_enum)]
+    pub scheme: Option<UrlScheme>,
+    /// With this Host, also the name that the certificate must have [default: the service's host name or address]
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
+    /// Ask for this path [default: the first that the service's policy allows]
+    #[arg(long, value_name = "PATH")]
+    pub path: Option<String>,
+    /// Through this connector [default: the one that requests take]
+    #[arg(long, value_name = "ID")]
+    pub connector: Option<Uuid>,
+    /// Print what was found as JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub api: Api,
+}
+
+/// The scheme of a URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum UrlScheme {
+    /// Plain.
+    Http,
+    /// With TLS.
+    Https,
+}
+
+impl UrlScheme {
+    /// The spelling in URLs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
 }
 
 /// `culvert explain`

@@ -1,5 +1,7 @@
 //! How an edge is to run: the command line, then the configuration file, then the defaults.
 
+mod telemetry;
+
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
@@ -11,12 +13,13 @@ use serde::Deserialize;
 
 use crate::cli;
 use crate::failure::Failure;
+pub use telemetry::TelemetrySettings;
 
 /// The most CPU time that an operator may allow an invocation, in milliseconds.
 const MAX_CPU_MS: u64 = 300_000;
 
 /// How an edge is to run.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Configuration {
     /// Where everything is kept.
     pub data_dir: PathBuf,
@@ -38,6 +41,8 @@ pub struct Configuration {
     pub cpu_ceiling: Duration,
     /// The most isolates of one Worker; by the number of cores when absent.
     pub max_isolates: Option<NonZeroUsize>,
+    /// What is recorded, and who is told.
+    pub telemetry: TelemetrySettings,
 }
 
 /// The configuration file.
@@ -56,6 +61,8 @@ struct File {
     restrict: Vec<IpNet>,
     max_cpu_ms: Option<u64>,
     max_isolates: Option<NonZeroUsize>,
+    #[serde(flatten)]
+    telemetry: TelemetrySettings,
 }
 
 impl File {
@@ -106,6 +113,7 @@ impl Configuration {
             restrict,
             cpu_ceiling: Duration::from_millis(arguments.max_cpu_ms.or(file.max_cpu_ms).unwrap_or(MAX_CPU_MS)),
             max_isolates: arguments.max_isolates.or(file.max_isolates),
+            telemetry: arguments.telemetry.or(file.telemetry),
         })
     }
 }
@@ -138,7 +146,7 @@ mod tests {
         let path = path.to_str().unwrap();
         let words = [&["culvert", "serve", "--data-dir", "d", "--config", path], more].concat();
         match cli::Arguments::parse_from(words).command {
-            cli::Command::Serve(arguments) => Configuration::of(arguments),
+            cli::Command::Serve(arguments) => Configuration::of(*arguments),
             other => panic!("{other:?}"),
         }
     }

@@ -1,10 +1,28 @@
 //! What commands print: tables for people, JSON for scripts.
 
+use std::io::Write;
+
 use serde_json::Value;
+
+/// Whether a line reached somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Printed {
+    /// It did.
+    Yes,
+    /// Standard output is closed (`culvert tail w | head`): the command may end.
+    NobodyReads,
+}
+
+/// Prints one line at once.
+pub fn print_line(line: &str) -> Printed {
+    let mut output = std::io::stdout().lock();
+    let written = writeln!(output, "{line}").and_then(|()| output.flush());
+    if written.is_ok() { Printed::Yes } else { Printed::NobodyReads }
+}
 
 /// Prints a value as indented JSON.
 pub fn print_json(value: &Value) {
-    println!("{value:#}");
+    print_line(&format!("{value:#}"));
 }
 
 /// Prints rows below their headings, columns aligned, without lines.
@@ -20,7 +38,7 @@ pub fn print_table(headings: &[&str], rows: &[Vec<String>]) {
     let widths: Vec<usize> = (0..headings.len()).map(width).collect();
     let line = |cells: &mut dyn Iterator<Item = &str>| {
         let text: Vec<String> = cells.zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        println!("{}", text.join("  ").trim_end());
+        print_line(text.join("  ").trim_end());
     };
     line(&mut headings.iter().copied());
     for row in rows {

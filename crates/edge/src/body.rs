@@ -13,6 +13,7 @@ use invocation::{Body, BodyError};
 use tokio::time::{Sleep, sleep};
 
 use crate::activity::Activity;
+use crate::visit::Visit;
 
 /// A visitor's request body.
 pub(crate) struct RequestBody {
@@ -148,6 +149,8 @@ pub(crate) enum Content {
 /// A response's body; the request it answers is in flight until it is dropped.
 pub(crate) struct ResponseBody {
     pub content: Content,
+    /// Who is told when it is over.
+    pub visit: Option<Visit>,
     pub _in_flight: InFlight,
 }
 
@@ -156,18 +159,15 @@ impl HttpBody for ResponseBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut self.content {
-            Content::Page(page) => Poll::Ready(page.take().map(Frame::data).map(Ok)),
-            Content::Worker(body) => match Pin::new(body).poll_frame(cx) {
-                Poll::Ready(Some(Err(error))) => {
-                    self.content = Content::Failed(Some(error));
-                    cx.waker().wake_by_ref();
-                    Poll::Pending
-                }
-                other => other,
-            },
-            Content::Failed(error) => Poll::Ready(error.take().map(Err)),
+        let polled = self.as_mut().poll_content(cx);
+        if let Some(visit) = &mut self.visit {
+            match &polled {
+                Poll::Ready(Some(Ok(frame))) => visit.sent(frame.data_ref().map_or(0, Bytes::len)),
+                Poll::Ready(None) => visit.completed(),
+                Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+            }
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -183,6 +183,34 @@ impl HttpBody for ResponseBody {
             Content::Page(page) => SizeHint::with_exact(page.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Content::Worker(body) => body.size_hint(),
             Content::Failed(_) => SizeHint::default(),
+        }
+    }
+}
+
+impl ResponseBody {
+    fn poll_content(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut self.content {
+            Content::Page(page) => Poll::Ready(page.take().map(Frame::data).map(Ok)),
+            Content::Worker(body) => match Pin::new(body).poll_frame(cx) {
+                Poll::Ready(Some(Err(error))) => {
+                    self.content = Content::Failed(Some(error));
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                other => other,
+            },
+            Content::Failed(error) => Poll::Ready(error.take().map(Err)),
+        }
+    }
+}
+
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        // Whoever knows the length does not ask for the end.
+        if self.is_end_stream()
+            && let Some(visit) = &mut self.visit
+        {
+            visit.completed();
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError};
 use bytes::Bytes;
 use connection_error::ErrorCode;
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -24,6 +24,7 @@ use crate::options::EdgeOptions;
 use crate::serve::Shared;
 use crate::target;
 use crate::upgrade::Wish;
+use crate::visit::Visit;
 
 /// Answers one request. Never fails: what goes wrong becomes a page.
 pub(crate) async fn answer(
@@ -40,31 +41,33 @@ pub(crate) async fn answer(
     let is_head = request.method() == Method::HEAD;
     let multiplexed = request.version() >= Version::HTTP_2;
     let mut host = None;
+    let mut visit = shared.sink.clone().map(|sink| Visit::begin(sink, &shared.options, &peer, &request, ray));
 
-    let response = match exchange(&shared, &peer, request, wish.is_some(), ray, &ray_value, &mut host).await {
-        Ok(mut response) => match (response.extensions_mut().remove::<Upgraded>().and_then(|it| it.take()), wish) {
-            (Some(connection), Some(wish)) => {
-                let (mut head, body) = response.into_parts();
-                headers::rewrite_response(&mut head.headers, ray_value.clone(), None, false);
-                let (status, joined) = wish.fulfil(&mut head.headers, connection);
-                head.status = status;
-                if multiplexed {
-                    let in_flight = InFlight::begin(peer.activity.clone(), true);
-                    tokio::spawn(async move {
-                        let _in_flight = in_flight;
-                        if let Err(error) = joined.run().await {
-                            tracing::debug!(ray = %ray, %error, "a WebSocket ended by an error");
-                        }
-                    });
-                } else {
-                    *peer.successor.lock().unwrap_or_else(PoisonError::into_inner) = Some(joined);
+    let response =
+        match exchange(&shared, &peer, request, wish.is_some(), ray, &ray_value, (&mut host, &mut visit)).await {
+            Ok(mut response) => match (response.extensions_mut().remove::<Upgraded>().and_then(|it| it.take()), wish) {
+                (Some(connection), Some(wish)) => {
+                    let (mut head, body) = response.into_parts();
+                    headers::rewrite_response(&mut head.headers, ray_value.clone(), None, false);
+                    let (status, joined) = wish.fulfil(&mut head.headers, connection);
+                    head.status = status;
+                    if multiplexed {
+                        let in_flight = InFlight::begin(peer.activity.clone(), true);
+                        tokio::spawn(async move {
+                            let _in_flight = in_flight;
+                            if let Err(error) = joined.run().await {
+                                tracing::debug!(ray = %ray, %error, "a WebSocket ended by an error");
+                            }
+                        });
+                    } else {
+                        *peer.successor.lock().unwrap_or_else(PoisonError::into_inner) = Some(joined);
+                    }
+                    Ok((Response::from_parts(head, ()), body))
                 }
-                Ok((Response::from_parts(head, ()), body))
-            }
-            _ => from_worker(response, ray, ray_value.clone(), is_head).map_err(|page| (page, None)),
-        },
-        Err(refused) => Err(refused),
-    };
+                _ => from_worker(response, ray, ray_value.clone(), is_head).map_err(|page| (page, None)),
+            },
+            Err(refused) => Err(refused),
+        };
     let (mut response, content) = match response {
         Ok((head, body)) => (head, Content::Worker(body)),
         Err((page, connection)) => {
@@ -80,7 +83,13 @@ pub(crate) async fn answer(
         }
     };
     *response.version_mut() = Version::HTTP_11;
-    Ok(response.map(|()| ResponseBody { content, _in_flight: in_flight }))
+    if let Some(visit) = &mut visit {
+        visit.answered(response.status());
+        if is_head || response.status() == StatusCode::NOT_MODIFIED || response.status() == StatusCode::NO_CONTENT {
+            visit.completed();
+        }
+    }
+    Ok(response.map(|()| ResponseBody { content, visit, _in_flight: in_flight }))
 }
 
 /// The ray id as a header's value.
@@ -100,7 +109,7 @@ async fn exchange(
     wants_websocket: bool,
     ray: RayId,
     ray_value: &HeaderValue,
-    host_name: &mut Option<Arc<str>>,
+    (host_name, visit): (&mut Option<Arc<str>>, &mut Option<Visit>),
 ) -> Result<Response<Body>, Refused> {
     let options = &shared.options;
     let refuse = |refusal: Refusal, why: &dyn std::fmt::Display| {
@@ -116,6 +125,9 @@ async fn exchange(
     }
     .map_err(|error| refuse(Refusal::BadRequest, &error))?;
     *host_name = Some(host.name.clone());
+    if let Some(visit) = visit {
+        visit.asked(&host.name);
+    }
     if matches!(head.method, Method::CONNECT | Method::TRACE) {
         return Err(refuse(Refusal::MethodNotAllowed, &head.method));
     }
@@ -157,6 +169,10 @@ async fn exchange(
     headers::rewrite_request(&mut head.headers, head.version, &visitor);
     if wants_websocket {
         Wish::show(&mut head.headers);
+    }
+    if let Some(visit) = visit {
+        visit.routed(&route);
+        visit.pass_on(&mut head);
     }
     head.uri = url;
     // The body's limit matters only where its length is not announced; the flag then tells why the Worker failed.

@@ -32,6 +32,7 @@ mod serve;
 mod target;
 mod transport;
 mod upgrade;
+mod visit;
 
 pub use counters::Counters;
 pub use error_page::{ERROR_PAGES, ErrorPage};

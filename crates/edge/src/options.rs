@@ -57,6 +57,9 @@ pub struct EdgeOptions {
     pub body_timeout: Duration,
     /// How long a visitor may take no byte of what the edge wants to send.
     pub write_timeout: Duration,
+    /// Which share of the requests that belong to no trace yet begin a recorded one (W3C Trace Context). `None`: requests are not
+    /// traced, and what a visitor says of traces is the Worker's alone.
+    pub trace_sampling: Option<f64>,
     /// How long requests in flight may go on once shutdown has begun.
     pub drain_timeout: Duration,
 }
@@ -77,6 +80,7 @@ impl Default for EdgeOptions {
             idle_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(60),
+            trace_sampling: None,
             drain_timeout: Duration::from_secs(30),
         }
     }

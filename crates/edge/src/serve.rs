@@ -7,6 +7,7 @@ use std::time::Duration;
 use hyper_util::rt::TokioExecutor;
 use hyper_util::server::conn::auto;
 use invocation::Dispatch;
+use telemetry::Sink;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -31,6 +32,8 @@ pub(crate) struct Shared {
     pub options: EdgeOptions,
     pub counters: Arc<Counters>,
     pub rays: RayIds,
+    /// Who is told of each request.
+    pub sink: Option<Arc<dyn Sink>>,
     pub protocol: auto::Builder<TokioExecutor>,
     connections: Arc<Semaphore>,
 }
@@ -45,6 +48,11 @@ pub struct Edge {
 impl Edge {
     /// An edge that gives its requests to `dispatch`. It does nothing until [`Edge::serve`].
     pub fn new(dispatch: Arc<dyn Dispatch>, options: EdgeOptions) -> Self {
+        Self::with_sink(dispatch, options, None)
+    }
+
+    /// One that also tells `sink` of each request when it is over.
+    pub fn with_sink(dispatch: Arc<dyn Dispatch>, options: EdgeOptions, sink: Option<Arc<dyn Sink>>) -> Self {
         let protocol = connection::protocol(&options);
         let connections = Arc::new(Semaphore::new(options.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
         Self {
@@ -53,6 +61,7 @@ impl Edge {
                 options,
                 counters: Arc::default(),
                 rays: RayIds::new(),
+                sink,
                 protocol,
                 connections,
             }),

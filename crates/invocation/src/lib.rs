@@ -14,6 +14,7 @@ mod outbound;
 mod outcome;
 mod ray_id;
 mod socket;
+mod trace_context;
 mod upgraded;
 
 pub use body::{Body, BodyError, empty, full};
@@ -23,6 +24,7 @@ pub use outbound::{FetchError, Outbound, PrivateNetwork, Subrequest, Target};
 pub use outcome::Outcome;
 pub use ray_id::{InvalidRayId, RayId};
 pub use socket::{Connect, Socket};
+pub use trace_context::{TRACEPARENT, TRACESTATE, TraceContext};
 pub use upgraded::{Duplex, Upgraded, websocket_accept};
 
 /// A boxed future that may move between threads.

@@ -14,6 +14,9 @@ use crate::filter::{ConnectionFilter, Cursor, Page, Paging, key_range};
 use crate::invocations::{id, named_id, ray, timestamp};
 use crate::view::{ConnectionView, FailureView};
 
+/// How many failures are looked at for a text.
+const MAX_CANDIDATES: i64 = 20_000;
+
 /// A filter in the numbers of the file.
 struct Conditions {
     service: Option<i64>,
@@ -47,15 +50,31 @@ pub(crate) async fn query(
     paging: &Paging,
 ) -> Result<Page<ConnectionView>, TelemetryError> {
     let Some(conditions) = Conditions::of(filter, names) else {
-        return Ok(Page { items: Vec::new(), next: None });
+        return Ok(Page { items: Vec::new(), next: None, lost: 0 });
     };
+    // A text is in no index: only so many are looked at for one page, which may be shorter then and have a next one all the same.
+    let horizon = match &filter.detail {
+        Some(_) => horizon(filter, &conditions, paging).build().fetch_optional(readers).await?,
+        None => None,
+    };
+    let horizon: Option<i64> = horizon.map(|row| row.try_get(0)).transpose()?;
     // One more than asked for tells whether there is a next page.
-    let mut rows = statement(filter, &conditions, paging, paging.limit() + 1).build().fetch_all(readers).await?;
+    let mut statement = statement(filter, &conditions, paging, paging.limit() + 1, horizon);
+    let mut rows = statement.build().fetch_all(readers).await?;
     let more = rows.len() > paging.limit();
     rows.truncate(paging.limit());
     let last = rows.last().map(|row| row.try_get("key")).transpose()?;
     let items = rows.iter().map(|row| view(row, names)).collect::<Result<_, _>>()?;
-    Ok(Page { items, next: last.filter(|_| more).map(Cursor) })
+    Ok(Page { items, next: last.filter(|_| more).or(horizon).map(Cursor), lost: 0 })
+}
+
+/// The key of the last failure that is looked at for a text, when there are more than are looked at.
+fn horizon(filter: &ConnectionFilter, conditions: &Conditions, paging: &Paging) -> QueryBuilder<Sqlite> {
+    let without_text = ConnectionFilter { detail: None, failed_only: true, ..filter.clone() };
+    let mut sql = QueryBuilder::new("SELECT key FROM connections ");
+    add_conditions(&mut sql, &without_text, conditions, paging, None);
+    sql.push(" ORDER BY key DESC LIMIT 1 OFFSET ").push_bind(MAX_CANDIDATES);
+    sql
 }
 
 /// As for invocations: rows newest first without sorting, by the index of the rarest condition.
@@ -64,7 +83,22 @@ fn statement(
     conditions: &Conditions,
     paging: &Paging,
     limit: usize,
+    horizon: Option<i64>,
 ) -> QueryBuilder<Sqlite> {
+    let mut sql = QueryBuilder::new("SELECT * FROM connections ");
+    add_conditions(&mut sql, filter, conditions, paging, horizon);
+    sql.push(" ORDER BY key DESC LIMIT ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
+    sql
+}
+
+/// The index, and what a row must be.
+fn add_conditions(
+    sql: &mut QueryBuilder<Sqlite>,
+    filter: &ConnectionFilter,
+    conditions: &Conditions,
+    paging: &Paging,
+    horizon: Option<i64>,
+) {
     let failed =
         filter.failed_only || conditions.code.is_some() || filter.category.is_some() || filter.detail.is_some();
     let index = if filter.ray_id.is_some() {
@@ -86,12 +120,12 @@ fn statement(
             (false, _) => None,
         }
     };
-    let mut sql = QueryBuilder::new("SELECT * FROM connections ");
     match index {
         Some(index) => sql.push("INDEXED BY ").push(index),
         None => sql.push("NOT INDEXED"),
     };
     let (from, to) = key_range(filter.since, filter.until, paging.after());
+    let from = from.max(horizon.unwrap_or(i64::MIN));
     sql.push(" WHERE key >= ").push_bind(from).push(" AND key < ").push_bind(to);
     if failed {
         sql.push(" AND code IS NOT NULL");
@@ -117,8 +151,6 @@ fn statement(
     if let Some(detail) = &filter.detail {
         sql.push(" AND instr(lower(detail), lower(").push_bind(detail.clone()).push(")) > 0");
     }
-    sql.push(" ORDER BY key DESC LIMIT ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
-    sql
 }
 
 fn view(row: &SqliteRow, names: &Names) -> Result<ConnectionView, TelemetryError> {
@@ -193,8 +225,10 @@ mod tests {
                 failed_only: is(8),
                 ..ConnectionFilter::default()
             };
-            let statement = statement(&filter, &conditions, &Paging::default(), 10);
+            let statement = statement(&filter, &conditions, &Paging::default(), 10, None);
             database::tests::assert_ordered(&readers, &statement, &format!("{bits:b}")).await;
+            let horizon = horizon(&filter, &conditions, &Paging::default());
+            database::tests::assert_ordered(&readers, &horizon, &format!("horizon of {bits:b}")).await;
         }
     }
 }

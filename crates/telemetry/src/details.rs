@@ -244,7 +244,9 @@ mod tests {
             logs: Vec::new(),
             exceptions: Vec::new(),
             subrequests: Vec::new(),
+            further_subrequests: 0,
             truncated: false,
+            trace: None,
         }
     }
 

@@ -5,12 +5,28 @@ use std::path::PathBuf;
 /// Why the keeper could not be opened, or a query not be answered.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
+    /// The access log cannot be written.
+    #[error("the access log {} cannot be written: {source}; check that its directory exists and is writable", path.display())]
+    AccessLog {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// The writer has stopped.
     #[error("telemetry was shut down")]
     Closed,
     /// What is stored cannot be read back.
     #[error("a stored fact cannot be read: {0}")]
     Corrupt(String),
+    /// The address of the collector cannot be one.
+    #[error("telemetry cannot be sent to `{endpoint}`: {reason}")]
+    Otlp {
+        /// The address as given.
+        endpoint: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The query makes no sense as given.
     #[error(transparent)]
     Filter(#[from] InvalidFilter),

@@ -141,6 +141,8 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Where the next page begins; `None` on the last one.
     pub next: Option<Cursor>,
+    /// How many facts of the time that was asked for are not kept, whatever else was asked for.
+    pub lost: u64,
 }
 
 /// One parameter of a query string: an empty value counts as absent.

@@ -40,7 +40,7 @@ pub(crate) async fn query(
     };
     let version = filter.version.map(|id| id.to_string());
     let (Some(worker), Some(version)) = (number(filter.worker.clone()), number(version)) else {
-        return Ok(Page { items: Vec::new(), next: None });
+        return Ok(Page { items: Vec::new(), next: None, lost: 0 });
     };
     let range = key_range(filter.since, filter.until, paging.after());
     let mut scope = Scope { filter, worker, version, range };
@@ -52,7 +52,7 @@ pub(crate) async fn query(
             rows.truncate(paging.limit());
             let last = rows.last().map(key_of).transpose()?;
             let items = rows.iter().map(|row| view(row, names)).collect::<Result<_, _>>()?;
-            Ok(Page { items, next: last.filter(|_| more).map(Cursor) })
+            Ok(Page { items, next: last.filter(|_| more).map(Cursor), lost: 0 })
         }
         Some(text) => {
             let needle = text.to_lowercase();
@@ -66,7 +66,7 @@ pub(crate) async fn query(
                     if searchable.to_lowercase().contains(&needle) {
                         if items.len() == paging.limit() {
                             // The page is full; this one is the first of the next.
-                            return Ok(Page { items, next: Some(Cursor(scope.range.1)) });
+                            return Ok(Page { items, next: Some(Cursor(scope.range.1)), lost: 0 });
                         }
                         items.push(view);
                     }
@@ -74,10 +74,10 @@ pub(crate) async fn query(
                 }
                 seen += rows.len();
                 if rows.len() < wanted {
-                    return Ok(Page { items, next: None });
+                    return Ok(Page { items, next: None, lost: 0 });
                 }
                 if seen >= MAX_CANDIDATES {
-                    return Ok(Page { items, next: Some(Cursor(scope.range.1)) });
+                    return Ok(Page { items, next: Some(Cursor(scope.range.1)), lost: 0 });
                 }
             }
         }

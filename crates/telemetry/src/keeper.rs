@@ -12,25 +12,29 @@ use time::OffsetDateTime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
+use crate::access_log::AccessLog;
 use crate::database::{self, Names};
 use crate::error::TelemetryError;
 use crate::filter::{ConnectionFilter, InvocationFilter, Page, Paging};
 use crate::live::{Live, LiveItem, LiveReader};
+use crate::lost::{self, LossBook};
 use crate::metrics::counting::Counted;
-use crate::metrics::prometheus::{Export, Totals};
+use crate::metrics::prometheus::Export;
 use crate::metrics::query::{
     ConnectionCount, ConnectionMetricsFilter, ConnectionSeries, Made, MetricsQuery, MetricsRange, MetricsReader,
     WorkerMetricsFilter, WorkerSeries,
 };
 use crate::metrics::rollup::{self, Rollup};
 use crate::metrics::rows::Resolution;
-use crate::options::TelemetryOptions;
-use crate::queue::{Losses, Queue};
+use crate::metrics::totals::Totals;
+use crate::options::{Keep, TelemetryOptions};
+use crate::otlp::{Exporter, Fact};
+use crate::queue::{LossCounts, Losses, Queue};
 use crate::retention::Swept;
 use crate::sampling::Sampling;
 use crate::view::{ConnectionView, InvocationView};
 use crate::writer::{self, Keys};
-use crate::{ConnectionEvent, InvocationRecord, Sink, connections, invocations, retention};
+use crate::{ConnectionEvent, ExchangeRecord, InvocationRecord, Sink, connections, invocations, otlp, retention};
 
 /// The content type of [`Telemetry::render_prometheus`].
 pub const PROMETHEUS_CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -56,6 +60,9 @@ pub(crate) struct Recorder {
     queue: Queue,
     live: Live,
     sampling: RwLock<HashMap<String, Sampling>>,
+    keep: Keep,
+    access_log: Option<AccessLog>,
+    exporter: Option<Exporter>,
 }
 
 /// Metrics of what was recorded.
@@ -66,16 +73,24 @@ struct Recorded {
 }
 
 impl Recorder {
-    fn new(options: &TelemetryOptions) -> Self {
-        Self {
+    fn new(options: &TelemetryOptions) -> Result<(Self, Option<otlp::Task>), TelemetryError> {
+        let (exporter, task) = options.otlp.clone().map(Exporter::new).transpose()?.unzip();
+        let recorder = Self {
             metrics: Mutex::default(),
             queue: Queue::new(options),
             live: Live::new(options.live_buffer),
             sampling: RwLock::default(),
-        }
+            keep: options.keep,
+            access_log: options.access_log.clone().map(AccessLog::open).transpose()?,
+            exporter,
+        };
+        Ok((recorder, task))
     }
 
     fn count(&self, count: impl FnOnce(&mut Recorded, i64)) {
+        if self.keep == Keep::Nothing {
+            return;
+        }
         let mut metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
         count(&mut metrics, current_minute());
     }
@@ -86,7 +101,12 @@ impl Recorder {
     }
 
     pub(crate) fn losses(&self) -> Losses {
-        self.queue.losses()
+        let (queue_full, unwritten) = self.exporter.as_ref().map(Exporter::lost).unwrap_or_default();
+        Losses {
+            access_log: self.access_log.as_ref().map(AccessLog::losses).unwrap_or_default(),
+            otlp: LossCounts { queue_full, shed: 0, unwritten },
+            ..self.queue.losses()
+        }
     }
 
     /// Whether this invocation is kept by itself.
@@ -118,10 +138,14 @@ impl Sink for Recorder {
         if self.live.is_watched() {
             self.live.send(LiveItem::Invocation(record.clone()));
         }
-        if self.is_sampled(&record) {
-            self.queue.push_invocation(record);
-        } else {
-            self.queue.count_sampled_out();
+        let is_sampled = self.is_sampled(&record);
+        if let Some(exporter) = &self.exporter {
+            exporter.push(Fact::Invocation { record: record.clone(), with_logs: is_sampled });
+        }
+        match self.keep {
+            Keep::Facts if is_sampled => self.queue.push_invocation(record),
+            Keep::Facts => self.queue.count_sampled_out(),
+            Keep::Metrics | Keep::Nothing => {}
         }
     }
 
@@ -134,7 +158,26 @@ impl Sink for Recorder {
         if self.live.is_watched() {
             self.live.send(LiveItem::Connection(event.clone()));
         }
-        self.queue.push_connection(event);
+        if let Some(exporter) = &self.exporter
+            && event.trace.is_some()
+        {
+            exporter.push(Fact::Connection(event.clone()));
+        }
+        if self.keep == Keep::Facts {
+            self.queue.push_connection(event);
+        }
+    }
+
+    fn exchange(&self, record: ExchangeRecord) {
+        let record = Box::new(record);
+        if let Some(exporter) = &self.exporter
+            && record.trace.is_some_and(|trace| trace.sampled)
+        {
+            exporter.push(Fact::Exchange(record.clone()));
+        }
+        if let Some(log) = &self.access_log {
+            log.push(record);
+        }
     }
 }
 
@@ -156,7 +199,11 @@ impl Telemetry {
         let names = Arc::new(Names::load(&mut connection).await?);
         let rollup = Rollup::open(&mut connection).await?;
         let made = Arc::new(Made::default());
-        let recorder = Arc::new(Recorder::new(&options));
+        let (recorder, exporting) = Recorder::new(&options)?;
+        let recorder = Arc::new(recorder);
+        if let Some(task) = exporting {
+            tokio::spawn(task.run(Arc::downgrade(&recorder)));
+        }
         let (orders, received) = mpsc::channel(16);
         let minutes_kept = options.minute_retention;
         let writer = Writer {
@@ -166,6 +213,7 @@ impl Telemetry {
             rollup,
             recorder: recorder.clone(),
             keys: Keys::new(i64::from(std::process::id()) ^ OffsetDateTime::now_utc().unix_timestamp()),
+            losses: LossBook::default(),
             options,
         };
         tokio::spawn(writer.run(received));
@@ -183,7 +231,9 @@ impl Telemetry {
         filter: &InvocationFilter,
         paging: &Paging,
     ) -> Result<Page<InvocationView>, TelemetryError> {
-        invocations::query(&self.readers, &self.names, filter, paging).await
+        let page = invocations::query(&self.readers, &self.names, filter, paging).await?;
+        let lost = lost::sum(&self.readers, lost::Kind::Invocations, filter.since, filter.until).await?;
+        Ok(Page { lost, ..page })
     }
 
     /// Connection events, newest first, as stored up to now.
@@ -192,7 +242,9 @@ impl Telemetry {
         filter: &ConnectionFilter,
         paging: &Paging,
     ) -> Result<Page<ConnectionView>, TelemetryError> {
-        connections::query(&self.readers, &self.names, filter, paging).await
+        let page = connections::query(&self.readers, &self.names, filter, paging).await?;
+        let lost = lost::sum(&self.readers, lost::Kind::Connections, filter.since, filter.until).await?;
+        Ok(Page { lost, ..page })
     }
 
     /// Metrics of Workers over time, as stored up to now.
@@ -265,7 +317,19 @@ impl Telemetry {
 
     /// Facts that were recorded and are not kept, since start.
     pub fn losses(&self) -> Losses {
-        self.recorder.queue.losses()
+        self.recorder.losses()
+    }
+
+    /// Whether anything is done with visitors' requests ([`Sink::exchange`]): they are logged or traced.
+    pub fn wants_exchanges(&self) -> bool {
+        self.recorder.access_log.is_some() || self.recorder.exporter.is_some()
+    }
+
+    /// Begins the access log's file anew: the old one was moved away.
+    pub fn reopen_access_log(&self) {
+        if let Some(log) = &self.recorder.access_log {
+            log.reopen();
+        }
     }
 
     /// Waits until everything recorded before is in the file.
@@ -280,6 +344,13 @@ impl Telemetry {
 
     /// Writes what waits and closes the file. What is recorded after that is lost.
     pub async fn close(&self) -> Result<(), TelemetryError> {
+        if let Some(exporter) = &self.recorder.exporter {
+            exporter.flush().await;
+        }
+        if let Some(log) = &self.recorder.access_log {
+            // Panics are in the log already.
+            let _ = tokio::task::spawn_blocking(log.flush()).await;
+        }
         let closed = self.order(Order::Close).await;
         self.readers.close().await;
         closed
@@ -303,6 +374,7 @@ struct Writer {
     made: Arc<Made>,
     rollup: Rollup,
     keys: Keys,
+    losses: LossBook,
     options: TelemetryOptions,
 }
 
@@ -354,6 +426,8 @@ impl Writer {
 
     async fn write(&mut self) -> Result<(), TelemetryError> {
         let metrics = self.write_metrics().await;
+        let metrics =
+            metrics.and(self.losses.write(&mut self.connection, &self.recorder.losses(), current_minute()).await);
         let batch = self.recorder.queue.drain();
         if batch.invocations.is_empty() && batch.connections.is_empty() {
             return metrics;
@@ -406,6 +480,7 @@ impl Writer {
         ] {
             rollup::forget(&mut self.connection, resolution, retention::ago(now, kept).unix_timestamp()).await?;
         }
+        lost::forget(&mut self.connection, retention::ago(now, self.options.invocation_retention)).await?;
         retention::sweep(&mut self.connection, &self.options, now).await
     }
 

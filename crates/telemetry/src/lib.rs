@@ -8,6 +8,7 @@
 //!
 //! This crate does not know who makes facts, nor who asks for them.
 
+mod access_log;
 mod codes;
 mod connections;
 mod database;
@@ -17,16 +18,20 @@ mod filter;
 mod invocations;
 mod keeper;
 mod live;
+mod lost;
 mod metrics;
 mod options;
+mod otlp;
 mod queue;
 mod record;
 mod redact;
 mod retention;
 mod sampling;
+mod span_id;
 mod view;
 mod writer;
 
+pub use access_log::AccessLogTarget;
 pub use error::{InvalidFilter, TelemetryError};
 pub use filter::{ConnectionFilter, Cursor, InvocationFilter, Page, Paging, Status};
 pub use keeper::{PROMETHEUS_CONTENT_TYPE, Telemetry};
@@ -37,8 +42,12 @@ pub use metrics::query::{
     LatencyPoint, MetricsQuery, MetricsRange, MetricsSubject, WorkerMetricsFilter, WorkerPoint, WorkerSeries,
 };
 pub use metrics::rows::Resolution;
-pub use options::TelemetryOptions;
+pub use options::{Keep, TelemetryOptions};
+pub use otlp::{OtlpOptions, messages as otlp_messages};
 pub use queue::{LossCounts, Losses};
-pub use record::{ConnectionEvent, ConsoleLine, ExceptionRecord, InvocationRecord, Level, Sink, SubrequestRecord};
+pub use record::{
+    ConnectionEvent, ConsoleLine, ExceptionRecord, ExchangeRecord, InvocationRecord, Level, Sink, SubrequestRecord,
+};
 pub use sampling::Sampling;
+pub use span_id::subrequest_span;
 pub use view::{ConnectionView, EventView, FailureView, InvocationView, RequestView, ResponseView, ScriptVersion};

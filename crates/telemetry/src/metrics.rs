@@ -1,5 +1,5 @@
 //! Metrics: counted when a fact is recorded, before it can be dropped; rolled up by minute, hour and day; asked for as
-//! series over time; and exported for Prometheus.
+//! series over time; and since start for those who measure from outside.
 
 pub(crate) mod counting;
 pub(crate) mod prometheus;
@@ -7,3 +7,4 @@ pub(crate) mod query;
 pub(crate) mod rollup;
 pub(crate) mod rows;
 pub(crate) mod sketch;
+pub(crate) mod totals;

@@ -2,9 +2,30 @@
 
 use std::time::Duration;
 
+use crate::access_log::AccessLogTarget;
+use crate::otlp::OtlpOptions;
+
+/// What is kept in the file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Keep {
+    /// Every fact, and metrics.
+    #[default]
+    Facts,
+    /// Metrics only.
+    Metrics,
+    /// Nothing. Facts still go to the access log, to a collector and to live readers.
+    Nothing,
+}
+
 /// How much is kept, and how.
 #[derive(Debug, Clone)]
 pub struct TelemetryOptions {
+    /// What is kept.
+    pub keep: Keep,
+    /// Where the access log goes, if there is one.
+    pub access_log: Option<AccessLogTarget>,
+    /// Where traces, logs and metrics are sent, if anywhere.
+    pub otlp: Option<OtlpOptions>,
     /// At most this long after it was recorded a fact is in the file.
     pub flush_interval: Duration,
     /// How many facts may wait to be written; more are dropped and counted.
@@ -34,6 +55,9 @@ impl Default for TelemetryOptions {
     fn default() -> Self {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
         Self {
+            keep: Keep::Facts,
+            access_log: None,
+            otlp: None,
             flush_interval: Duration::from_millis(500),
             queue_facts: 20_000,
             queue_bytes: 64 << 20,

@@ -16,6 +16,11 @@ pub struct Losses {
     pub invocations: LossCounts,
     /// Connection events.
     pub connections: LossCounts,
+    /// Lines of the access log.
+    pub access_log: LossCounts,
+    /// What an OpenTelemetry collector did not get: facts that did not fit into the queue, and spans, log records and metrics
+    /// that it did not take.
+    pub otlp: LossCounts,
     /// Invocations that were left out on purpose ([`crate::Sampling`]).
     pub sampled_out: u64,
 }
@@ -213,6 +218,7 @@ impl Queue {
             invocations: self.invocation_losses.read(),
             connections: self.connection_losses.read(),
             sampled_out: self.sampled_out.load(Ordering::Relaxed),
+            ..Losses::default()
         }
     }
 }

@@ -1,9 +1,11 @@
 //! The facts themselves. They are values: who makes them does not know who keeps them.
 
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use connection_error::{ConnectionError, Timings};
-use invocation::{Outcome, RayId};
+use invocation::{Outcome, RayId, TraceContext};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -50,8 +52,12 @@ pub struct InvocationRecord {
     pub exceptions: Vec<ExceptionRecord>,
     /// What it asked of others, in order.
     pub subrequests: Vec<SubrequestRecord>,
+    /// How many more it asked of others than are listed.
+    pub further_subrequests: u64,
     /// Whether log data was cut at the limit.
     pub truncated: bool,
+    /// The span of the visitor's request, where it is traced.
+    pub trace: Option<TraceContext>,
 }
 
 /// The level of a console line.
@@ -151,6 +157,47 @@ pub struct ConnectionEvent {
     pub status: Option<u16>,
     /// Why it failed, when it did.
     pub error: Option<ConnectionError>,
+    /// The span of the subrequest that it belongs to, where it is traced.
+    pub trace: Option<TraceContext>,
+}
+
+/// One request of a visitor and its response, as the edge saw them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExchangeRecord {
+    /// The request.
+    pub ray_id: RayId,
+    /// When its head was read.
+    pub started: OffsetDateTime,
+    /// From then to the end of the response.
+    pub duration: Duration,
+    /// Where it came from.
+    pub client: IpAddr,
+    /// Its protocol, `HTTP/1.1` for example.
+    pub protocol: http::Version,
+    /// Its method.
+    pub method: http::Method,
+    /// Its scheme as Workers see it.
+    pub scheme: &'static str,
+    /// The host that it asked for, where it named one.
+    pub host: Option<Arc<str>>,
+    /// Its path with the query.
+    pub path: String,
+    /// Its `User-Agent`.
+    pub user_agent: Option<String>,
+    /// Its `Referer`.
+    pub referer: Option<String>,
+    /// The Worker that served it, if one did.
+    pub worker: Option<Arc<str>>,
+    /// The version of that Worker.
+    pub version: Option<Uuid>,
+    /// The response's status; absent when the visitor went away before there was one.
+    pub status: Option<u16>,
+    /// Bytes of the response's body that were sent.
+    pub response_bytes: u64,
+    /// Whether the response was sent to its end.
+    pub complete: bool,
+    /// Its span, where it is traced.
+    pub trace: Option<TraceContext>,
 }
 
 /// Takes facts. Never blocks and never fails: what cannot be kept is counted by the taker.
@@ -159,4 +206,8 @@ pub trait Sink: Send + Sync + 'static {
     fn invocation(&self, record: InvocationRecord);
     /// A connection attempt ended.
     fn connection(&self, event: ConnectionEvent);
+    /// A visitor's request ended.
+    fn exchange(&self, record: ExchangeRecord) {
+        drop(record);
+    }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use connection_error::{ConnectionError, Timings};
-use invocation::RayId;
+use invocation::{RayId, TraceContext};
 use telemetry::{ConnectionEvent, Sink};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -47,8 +47,14 @@ impl Attempt {
             timings: Timings::default(),
             status: None,
             error: None,
+            trace: None,
         };
         Self { event, sink, sent: false }
+    }
+
+    /// The span of the subrequest that this belongs to.
+    pub(crate) fn traced(&mut self, trace: Option<TraceContext>) {
+        self.event.trace = trace;
     }
 
     pub(crate) fn timings(&mut self) -> &mut Timings {

@@ -40,6 +40,12 @@ impl Breaker {
         Ok(())
     }
 
+    /// What an attempt would be told now, without making one.
+    pub(crate) fn look(&self, now: Instant) -> Option<Open> {
+        let next_trial_in = self.next_trial?.checked_duration_since(now).filter(|wait| !wait.is_zero())?;
+        Some(Open { failures: self.failures, last_failure: self.last_failure.clone(), next_trial_in })
+    }
+
     /// An attempt reached the service.
     pub(crate) fn succeeded(&mut self) {
         *self = Self::default();

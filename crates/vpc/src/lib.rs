@@ -13,6 +13,7 @@ mod address;
 mod attempt;
 mod breaker;
 mod connect;
+mod diagnose;
 mod dns;
 mod headers;
 mod http;
@@ -34,6 +35,7 @@ mod way;
 
 pub use address::Restrictions;
 pub use attempt::Caller;
+pub use diagnose::{Diagnosis, DiagnosisRequest, Finding, FindingState, Probe};
 pub use network::{DnsQueryError, DnsTransport, Draining, Io, Network, OpenError, OpenedFlow};
 pub use options::Options;
 pub use policy::{BreakerPolicy, Policy};

@@ -139,6 +139,17 @@ impl ServiceState {
         })
     }
 
+    /// What the breaker says when it lets nobody through now.
+    pub(crate) fn resting(&self) -> Option<String> {
+        let open = lock(&self.breaker).look(Instant::now())?;
+        Some(format!(
+            "open after {} consecutive failures; the next request is let through in {:.1} s; the last failure: {}",
+            open.failures,
+            open.next_trial_in.as_secs_f64(),
+            open.last_failure
+        ))
+    }
+
     /// The service answered.
     pub(crate) fn reached(&self) {
         lock(&self.breaker).succeeded();

@@ -1,5 +1,6 @@
 //! TLS with a private service: rustls, checked as the service's settings say, failures told with their facts.
 
+mod examiner;
 mod failure;
 mod verifier;
 
@@ -8,11 +9,13 @@ use std::time::Duration;
 
 use connection_error::{ConnectionError, ErrorCode, Phase};
 use rustls::ClientConfig;
-use rustls::crypto::aws_lc_rs;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls_pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+pub(crate) use examiner::{Examiner, certificate_json, expiry};
 pub(crate) use failure::after_handshake;
 
 use crate::network::Io;
@@ -43,6 +46,21 @@ impl TlsClient {
     pub(crate) fn new(settings: &TlsSettings) -> Result<Self, String> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let verifier = Arc::new(Verifier::new(settings, &provider)?);
+        Self::checked_by(verifier, settings, provider)
+    }
+
+    /// One that finishes the handshake whatever is presented, and tells what that was. Not for requests that matter.
+    pub(crate) fn examining(settings: &TlsSettings) -> Result<(Self, Arc<Examiner>), String> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let examiner = Examiner::new(Verifier::new(settings, &provider)?);
+        Ok((Self::checked_by(examiner.clone(), settings, provider)?, examiner))
+    }
+
+    fn checked_by(
+        verifier: Arc<dyn ServerCertVerifier>,
+        settings: &TlsSettings,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Self, String> {
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?

@@ -1,6 +1,7 @@
 //! The surface: requests and raw connections to services and networks, each an attempt with its event.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use connection_error::{ConnectionError, ErrorCode, Phase};
 use http::{Request, Response, StatusCode};
@@ -12,6 +13,7 @@ use telemetry::Sink;
 use uuid::Uuid;
 
 use crate::attempt::{Attempt, Caller};
+use crate::diagnose::{Diagnosis, Examination, Probe};
 use crate::dns::Resolver;
 use crate::headers;
 use crate::http::{Answer, Ending, RequestSource, ResponseBody};
@@ -108,6 +110,20 @@ impl Vpc {
         self.connect_to(key, destination.service, destination.scope, caller).await
     }
 
+    /// Connects to a service now, phase by phase, over `network`, and tells what was found; over within about `patience`.
+    /// Workers' requests know nothing of it: it has no event, and does not count for limits or the breaker.
+    pub async fn diagnose(
+        &self,
+        network: Arc<dyn Network>,
+        service: &Service,
+        probe: &Probe,
+        patience: Duration,
+    ) -> Diagnosis {
+        let key = StateKey { id: service.id, destination: None };
+        let resting = self.shared.states().peek(&key).and_then(|state| state.resting());
+        Examination::new(&self.shared.options, service, probe, network, patience).run(resting).await
+    }
+
     /// Forgets a service or network that was edited or deleted: kept connections, breakers and rates. Requests under way
     /// go on.
     pub fn forget(&self, id: Uuid) {
@@ -158,6 +174,7 @@ impl Vpc {
     ) -> Result<Response<Body>, Box<ConnectionError>> {
         let mut attempt = Attempt::new(Arc::clone(&self.shared.sink), &service, &caller);
         let (head, body) = request.into_parts();
+        attempt.traced(head.extensions.get().copied());
         let cdn_id = &self.shared.options.cdn_id;
         let plan = match Plan::new(&service, head.method, &head.uri, head.headers, cdn_id) {
             Ok(plan) => plan,

@@ -108,7 +108,12 @@ impl Job {
             logs: Vec::new(),
             exceptions: Vec::new(),
             subrequests: Vec::new(),
+            further_subrequests: 0,
             truncated: false,
+            trace: match &self.event {
+                Event::Fetch(request) => request.extensions().get().copied(),
+                Event::Scheduled { .. } | Event::Tail { .. } | Event::Rpc(_) => None,
+            },
         }
     }
 

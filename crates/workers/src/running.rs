@@ -6,7 +6,10 @@ use std::time::Instant;
 use bytes::Bytes;
 use connection_error::ConnectionError;
 use http::Method;
-use invocation::{Answer, CallFailed, Ended, Entrypoint, Event, FetchError, RayId};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use invocation::{
+    Answer, CallFailed, Ended, Entrypoint, Event, FetchError, RayId, TRACEPARENT, TRACESTATE, TraceContext,
+};
 use telemetry::{ConsoleLine, ExceptionRecord, InvocationRecord, Level, SubrequestRecord};
 use time::OffsetDateTime;
 use tokio::sync::{Semaphore, oneshot};
@@ -140,6 +143,7 @@ impl Running {
     pub(crate) fn subrequest(&mut self, target: &str, method: &str, url: &str) -> usize {
         if self.record.subrequests.len() >= SUBREQUESTS {
             self.record.truncated = true;
+            self.record.further_subrequests += 1;
             return usize::MAX;
         }
         self.record.subrequests.push(SubrequestRecord {
@@ -152,6 +156,27 @@ impl Running {
             error: None,
         });
         self.record.subrequests.len() - 1
+    }
+
+    /// The span of a subrequest, where the invocation is traced, with the headers that pass it on. A Worker that traces by
+    /// itself is left alone.
+    pub(crate) fn trace_subrequest(&self, index: usize, headers: &mut HeaderMap) -> Option<TraceContext> {
+        let own = self.record.trace?;
+        let trace = own.child(telemetry::subrequest_span(self.record.id, index));
+        let given = headers.get(TRACEPARENT).and_then(|value| TraceContext::parse(value.to_str().ok()?));
+        if given.is_some_and(|given| given.span_id != own.span_id) {
+            return Some(trace);
+        }
+        if let Ok(value) = HeaderValue::try_from(trace.to_string()) {
+            headers.insert(HeaderName::from_static(TRACEPARENT), value);
+        }
+        if !headers.contains_key(TRACESTATE)
+            && let Some((_, state)) = self.record.headers.iter().find(|(name, _)| name == TRACESTATE)
+            && let Ok(value) = HeaderValue::from_str(state)
+        {
+            headers.insert(HeaderName::from_static(TRACESTATE), value);
+        }
+        Some(trace)
     }
 
     /// A subrequest's response head is there (or its connection, which has no status), or it failed.

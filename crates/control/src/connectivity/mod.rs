@@ -1,5 +1,6 @@
 //! VPC Services over the API: `/accounts/{account}/connectivity/directory/services`.
 
+mod diagnose;
 mod policy;
 pub(crate) mod references;
 mod spec;
@@ -136,6 +137,7 @@ async fn remove(
 pub(crate) fn add(api: Api) -> Api {
     const LIST: &str = "/accounts/{account}/connectivity/directory/services";
     const ONE: &str = "/accounts/{account}/connectivity/directory/services/{service}";
+    const DIAGNOSE: &str = "/accounts/{account}/connectivity/directory/services/{service}/diagnose";
     let body = Body::Json("VpcService");
     api.add(get(LIST, READ, "List VPC Services").list("ServiceView"), list)
         .add(post(LIST, ADMIN, body, "Create a VPC Service").one("ServiceView"), create)
@@ -151,4 +153,5 @@ pub(crate) fn add(api: Api) -> Api {
             .list("Reference"),
             references::of_service,
         )
+        .add(post(DIAGNOSE, READ, Body::Json("Diagnosis"), "Connect to a VPC Service now"), diagnose::diagnose)
 }

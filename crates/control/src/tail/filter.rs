@@ -107,6 +107,10 @@ impl Filters {
 
     /// True when the event fits. `draw` is evenly spread over 0 to 1.
     pub(crate) fn fits(&self, event: &Value, draw: f64) -> bool {
+        // That events were lost is news to everybody.
+        if event.pointer("/event/type").is_some_and(|kind| kind == "overload") {
+            return true;
+        }
         let header = |name: &str| {
             event
                 .pointer("/event/request/headers")
@@ -175,6 +179,11 @@ mod tests {
             assert!(!fits(bad.clone()), "{bad}");
         }
         assert!(fits(json!({})));
+        let notice =
+            json!({ "outcome": "unknown", "event": { "type": "overload", "message": "3 events are left out" } });
+        let errors =
+            Filters::parse(&json!({ "filters": [{ "outcome": ["exception"] }] }), CALLER.parse().unwrap()).unwrap();
+        assert!(errors.fits(&notice, 0.5));
         assert!(!fits(json!({ "outcome": ["exception"], "method": ["POST"] })));
     }
 

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use control::{
-    BoxFuture, ControlState, EdgeAddresses, Pages, Platform, Rejected, TelemetryError, TelemetryPage, TelemetryQuery,
-    TunnelConnection, Validated, WorkerCandidate,
+    BoxFuture, ControlState, EdgeAddresses, NotDiagnosed, Pages, Platform, Rejected, ServiceProbe, TelemetryError,
+    TelemetryPage, TelemetryQuery, TunnelConnection, Validated, WorkerCandidate,
 };
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -94,6 +94,7 @@ impl Platform for FakePlatform {
                 None => Ok(TelemetryPage {
                     rows: vec![json!({ "outcome": "ok", "scriptName": given("worker") })],
                     next_cursor: Some("next".to_owned()),
+                    lost: 3,
                 }),
             }
         })
@@ -102,7 +103,7 @@ impl Platform for FakePlatform {
     fn connection_events(&self, query: TelemetryQuery) -> BoxFuture<'_, Result<TelemetryPage, TelemetryError>> {
         Box::pin(async move {
             self.queries.lock().unwrap().push(query.clone());
-            Ok(TelemetryPage { rows: vec![json!({ "code": "x" })], next_cursor: None })
+            Ok(TelemetryPage { rows: vec![json!({ "code": "x" })], next_cursor: None, lost: 0 })
         })
     }
 
@@ -131,6 +132,15 @@ impl Platform for FakePlatform {
             tunnel: "0.0.0.0:7844".parse().unwrap(),
             tunnel_ca: Some("-----BEGIN CERTIFICATE-----".to_owned()),
         }
+    }
+
+    fn diagnose(&self, service: Uuid, probe: ServiceProbe) -> BoxFuture<'_, Result<Value, NotDiagnosed>> {
+        Box::pin(async move {
+            match probe.connector {
+                Some(connector) => Err(NotDiagnosed::NoSuchConnector(connector)),
+                None => Ok(json!({ "service_id": service, "request": { "host": probe.host, "path": probe.path } })),
+            }
+        })
     }
 
     fn prometheus(&self) -> (&'static str, String) {

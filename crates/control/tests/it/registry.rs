@@ -63,6 +63,28 @@ async fn services_are_created_read_replaced_and_deleted() {
 }
 
 #[tokio::test]
+async fn a_service_is_diagnosed() {
+    let server = Server::start().await;
+    let tunnel = server.tunnel("t").await;
+    let id = server.service("api", &tunnel).await;
+    let path = format!("{SERVICES}/{id}/diagnose");
+    let found = server.call(Method::POST, &path, json!({ "host": "shop.internal", "path": "/x" })).await.result();
+    assert_eq!(found, json!({ "service_id": id, "request": { "host": "shop.internal", "path": "/x" } }));
+    // Everything has a default, the body as well.
+    server.call(Method::POST, &path, Value::Null).await.result();
+    let bare = server.send(Method::POST, &format!("/accounts/local{path}"), &[], "").await;
+    bare.error(401, 9106);
+    let wrong = server.call(Method::POST, &path, json!({ "scheme": "ftp" })).await;
+    wrong.error(400, 20000);
+    assert_eq!(wrong.pointer(), "/scheme");
+    let nobody = server.call(Method::POST, &path, json!({ "connector": Uuid::new_v4() })).await;
+    nobody.error(400, 20000);
+    assert_eq!(nobody.pointer(), "/connector");
+    let unknown = format!("{SERVICES}/{}/diagnose", Uuid::new_v4());
+    server.call(Method::POST, &unknown, json!({})).await.error(404, 20001);
+}
+
+#[tokio::test]
 async fn a_wrong_service_is_refused_with_a_pointer() {
     let server = Server::start().await;
     let tunnel = server.tunnel("t").await;
@@ -228,7 +250,7 @@ async fn telemetry_is_read_with_filters_and_a_cursor() {
     let server = Server::start().await;
     let answer = server.get("/workers/invocations?worker=w&outcome=exceededCpu&limit=5").await;
     assert_eq!(answer.result(), json!([{ "outcome": "ok", "scriptName": "w" }]));
-    assert_eq!(answer.json()["result_info"], json!({ "count": 1, "cursor": "next" }));
+    assert_eq!(answer.json()["result_info"], json!({ "count": 1, "cursor": "next", "lost": 3 }));
     let last = || {
         let queries = server.platform.queries.lock().unwrap();
         queries.last().unwrap().pairs().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()

@@ -1,24 +1,28 @@
 //! `culvert logs`: the records of invocations, as the API has them.
 
 use serde_json::Value;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
+use super::records::{encoded, lines};
 use crate::api_client::ApiClient;
 use crate::cli;
 use crate::failure::Failure;
-use crate::output::text;
+use crate::output::{Printed, print_line};
 
 /// Prints the newest records that fit, the newest last.
 pub async fn run(arguments: cli::Logs) -> Result<(), Failure> {
     let path = format!("/workers/invocations?{}", query(&arguments));
-    let records: Vec<Value> = ApiClient::new(&arguments.api)?.get(&path).await?;
+    let (records, info) = ApiClient::new(&arguments.api)?.get_list(&path).await?;
     for record in records.iter().rev() {
-        if arguments.json {
-            println!("{record}");
-        } else {
-            lines(record).iter().for_each(|line| println!("{line}"));
+        let lines = if arguments.json { vec![record.to_string()] } else { lines(record) };
+        if lines.iter().any(|line| print_line(line) == Printed::NobodyReads) {
+            return Ok(());
         }
+    }
+    match info.get("lost").and_then(Value::as_u64) {
+        None | Some(0) => {}
+        Some(lost) => eprintln!(
+            "{lost} records of this time are not kept, because there were too many at once; the metrics count all of them."
+        ),
     }
     if records.is_empty() && !arguments.json {
         println!("No records found. They are kept for seven days, and as `observability` of the Worker says.");
@@ -42,77 +46,4 @@ fn query(arguments: &cli::Logs) -> String {
     ];
     let pairs = given.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", encoded(&value?))));
     pairs.collect::<Vec<_>>().join("&")
-}
-
-/// Percent-encoded: everything but RFC 3986's unreserved characters.
-fn encoded(value: &str) -> String {
-    let byte = |byte: u8| match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-        byte => format!("%{byte:02X}"),
-    };
-    value.bytes().map(byte).collect()
-}
-
-/// One line for the invocation, and one for each thing that it said.
-fn lines(record: &Value) -> Vec<String> {
-    let number = |pointer| record.pointer(pointer).and_then(Value::as_f64).unwrap_or_default();
-    let nanoseconds = number("/eventTimestamp") as i128 * 1_000_000;
-    let began = OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).ok().and_then(|at| at.format(&Rfc3339).ok());
-    let status = record.pointer("/event/response/status").map_or_else(|| "-".to_owned(), Value::to_string);
-    let asked = match record.pointer("/event/request") {
-        Some(request) => format!("{} {}", text(request, "/method"), text(request, "/url")),
-        None => {
-            let trigger =
-                ["/event/rpcMethod", "/event/cron"].into_iter().find_map(|name| record.pointer(name)?.as_str());
-            format!("{} {}", text(record, "/eventType"), trigger.unwrap_or("-"))
-        }
-    };
-    let mut lines = vec![format!(
-        "{}  {}  {}  {asked} {status}  cpu {:.1} ms, wall {:.1} ms  ray {}",
-        began.as_deref().unwrap_or("-"),
-        text(record, "/scriptName"),
-        text(record, "/outcome"),
-        number("/cpuTime"),
-        number("/wallTime"),
-        text(record, "/rayId"),
-    )];
-    let list = |name| record.get(name).and_then(Value::as_array).into_iter().flatten();
-    for line in list("logs") {
-        let words = line.get("message").and_then(Value::as_array).into_iter().flatten();
-        let words: Vec<String> =
-            words.map(|word| word.as_str().map_or_else(|| word.to_string(), str::to_owned)).collect();
-        lines.push(format!("    {}: {}", text(line, "/level"), words.join(" ")));
-    }
-    for exception in list("exceptions") {
-        lines.push(format!("    uncaught {}: {}", text(exception, "/name"), text(exception, "/message")));
-    }
-    lines
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_value_cannot_add_a_parameter() {
-        assert_eq!(encoded("a&limit=5 ü"), "a%26limit%3D5%20%C3%BC");
-    }
-
-    #[test]
-    fn a_record_is_a_line_and_what_it_said() {
-        let record = json!({
-            "scriptName": "w", "outcome": "exception", "eventTimestamp": 1_795_233_877_776_i64, "rayId": "0123456789abcdef",
-            "cpuTime": 1.25, "wallTime": 7.0, "event": {"request": {"method": "GET", "url": "http://w/"}},
-            "logs": [{"level": "warn", "message": ["x", {"a": 1}]}],
-            "exceptions": [{"name": "TypeError", "message": "no"}],
-        });
-        let expected = [
-            "2026-11-21T04:04:37.776Z  w  exception  GET http://w/ -  cpu 1.2 ms, wall 7.0 ms  ray 0123456789abcdef",
-            "    warn: x {\"a\":1}",
-            "    uncaught TypeError: no",
-        ];
-        assert_eq!(lines(&record), expected);
-    }
 }

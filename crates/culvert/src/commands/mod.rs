@@ -2,15 +2,18 @@
 
 pub mod connect;
 pub mod deploy;
+pub mod diagnose;
 pub mod explain;
 pub mod logs;
 pub mod serve;
 pub mod signals;
+pub mod tail;
 pub mod token;
 pub mod tunnel;
 pub mod vpc;
 
 mod log;
+mod records;
 
 use std::future::Future;
 
@@ -22,12 +25,14 @@ use crate::failure::Failure;
 pub fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::Demo(arguments) => demo::run(arguments),
-        Command::Serve(arguments) => serve::run(arguments),
+        Command::Serve(arguments) => serve::run(*arguments),
         Command::Connect(arguments) => connect::run(arguments),
         Command::Deploy(arguments) => on_one_thread(deploy::run(arguments)),
+        Command::Diagnose(arguments) => on_one_thread(diagnose::run(*arguments)),
         Command::Vpc(arguments) => on_one_thread(vpc::run(arguments)),
         Command::Tunnel(arguments) => on_one_thread(tunnel::run(arguments)),
         Command::Logs(arguments) => on_one_thread(logs::run(*arguments)),
+        Command::Tail(arguments) => on_one_thread(tail::run(*arguments)),
         Command::Token(arguments) => on_one_thread(token::run(arguments)),
         Command::Explain(arguments) => explain::run(&arguments),
     }

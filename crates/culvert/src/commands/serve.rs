@@ -18,7 +18,7 @@ use tunnel::authority::CertificateAuthority;
 use tunnel::edge::{EdgeOptions as TunnelOptions, TunnelEdge};
 use vpc::Vpc;
 
-use super::signals::until_told_to_stop;
+use super::signals::{on_hangup, until_told_to_stop};
 use crate::configuration::Configuration;
 use crate::failure::Failure;
 use crate::wiring::{
@@ -89,7 +89,8 @@ async fn serve(configuration: Configuration) -> Result<(), Failure> {
         .map_err(|error| failed("the configuration cannot be read")(&error))?;
     let current: Current = Arc::new(ArcSwap::from_pointee(serving));
 
-    let telemetry = Telemetry::open(directory.join(TELEMETRY_FILE), telemetry::TelemetryOptions::default())
+    let trace_sampling = configuration.telemetry.trace_sampling()?;
+    let telemetry = Telemetry::open(directory.join(TELEMETRY_FILE), configuration.telemetry.options()?)
         .await
         .map_err(|error| failed("records cannot be kept")(&error))?;
 
@@ -135,8 +136,11 @@ async fn serve(configuration: Configuration) -> Result<(), Failure> {
     callable.run_by(workers.clone());
 
     let stop = CancellationToken::new();
-    let edge =
-        edge::Edge::new(Arc::new(Dispatcher::new(current.clone(), workers.clone())), edge_options(&configuration));
+    let edge = edge::Edge::with_sink(
+        Arc::new(Dispatcher::new(current.clone(), workers.clone())),
+        edge::EdgeOptions { trace_sampling, ..edge_options(&configuration) },
+        telemetry.wants_exchanges().then(|| telemetry.recorder()),
+    );
     let visitors = tokio::spawn({
         let stopped = stop.clone();
         async move { edge.serve(http, stopped.cancelled()).await }
@@ -161,7 +165,10 @@ async fn serve(configuration: Configuration) -> Result<(), Failure> {
         tokio::spawn(tail_workers::run(telemetry.clone(), current.clone(), callable, store.changes(), stop.clone()));
 
     announce(&addresses_file, &addresses)?;
-    until_told_to_stop().await?;
+    tokio::select! {
+        stopped = until_told_to_stop() => stopped?,
+        failed = on_hangup(|| telemetry.reopen_access_log()) => failed?,
+    }
     tracing::info!("stopping: no new requests, those in flight may finish");
     let _ = fs::remove_file(&addresses_file);
     stop.cancel();

@@ -1,6 +1,7 @@
 //! Joins the crates: each seam that one crate declares is implemented here with another crate.
 
 mod addresses;
+mod diagnosis;
 mod dispatcher;
 mod known_tunnels;
 mod outbounds;

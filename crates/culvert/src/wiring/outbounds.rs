@@ -5,8 +5,8 @@ use std::sync::Arc;
 use connection_error::{ConnectionError, ErrorCode, Phase};
 use http::Response;
 use invocation::{
-    Answer, Body, BoxFuture, CallFailed, Connect, FetchError, Outbound, Socket, Subrequest, Target, Upgraded,
-    WorkerCall,
+    Answer, Body, BoxFuture, CallFailed, Connect, FetchError, Outbound, Socket, Subrequest, Target, TraceContext,
+    Upgraded, WorkerCall,
 };
 use telemetry::{ConnectionEvent, Sink};
 use time::OffsetDateTime;
@@ -36,7 +36,7 @@ pub struct Outbounds {
 
 impl Outbounds {
     /// A service that exists, or the failure of an attempt to reach one that does not.
-    fn service(&self, id: Uuid, caller: &Caller) -> Result<Arc<Service>, FetchError> {
+    fn service(&self, id: Uuid, caller: &Caller, trace: Option<TraceContext>) -> Result<Arc<Service>, FetchError> {
         if let Some(service) = self.current.load().services.get(&id) {
             return Ok(service.clone());
         }
@@ -61,6 +61,7 @@ impl Outbounds {
             timings: error.timings,
             status: None,
             error: Some(error.clone()),
+            trace,
         });
         Err(FetchError::Connection(Box::new(error)))
     }
@@ -80,7 +81,8 @@ impl Outbound for Outbounds {
                 Box::pin(async move { public.fetch(request).await })
             }
             Target::VpcService(id) => {
-                let (service, vpc) = (self.service(id, &caller), self.vpc.clone());
+                let trace = request.extensions().get().copied();
+                let (service, vpc) = (self.service(id, &caller, trace), self.vpc.clone());
                 Box::pin(async move { Ok(with_connection(vpc.fetch(service?, request, caller).await?)) })
             }
             Target::VpcNetwork(which) => {
@@ -100,7 +102,7 @@ impl Outbound for Outbounds {
                 Box::pin(async move { sockets.connect(&host, port, tls).await })
             }
             Target::VpcService(id) => {
-                let service = self.service(id, &caller);
+                let service = self.service(id, &caller, None);
                 Box::pin(async move { secured(vpc.connect(service?, caller).await?, tls).await })
             }
             Target::VpcNetwork(which) => {

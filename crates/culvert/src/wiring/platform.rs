@@ -4,21 +4,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use control::{
-    BoxFuture, EdgeAddresses, Platform, Rejected, TelemetryError, TelemetryPage, TelemetryQuery, TunnelConnection,
-    Validated, WorkerCandidate,
+    BoxFuture, EdgeAddresses, NotDiagnosed, Platform, Rejected, ServiceProbe, TelemetryError, TelemetryPage,
+    TelemetryQuery, TunnelConnection, Validated, WorkerCandidate,
 };
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use store::Store;
 use telemetry::{
     ConnectionFilter, InvocationFilter, InvocationView, LiveItem, MetricsQuery, MetricsSubject,
     PROMETHEUS_CONTENT_TYPE, Sampling, Telemetry,
 };
+use time::OffsetDateTime;
 use tokio::sync::{Mutex, mpsc};
 use tunnel::edge::Tunnels;
 use uuid::Uuid;
 use vpc::Vpc;
 
+use super::diagnosis::Diagnostics;
 use super::registrations::{VersionParts, worker_version};
 use super::serving::{Current, Serving};
 
@@ -197,6 +199,12 @@ impl Platform for ControlPlatform {
         self.edge.clone()
     }
 
+    fn diagnose(&self, service: Uuid, probe: ServiceProbe) -> BoxFuture<'_, Result<Value, NotDiagnosed>> {
+        let diagnostics =
+            Diagnostics { current: self.current.clone(), vpc: self.vpc.clone(), tunnels: self.tunnels.clone() };
+        Box::pin(async move { diagnostics.run(service, probe).await })
+    }
+
     fn prometheus(&self) -> (&'static str, String) {
         (PROMETHEUS_CONTENT_TYPE, self.telemetry.render_prometheus())
     }
@@ -206,21 +214,30 @@ impl Platform for ControlPlatform {
         let mut live = self.telemetry.watch();
         let worker = worker.to_owned();
         tokio::spawn(async move {
+            // Events that a client which does not keep up loses, instead of the program its memory.
+            let mut lost = 0;
             loop {
                 let item = tokio::select! {
                     item = live.next() => item,
                     () = sender.closed() => return,
                 };
-                match item {
+                let record = match item {
                     None => return,
-                    Some(LiveItem::Invocation(record)) if record.worker == worker => {
-                        let Ok(event) = serde_json::to_value(InvocationView::of(&record)) else { continue };
-                        // A client that does not keep up loses events and not the program's memory.
-                        if let Err(mpsc::error::TrySendError::Closed(_)) = sender.try_send(Arc::new(event)) {
-                            return;
-                        }
+                    Some(LiveItem::Missed(missed)) => {
+                        lost += missed;
+                        continue;
                     }
-                    Some(_) => {}
+                    Some(LiveItem::Invocation(record)) if record.worker == worker => record,
+                    Some(_) => continue,
+                };
+                if lost > 0 && sender.try_send(Arc::new(overload(&worker, lost))).is_ok() {
+                    lost = 0;
+                }
+                let Ok(event) = serde_json::to_value(InvocationView::of(&record)) else { continue };
+                match sender.try_send(Arc::new(event)) {
+                    Ok(()) => {}
+                    Err(mpsc::error::TrySendError::Full(_)) => lost += 1,
+                    Err(mpsc::error::TrySendError::Closed(_)) => return,
                 }
             }
         });
@@ -262,6 +279,19 @@ fn sampling(observability: Option<&Value>) -> Sampling {
 /// Events that a tail may be behind before it loses the newest.
 const TAIL_BUFFER: usize = 256;
 
+/// What a tail is told in place of events that it lost, in the form that wrangler knows.
+fn overload(worker: &str, lost: u64) -> Value {
+    let now = OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000;
+    json!({
+        "outcome": "unknown", "scriptName": worker, "logs": [], "exceptions": [],
+        "eventTimestamp": i64::try_from(now).unwrap_or(i64::MAX),
+        "event": {
+            "type": "overload",
+            "message": format!("Tail is behind: up to {lost} events before this one are left out here. `culvert logs` has what is kept."),
+        },
+    })
+}
+
 fn page<T: Serialize>(
     page: Result<telemetry::Page<T>, telemetry::TelemetryError>,
 ) -> Result<TelemetryPage, TelemetryError> {
@@ -272,5 +302,5 @@ fn page<T: Serialize>(
         .map(serde_json::to_value)
         .collect::<Result<_, _>>()
         .map_err(|error| TelemetryError::Unavailable(error.to_string()))?;
-    Ok(TelemetryPage { rows, next_cursor: page.next.map(|cursor| cursor.to_string()) })
+    Ok(TelemetryPage { rows, next_cursor: page.next.map(|cursor| cursor.to_string()), lost: page.lost })
 }

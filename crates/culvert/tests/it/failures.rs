@@ -262,7 +262,7 @@ fn dns_port() -> u16 {
 }
 
 /// A real dnsmasq that knows `inventory.private` and that nothing else below `private` exists; skips without dnsmasq.
-fn dnsmasq(directory: &Path) -> Option<(Process, u16)> {
+pub fn dnsmasq(directory: &Path) -> Option<(Process, u16)> {
     let program = ["/usr/sbin/dnsmasq", "/usr/bin/dnsmasq"].into_iter().find(|path| Path::new(path).exists());
     let Some(program) = program else {
         eprintln!("skipped: dnsmasq is not installed");

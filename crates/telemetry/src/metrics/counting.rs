@@ -75,7 +75,7 @@ impl WorkerMetrics {
         if let Some(count) = self.counts.status_classes.get_mut(class) {
             *count += 1;
         }
-        self.counts.subrequests += record.subrequests.len() as u64;
+        self.counts.subrequests += record.subrequests.len() as u64 + record.further_subrequests;
         let failed = record.subrequests.iter().filter(|subrequest| subrequest.error.is_some()).count();
         self.counts.failed_subrequests += failed as u64;
         self.cpu.add(record.cpu_time.as_micros() as f64);
@@ -109,7 +109,7 @@ impl Latencies {
             (&mut self.dns, timings.dns, connection_error::Phase::Dns),
             (&mut self.connect, timings.connect, connection_error::Phase::Connect),
             (&mut self.tls, timings.tls, connection_error::Phase::Tls),
-            (&mut self.first_byte, timings.head, connection_error::Phase::Head),
+            (&mut self.first_byte, first_byte(timings), connection_error::Phase::Head),
         ];
         for (sketch, time, phase) in phases {
             if let Some(time) = time
@@ -126,6 +126,12 @@ impl Latencies {
         self.tls.merge(&other.tls)?;
         self.first_byte.merge(&other.first_byte)
     }
+}
+
+/// From the start of an attempt to the end of the response's head, where it came so far.
+pub(crate) fn first_byte(timings: &connection_error::Timings) -> Option<std::time::Duration> {
+    let before = [timings.dns, timings.connect, timings.tls, timings.request];
+    timings.head.map(|head| head + before.into_iter().flatten().sum::<std::time::Duration>())
 }
 
 /// Everything by which connection attempts are counted.

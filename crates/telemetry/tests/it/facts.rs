@@ -61,7 +61,9 @@ pub fn invocation(number: u64) -> InvocationRecord {
         logs: Vec::new(),
         exceptions: Vec::new(),
         subrequests: Vec::new(),
+        further_subrequests: 0,
         truncated: false,
+        trace: None,
     }
 }
 
@@ -124,6 +126,7 @@ pub fn connection(number: u64) -> ConnectionEvent {
         },
         status: Some(200),
         error: None,
+        trace: None,
     }
 }
 

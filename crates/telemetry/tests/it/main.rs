@@ -5,4 +5,5 @@ mod crash;
 mod facts;
 mod keeping;
 mod metrics;
+mod otlp;
 mod queries;

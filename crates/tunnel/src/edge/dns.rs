@@ -3,7 +3,6 @@
 use super::attempt::{self, Attempt, Retry, UNHEARD};
 use super::link::Link;
 use super::open::{self, OpenError};
-use super::registry::Registry;
 use super::status::TransportKind;
 use super::udp::{self, SessionError};
 use bytes::Bytes;
@@ -191,10 +190,9 @@ impl DnsQueryError {
     }
 }
 
-/// Asks `resolver` over the best connection, and over others when that fails.
+/// Asks `resolver` over the first of these connections that can, and over others when that fails.
 pub(crate) async fn query(
-    registry: &Registry,
-    tunnel: Uuid,
+    links: Vec<Arc<Link>>,
     resolver: Resolver,
     transport: DnsTransport,
     message: &[u8],
@@ -203,7 +201,7 @@ pub(crate) async fn query(
     if message.len() < HEADER || message.len() > MAX_MESSAGE {
         return Err(DnsQueryError::BadQuery(message.len()));
     }
-    let links = suitable(registry.choose(tunnel), resolver)?;
+    let links = suitable(links, resolver)?;
     let deadline = Instant::now() + timeout;
     let message = Bytes::copy_from_slice(message);
     let answer = attempt::first(links, deadline, |link| {

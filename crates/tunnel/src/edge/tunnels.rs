@@ -30,11 +30,30 @@ pub struct ConfigurationPush {
 #[derive(Clone, Debug)]
 pub struct Tunnels {
     registry: Arc<Registry>,
+    /// The connector whose connections alone are used.
+    only: Option<Uuid>,
 }
 
 impl Tunnels {
     pub(crate) fn new(registry: Arc<Registry>) -> Self {
-        Self { registry }
+        Self { registry, only: None }
+    }
+
+    /// The same handle, whose flows and queries go through this connector alone.
+    pub fn through(&self, connector: Uuid) -> Self {
+        Self { registry: Arc::clone(&self.registry), only: Some(connector) }
+    }
+
+    /// The connector that the next flow would take first.
+    pub fn preferred(&self, tunnel: Uuid) -> Option<Uuid> {
+        self.choose(tunnel).first().map(|link| link.connector())
+    }
+
+    /// Connections that take flows, the one to use first in front.
+    fn choose(&self, tunnel: Uuid) -> Vec<Arc<Link>> {
+        let mut links = self.registry.choose(tunnel);
+        links.retain(|link| self.only.is_none_or(|connector| link.connector() == connector));
+        links
     }
 
     /// Opens a TCP flow to an address behind the tunnel; answers only when the connector has connected.
@@ -42,7 +61,7 @@ impl Tunnels {
     /// Takes the connection with the least load and latency. When that one fails or is silent, others are tried within
     /// `timeout`; the error is then the first that tells of the destination.
     pub async fn open_tcp(&self, tunnel: Uuid, destination: SocketAddr, timeout: Duration) -> Result<Flow, OpenError> {
-        let links = self.registry.choose(tunnel);
+        let links = self.choose(tunnel);
         if links.is_empty() {
             return Err(OpenError::NoConnector);
         }
@@ -62,7 +81,7 @@ impl Tunnels {
         message: &[u8],
         timeout: Duration,
     ) -> Result<Vec<u8>, DnsQueryError> {
-        dns::query(&self.registry, tunnel, resolver, transport, message, timeout).await
+        dns::query(self.choose(tunnel), resolver, transport, message, timeout).await
     }
 
     /// The tunnel's connectors, by id.

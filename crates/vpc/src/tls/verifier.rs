@@ -175,7 +175,7 @@ fn failed_check(error: &CertificateError, name: &ServerName<'_>, mode: Certifica
 }
 
 /// A name of a certificate as one writes it.
-fn shown_name(name: &GeneralName<'_>) -> String {
+pub(super) fn shown_name(name: &GeneralName<'_>) -> String {
     match name {
         GeneralName::DNSName(name) => (*name).to_owned(),
         GeneralName::IPAddress(bytes) => match (<[u8; 4]>::try_from(*bytes), <[u8; 16]>::try_from(*bytes)) {

@@ -5,6 +5,7 @@ mod support;
 
 mod bodies;
 mod connecting;
+mod diagnosing;
 mod dns;
 mod http1;
 mod http2;

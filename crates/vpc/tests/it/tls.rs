@@ -17,7 +17,7 @@ use crate::support::{World, answers, body_error, get, hold, listen, reset, serve
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-fn config(identity: Identity) -> ServerConfig {
+pub fn config(identity: Identity) -> ServerConfig {
     ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -47,7 +47,7 @@ pub async fn tls_server(config: ServerConfig, answer: &'static [u8]) -> SocketAd
     .await
 }
 
-fn trusting(address: SocketAddr, root: CertificateDer<'static>) -> Service {
+pub fn trusting(address: SocketAddr, root: CertificateDer<'static>) -> Service {
     let mut service = service_at(address);
     service.tls.extra_roots.push(root);
     service

@@ -97,6 +97,8 @@ impl Host {
             Ok(record) => record,
             Err(error) => return Ok(Err(error)),
         };
+        let trace =
+            self.running.borrow().get(&ticket).and_then(|running| running.trace_subrequest(record, &mut headers));
         let mut sink = 0;
         let body = match ask.outgoing {
             Outgoing::None => invocation::empty(),
@@ -112,6 +114,9 @@ impl Host {
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
+        if let Some(trace) = trace {
+            request.extensions_mut().insert(trace);
+        }
         Ok(match destination {
             Destination::Outside(target) => Ok((self.to_outside(ticket, target, request, record)?, sink)),
             Destination::Worker(worker) => {
