@@ -63,7 +63,7 @@ test("a binding calls by its name and path, and refuses what cannot be sent", as
         await name(() => env.OTHER.m(new (class Mine {})())),
         await name(() => env.OTHER.m(env.OTHER)),
         env.OTHER.then === undefined,
-        env.OTHER instanceof Fetcher,
+        env.OTHER instanceof globalThis.Fetcher,
         JSON.stringify(env.OTHER),
       ];
     },
