@@ -83,7 +83,7 @@ fn a_websocket_goes_all_the_way_in_both_directions() {
         assert_eq!(record["outcome"], "ok", "{record}");
         assert_eq!(record["event"]["response"]["status"], 101);
     }
-    let event = edge.fact("/connectivity/connection-events", |event| event["status"] == 101);
+    let event = edge.fact("/connectivity/events", |event| event["status"] == 101);
     assert_eq!(event["worker"], "chat");
 
     // A visitor who asks for nothing of the kind gets a page.

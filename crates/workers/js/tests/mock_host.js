@@ -37,6 +37,7 @@ export function makeHost(context) {
   const bodies = new Map();
   const sinks = new Map();
   const decoders = new Map();
+  const graphs = new Map();
   const sockets = new Map();
 
   const host = {
@@ -50,6 +51,8 @@ export function makeHost(context) {
     onFetch: async () => ({ status: 200, statusText: "OK", headers: [], body: undefined }),
     /** Answers a `connect()`: gets `{binding, hostname, port, tlsName}`, gives the other side (`read`, `write`, `end`, `startTls`, `close`) or throws as above. */
     onConnect: async () => ({}),
+    /** Answers a call of another Worker: gives `[value bytes, bodies]` or the bytes of what is thrown. */
+    onCall: async () => own([host.functions.serialize(own([undefined, own([])])), own([])]),
     own,
     bodies,
     sinks,
@@ -139,9 +142,10 @@ export function makeHost(context) {
       );
       return out.sink;
     },
-    fail(invocation, error) {
+    fail(invocation, error, thrown) {
       const result = results.get(invocation);
       result.failure = error;
+      result.thrown = thrown === undefined ? undefined : graphs.get(thrown[0]);
     },
     done(invocation) {
       const result = results.get(invocation);
@@ -270,6 +274,26 @@ export function makeHost(context) {
     randomBytes: (count) => bytes(randomBytes(count)),
     randomUuid: () => randomUUID(),
     structuredClone: (value, transfer) => structuredClone(value, { transfer: transfer ?? [] }),
+    // What the engine copies is kept here as it is, under a number.
+    serialize(value) {
+      lastId += 1;
+      graphs.set(lastId, value);
+      return bytes([lastId]);
+    },
+    deserialize: (given) => graphs.get(given[0]),
+    answer(invocation, value, streams) {
+      results.get(invocation).answer = graphs.get(value[0]);
+      return own(streams.map((stream) => (stream === 0 ? outgoing(true).sink : 0)));
+    },
+    call(invocation, target, path, value, streams) {
+      const call = { invocation, target, path: copy(path), value: value === undefined ? undefined : graphs.get(value[0]), streams: copy(streams) };
+      host.calls.push(call);
+      const id = operation(async () => host.onCall(call));
+      return own([id, own(call.streams.map((stream) => (stream === 0 ? outgoing(true).sink : 0)))]);
+    },
+    finish(invocation) {
+      results.get(invocation).finished = true;
+    },
     importModule: (specifier) => host.importModule(specifier),
   };
   host.decoders = decoders;
