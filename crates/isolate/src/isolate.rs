@@ -233,7 +233,7 @@ impl Isolate {
             let current = GetCurrentRealmOrNull(cx);
             SetRealmTimezoneOverride(current, c"UTC".as_ptr());
             SetRealmLocaleOverride(current, c"en-US".as_ptr());
-            if !limits::install(cx, state) {
+            if !limits::install(cx) {
                 return Err(IsolateError::OutOfMemory);
             }
             rooted!(&in(cx) let host = JS_NewPlainObject(cx));
@@ -358,7 +358,6 @@ impl Drop for Isolate {
         self.state.modules.borrow_mut().take();
         self.state.records.borrow_mut().clear();
         self.state.importer.borrow_mut().take();
-        self.state.memory.forget();
         self.state.context.clear();
         self.state.roots.close();
         // SAFETY: no task is outstanding.

@@ -2,7 +2,6 @@
 
 use std::ffi::c_void;
 use std::ptr::{self, NonNull};
-use std::rc::Rc;
 
 use mozjs::context::{JSContext, RawJSContext};
 use mozjs::glue::DescribeScriptedCaller;
@@ -12,7 +11,7 @@ use mozjs::rust::wrappers2::{JS_AddInterruptCallback, JS_SetGCCallback, JS_SetGC
 use crate::allocations;
 use crate::failure::Place;
 use crate::memory;
-use crate::state::{State, current};
+use crate::state::current;
 
 /// Nursery of an isolate at rest. The engine grows it for programs that allocate a lot.
 const MIN_NURSERY: u32 = 256 * 1024;
@@ -45,10 +44,7 @@ pub(crate) fn install_in_process() {
 }
 
 /// Installs the callbacks. In the realm.
-pub(crate) fn install(cx: &mut JSContext, state: &Rc<State>) -> bool {
-    if !memory::install(cx, state) {
-        return false;
-    }
+pub(crate) fn install(cx: &mut JSContext) -> bool {
     // SAFETY: the callbacks are static functions that find the isolate by thread, and do nothing when there is none.
     unsafe {
         JS_SetGCCallback(cx, Some(collected), ptr::null_mut());

@@ -4,25 +4,17 @@
 //! to use more than the limit and [`Ledger::margin`], it is stopped at once. So that an isolate near its limit does not collect all the time, it
 //! may grow by half the margin between two collections.
 
-use std::cell::{Cell, RefCell};
-use std::ffi::CStr;
+use std::cell::Cell;
 use std::rc::Rc;
 
 use mozjs::context::JSContext;
 use mozjs::jsapi::GCReason;
-use mozjs::jsapi::js::gc::NewMemoryInfoObject;
-use mozjs::jsval::{ObjectValue, UndefinedValue};
-use mozjs::rooted;
 use mozjs::rust::Runtime;
-use mozjs::rust::wrappers2::{
-    GetGCHeapUsage, JS_ClearPendingException, JS_DisableInterruptCallback, JS_GC, JS_GetProperty,
-    JS_ResetInterruptCallback,
-};
+use mozjs::rust::wrappers2::{GetGCHeapUsage, JS_DisableInterruptCallback, JS_GC, JS_ResetInterruptCallback};
 
 use crate::allocations;
 use crate::failure::Termination;
 use crate::ledger::Ledger;
-use crate::roots::Handle;
 use crate::state::{State, current};
 
 /// What a value that is too large to be copied throws.
@@ -45,8 +37,6 @@ pub struct Memory {
 /// What is known of the memory of one isolate.
 pub(crate) struct Watch {
     pub(crate) ledger: Ledger,
-    /// The object whose getters give the engine's counters.
-    counters: RefCell<Option<Handle>>,
     /// Set at the end of a major collection and when an allocation fails, until memory has been checked.
     pub(crate) due: Cell<bool>,
     /// Bytes in use when memory was last checked.
@@ -61,7 +51,6 @@ impl Watch {
         Watch {
             collect_above: Cell::new(ledger.limit()),
             ledger,
-            counters: RefCell::new(None),
             due: Cell::new(false),
             seen: Cell::new(0),
             full: Cell::new(false),
@@ -87,26 +76,10 @@ impl Watch {
     pub(crate) fn may_copy(&self, bytes: usize) -> bool {
         bytes < GROWN || bytes <= self.room()
     }
-
-    /// For the end of the isolate.
-    pub(crate) fn forget(&self) {
-        self.counters.borrow_mut().take();
-    }
-}
-
-/// Makes the counters. In the realm. Whether there was memory for them.
-pub(crate) fn install(cx: &mut JSContext, state: &Rc<State>) -> bool {
-    // SAFETY: the new object is rooted at once.
-    rooted!(&in(cx) let counters = unsafe { NewMemoryInfoObject(cx.raw_cx()) });
-    if counters.get().is_null() {
-        return false;
-    }
-    *state.memory.counters.borrow_mut() = Some(state.roots.insert(ObjectValue(counters.get())));
-    true
 }
 
 /// What is in use now, and whether a check is needed for that.
-pub(crate) fn measure(cx: &mut JSContext, state: &Rc<State>) -> Memory {
+pub(crate) fn measure(cx: &JSContext, state: &State) -> Memory {
     let used = count(cx, state);
     if used > state.memory.collect_above.get() {
         state.memory.due.set(true);
@@ -167,28 +140,10 @@ pub(crate) unsafe extern "C" fn make_room() {
     allocations::collected();
 }
 
-/// Bytes in use: the GC heap, what the engine has malloc'ed for it, and what the embedder holds. No walk of the heap.
-fn count(cx: &mut JSContext, state: &Rc<State>) -> usize {
-    // SAFETY: reads a counter.
-    let heap = usize::try_from(unsafe { GetGCHeapUsage(cx) }).unwrap_or(usize::MAX);
-    state.memory.ledger.set_engine(heap.saturating_add(counter(cx, state, c"mallocBytes")));
+/// Bytes in use: what the engine counts (cells, what it has malloc'ed for them, compiled code), and what the embedder holds. No walk of the heap.
+fn count(cx: &JSContext, state: &State) -> usize {
+    // SAFETY: reads counters.
+    let engine = usize::try_from(unsafe { GetGCHeapUsage(cx) }).unwrap_or(usize::MAX);
+    state.memory.ledger.set_engine(engine);
     state.memory.ledger.used()
-}
-
-fn counter(cx: &mut JSContext, state: &Rc<State>, name: &CStr) -> usize {
-    let Some(counters) = state.memory.counters.borrow().clone() else { return 0 };
-    rooted!(&in(cx) let value = counters.get(&state.roots));
-    if !value.get().is_object() {
-        return 0;
-    }
-    rooted!(&in(cx) let object = value.get().to_object());
-    rooted!(&in(cx) let mut count = UndefinedValue());
-    // SAFETY: object and result are rooted. The object is ours and its getters are the engine's, so no script runs.
-    let ok = unsafe { JS_GetProperty(cx, object.handle(), name.as_ptr(), count.handle_mut()) };
-    if !ok {
-        // SAFETY: clearing is always allowed.
-        unsafe { JS_ClearPendingException(cx) };
-        return 0;
-    }
-    if count.get().is_number() { count.get().to_number() as usize } else { 0 }
 }
