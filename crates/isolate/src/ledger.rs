@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+/// See [`Ledger::has_room`].
+const SMALL: usize = 64 * 1024;
+
 /// The account of one isolate's memory, in bytes. Clones are the same account; any thread may charge it.
 ///
 /// What the embedder holds on behalf of an isolate (bodies, queues, log lines) is memory that script made it hold: it is charged here
@@ -59,9 +62,16 @@ impl Ledger {
         charge
     }
 
-    /// Whether `bytes` more would still be within the limit.
+    /// Whether something of this size would still be within the limit. Small things are let into the margin, so that what is in flight on an
+    /// isolate that is over its limit can finish.
     pub fn has_room(&self, bytes: usize) -> bool {
-        self.used().saturating_add(bytes) <= self.0.limit
+        self.fits(bytes, bytes)
+    }
+
+    /// Whether `bytes` more are possible for something that is then of the size `whole`.
+    fn fits(&self, bytes: usize, whole: usize) -> bool {
+        let end = if whole <= SMALL { self.0.limit.saturating_add(self.margin()) } else { self.0.limit };
+        self.used().saturating_add(bytes) <= end
     }
 
     pub(crate) fn set_engine(&self, bytes: usize) {
@@ -90,7 +100,7 @@ impl Charge {
 
     /// Charges more, unless that would be over the limit. Whether it did.
     pub fn try_grow(&mut self, bytes: usize) -> bool {
-        let fits = self.ledger.has_room(bytes);
+        let fits = self.ledger.fits(bytes, self.bytes.saturating_add(bytes));
         if fits {
             self.grow(bytes);
         }
@@ -121,7 +131,12 @@ mod tests {
         let mut charge = ledger.charge(10);
         ledger.set_engine(50);
         assert_eq!((ledger.used(), ledger.held()), (60, 10));
-        assert!(charge.try_grow(40) && !charge.try_grow(1));
+        assert!(charge.try_grow(40));
+        let large = Ledger::new(8 << 20);
+        let mut over = large.charge(8 << 20);
+        assert!(over.ledger.has_room(SMALL) && !over.ledger.has_room(SMALL + 1));
+        assert!(!over.try_grow(1), "it is large itself");
+        assert!(large.charge(0).try_grow(SMALL) && !large.charge(0).try_grow(SMALL + 1));
         charge.shrink(45);
         assert_eq!((charge.bytes(), ledger.used()), (5, 55));
         charge.shrink(99);

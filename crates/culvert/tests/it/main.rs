@@ -12,6 +12,5 @@ mod private_service;
 mod services;
 mod survival;
 mod tail_workers;
-mod torture;
 mod visitors;
 mod websockets;
