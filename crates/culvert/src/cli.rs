@@ -112,6 +112,12 @@ pub struct Serve {
     /// How many isolates one Worker may have at once [default: the number of cores]
     #[arg(long, value_name = "N")]
     pub max_isolates: Option<std::num::NonZeroUsize>,
+    /// How many MiB of memory an isolate may use: heap, strings, buffers, WebAssembly, and what is held for it [default: 128]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(16..=4096))]
+    pub isolate_memory_mib: Option<u32>,
+    /// How many MiB of memory all isolates may use together [default: three quarters of the machine's, or of its cgroup's]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(64..))]
+    pub isolates_memory_mib: Option<u32>,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub telemetry: TelemetrySettings,

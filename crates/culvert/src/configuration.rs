@@ -5,6 +5,7 @@ mod telemetry;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,6 +18,16 @@ pub use telemetry::TelemetrySettings;
 
 /// The most CPU time that an operator may allow an invocation, in milliseconds.
 const MAX_CPU_MS: u64 = 300_000;
+
+/// What an isolate may be given, in MiB. Less than the least would not hold the built-ins and any work.
+const ISOLATE_MEMORY_MIB: RangeInclusive<u64> = 16..=4096;
+/// What all isolates may be given, in MiB.
+const ISOLATES_MEMORY_MIB: RangeInclusive<u64> = 64..=u32::MAX as u64;
+
+/// Bytes.
+fn mebibytes(count: Option<u32>) -> Option<usize> {
+    count.and_then(|count| usize::try_from(count).ok()?.checked_mul(1024 * 1024))
+}
 
 /// How an edge is to run.
 #[derive(Debug)]
@@ -41,6 +52,10 @@ pub struct Configuration {
     pub cpu_ceiling: Duration,
     /// The most isolates of one Worker; by the number of cores when absent.
     pub max_isolates: Option<NonZeroUsize>,
+    /// Bytes of memory of one isolate; Workers' usual amount when absent.
+    pub isolate_memory: Option<usize>,
+    /// Bytes of memory of all isolates; by the machine's memory when absent.
+    pub isolates_memory: Option<usize>,
     /// What is recorded, and who is told.
     pub telemetry: TelemetrySettings,
 }
@@ -61,6 +76,8 @@ struct File {
     restrict: Vec<IpNet>,
     max_cpu_ms: Option<u64>,
     max_isolates: Option<NonZeroUsize>,
+    isolate_memory_mib: Option<u32>,
+    isolates_memory_mib: Option<u32>,
     #[serde(flatten)]
     telemetry: TelemetrySettings,
 }
@@ -74,12 +91,16 @@ impl File {
     fn parse(path: &Path, text: &str) -> Result<Self, Failure> {
         let wrong = |what: &dyn std::fmt::Display| Failure::usage(format!("{}: {what}", path.display()));
         let file: Self = toml::from_str(text).map_err(|error| wrong(&error))?;
-        match file.max_cpu_ms {
-            Some(given) if !(1..=MAX_CPU_MS).contains(&given) => {
-                Err(wrong(&format_args!("max-cpu-ms is {given}, and 1 to {MAX_CPU_MS} are possible")))
+        let bounded = |name: &str, given: Option<u64>, bounds: RangeInclusive<u64>| match given {
+            Some(given) if !bounds.contains(&given) => {
+                Err(wrong(&format_args!("{name} is {given}, and {} to {} are possible", bounds.start(), bounds.end())))
             }
-            _ => Ok(file),
-        }
+            _ => Ok(()),
+        };
+        bounded("max-cpu-ms", file.max_cpu_ms, 1..=MAX_CPU_MS)?;
+        bounded("isolate-memory-mib", file.isolate_memory_mib.map(u64::from), ISOLATE_MEMORY_MIB)?;
+        bounded("isolates-memory-mib", file.isolates_memory_mib.map(u64::from), ISOLATES_MEMORY_MIB)?;
+        Ok(file)
     }
 }
 
@@ -113,6 +134,8 @@ impl Configuration {
             restrict,
             cpu_ceiling: Duration::from_millis(arguments.max_cpu_ms.or(file.max_cpu_ms).unwrap_or(MAX_CPU_MS)),
             max_isolates: arguments.max_isolates.or(file.max_isolates),
+            isolate_memory: mebibytes(arguments.isolate_memory_mib.or(file.isolate_memory_mib)),
+            isolates_memory: mebibytes(arguments.isolates_memory_mib.or(file.isolates_memory_mib)),
             telemetry: arguments.telemetry.or(file.telemetry),
         })
     }
@@ -161,6 +184,12 @@ mod tests {
     }
 
     #[test]
+    fn memory_is_given_in_mebibytes() {
+        let read = configuration("isolate-memory-mib = 64", &["--isolates-memory-mib", "1000"]).unwrap();
+        assert_eq!((read.isolate_memory, read.isolates_memory), (Some(64 << 20), Some(1000 << 20)));
+    }
+
+    #[test]
     fn what_is_wrong_in_the_file_is_named() {
         for (file, named) in [
             ("htpp = 1", "htpp"),
@@ -168,6 +197,7 @@ mod tests {
             ("http = \"here\"", "http"),
             ("edge-name = \"a, b\"", "a, b"),
             ("restrict = [\"10.0.0.0/33\"]", "restrict"),
+            ("isolate-memory-mib = 1", "isolate-memory-mib"),
         ] {
             let failure = configuration(file, &[]).unwrap_err();
             assert_eq!(failure.exit_code(), 2);

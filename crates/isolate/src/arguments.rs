@@ -18,6 +18,7 @@ use mozjs::rust::{HandleObject, HandleValue, MutableHandle};
 
 use crate::errors;
 use crate::failure::Failure;
+use crate::memory;
 use crate::roots::Handle;
 use crate::scope::Scope;
 use crate::state::{State, current};
@@ -133,31 +134,41 @@ impl Arguments<'_> {
     /// A string; lone surrogates are replaced with U+FFFD.
     ///
     /// # Errors
-    /// `TypeError` for any other type.
+    /// `TypeError` for any other type; `RangeError` when a copy would exceed the isolate's memory limit.
     pub fn string(&self, index: usize) -> Result<String, Throw> {
         let value = self.get(index).get();
-        self.text(value).ok_or_else(|| self.wrong(index, "a string"))
+        self.text(value)?.ok_or_else(|| self.wrong(index, "a string"))
     }
 
-    fn text(&self, value: JSVal) -> Option<String> {
+    /// `None` when it is no string.
+    fn text(&self, value: JSVal) -> Result<Option<String>, Throw> {
         if !value.is_string() {
-            return None;
+            return Ok(None);
         }
         let cx = self.cx();
         rooted!(&in(cx) let string = value.to_string());
+        // SAFETY: the string is rooted.
+        let size = unsafe { strings::size(string.get()) };
+        self.require_room(size)?;
         // SAFETY: the string is rooted.
         let text = unsafe { strings::from_js(&cx, string.get(), usize::MAX) };
         if text.is_none() {
             // SAFETY: clearing is always allowed.
             unsafe { JS_ClearPendingException(&cx) };
+            return Err(too_large());
         }
-        text
+        Ok(text)
+    }
+
+    /// Refuses a copy that would exceed the isolate's memory limit.
+    fn require_room(&self, bytes: usize) -> Result<(), Throw> {
+        if self.state.memory.may_copy(bytes) { Ok(()) } else { Err(too_large()) }
     }
 
     /// A copy of the bytes of an `ArrayBuffer` or a view of one.
     ///
     /// # Errors
-    /// `TypeError` for any other type and for a detached buffer.
+    /// `TypeError` for any other type and for a detached buffer; `RangeError` when a copy would exceed the isolate's memory limit.
     pub fn bytes(&self, index: usize) -> Result<Vec<u8>, Throw> {
         let value = self.get(index).get();
         let wrong = || self.wrong(index, "an ArrayBuffer or a view that is not detached");
@@ -166,6 +177,7 @@ impl Arguments<'_> {
         }
         let mut cx = self.cx();
         rooted!(&in(cx) let object = value.to_object());
+        self.require_room(value::byte_length(object.handle()))?;
         value::bytes(&mut cx, object.handle()).ok_or_else(wrong)
     }
 
@@ -198,7 +210,7 @@ impl Arguments<'_> {
                 unsafe { JS_ClearPendingException(&cx) };
                 return Err(wrong());
             }
-            texts.push(self.text(item.get()).ok_or_else(wrong)?);
+            texts.push(self.text(item.get())?.ok_or_else(wrong)?);
         }
         Ok(texts)
     }
@@ -206,13 +218,13 @@ impl Arguments<'_> {
     /// Any value; `undefined` when missing.
     ///
     /// # Errors
-    /// `TypeError` when there is no memory to copy a string.
+    /// `RangeError` when a copy of a string would exceed the isolate's memory limit.
     pub fn value(&self, index: usize) -> Result<Value, Throw> {
         let mut cx = self.cx();
         value::from_js(&mut cx, self.state, self.get(index)).map_err(|_| {
             // SAFETY: clearing is always allowed.
             unsafe { JS_ClearPendingException(&cx) };
-            self.wrong(index, "small enough to be copied")
+            too_large()
         })
     }
 
@@ -220,6 +232,10 @@ impl Arguments<'_> {
     pub fn handle(&self, index: usize) -> Handle {
         self.state.roots.insert(self.get(index).get())
     }
+}
+
+fn too_large() -> Throw {
+    Throw::RangeError(memory::TOO_LARGE.to_owned())
 }
 
 /// The slot of a native function that holds its position in the isolate's table of host functions.
@@ -255,6 +271,10 @@ unsafe extern "C" fn serve(cx: *mut RawJSContext, argc: u32, vp: *mut JSVal) -> 
     let args = unsafe { CallArgs::from_vp(vp, argc) };
     // SAFETY: this is a callback of the engine, in which one `JSContext` may be made from its pointer.
     let mut context = unsafe { JSContext::from_ptr(cx) };
+    if state.memory.due.get() {
+        // Script may have caught an `out of memory` and come here before any interrupt.
+        memory::check(&mut context, &state);
+    }
     if state.stopped().is_some() {
         errors::uncatchable(&mut context);
         return false;

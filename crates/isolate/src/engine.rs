@@ -8,8 +8,8 @@ use mozjs::jsapi::{BuildIdCharVector, InstantiateOptions, JSJitCompilerOption, S
 use mozjs::rust::wrappers2::{JS_SetGlobalJitCompilerOption, SetStackFormat};
 use mozjs::rust::{JSEngine, ParentRuntime, Runtime};
 
-use crate::clock;
 use crate::stencil::{self, CompileError, Kind, Stencil, Template};
+use crate::{clock, limits};
 
 /// Why the engine did not start.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -129,6 +129,7 @@ fn run(ready: SyncSender<Result<Template, EngineError>>, parents: SyncSender<Par
         unsafe { JS_SetGlobalJitCompilerOption(runtime.cx(), option, value) };
     }
     clock::install();
+    limits::install_in_process();
     let template = Template::new(runtime.cx());
     crate::exit::install();
     if ready.send(Ok(template)).is_err() {

@@ -186,7 +186,7 @@ pub(crate) fn describe(cx: &mut JSContext, state: &Rc<State>, value: HandleValue
         column: 0,
         value: state.roots.insert(value.get()),
     };
-    if state.condemned.get().is_some() {
+    if state.noticed().is_some() {
         return exception;
     }
     if !value.get().is_object() {

@@ -1,4 +1,4 @@
-//! How an entry can fail: a JavaScript exception, or the end of the isolate.
+//! How an entry can fail: a JavaScript exception, or a stop of the entry or of the whole isolate.
 
 use std::time::Duration;
 
@@ -10,21 +10,22 @@ pub enum Failure {
     /// Script threw.
     #[error("{}", .0.summary())]
     Exception(Exception),
-    /// The isolate was stopped. It is condemned: no later entry runs script.
+    /// Script was stopped. Whether later entries run depends on the cause: see [`Termination`].
     #[error(transparent)]
     Terminated(#[from] Termination),
 }
 
-/// What stopped an isolate, uncatchably.
+/// What stopped script, uncatchably.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Termination {
-    /// The entry used more CPU time than it was given.
+    /// The entry used more CPU time than it was given. It alone is stopped, with all that it had queued; later entries run, in whatever
+    /// state it left the objects that script shares.
     #[error("stopped after {used:?} of CPU time")]
     CpuLimit {
         /// CPU time of this entry when it was stopped.
         used: Duration,
     },
-    /// Still over the memory limit after a collection.
+    /// Too far over the memory limit after a collection. The isolate is condemned: no later entry runs script.
     #[error("stopped with {used} bytes in use, {limit} allowed")]
     MemoryLimit {
         /// Bytes in use (GC heap and malloc'ed) after the collection.
@@ -32,9 +33,16 @@ pub enum Termination {
         /// Bytes allowed.
         limit: usize,
     },
-    /// [`Control::terminate`](crate::Control::terminate) with this reason.
+    /// [`Control::terminate`](crate::Control::terminate) with this reason. The isolate is condemned.
     #[error("stopped on request (reason {0})")]
     Requested(u32),
+}
+
+impl Termination {
+    /// Whether only the entry was stopped, and the isolate goes on.
+    pub(crate) fn is_of_entry(self) -> bool {
+        matches!(self, Termination::CpuLimit { .. })
+    }
 }
 
 /// A position in source. Lines and columns are 1-based, 0 when unknown.

@@ -20,14 +20,17 @@ use mozjs::rust::wrappers2::{
 };
 use mozjs::rust::{RealmOptions, Runtime, SIMPLE_GLOBAL_CLASS};
 
+use crate::allocations;
 use crate::arguments::{self, HostFunction};
 use crate::clock;
 use crate::context::AsyncContext;
 use crate::engine::Engine;
 use crate::failure::{Exception, Failure, Place};
 use crate::jobs::{self, AsyncTasks, JobQueue};
+use crate::ledger::Ledger;
 use crate::limits;
 use crate::loader;
+use crate::memory::{self, Memory, Watch};
 use crate::modules::ModuleSource;
 use crate::roots::{Handle, Roots};
 use crate::scope::Scope;
@@ -40,8 +43,9 @@ use crate::watchdog::{self, Monitor, Registration};
 /// What an isolate is created with.
 #[derive(Clone, Debug)]
 pub struct IsolateOptions {
-    /// Bytes of JavaScript heap and malloc'ed memory (strings, `ArrayBuffer`s, WebAssembly).
-    pub memory_limit: usize,
+    /// The account of its memory: the JavaScript heap, malloc'ed memory (strings, `ArrayBuffer`s, WebAssembly), and what the embedder
+    /// charges to it.
+    pub memory: Ledger,
     /// Classic scripts run in order in the fresh global. They see the host functions as methods of the global object `__host`,
     /// which is deleted after the last of them: they capture what they need.
     pub bootstrap: Vec<Stencil>,
@@ -55,7 +59,7 @@ impl Default for IsolateOptions {
     /// 128 MiB, no bootstrap, no `eval`, WebAssembly compilation allowed.
     fn default() -> Self {
         IsolateOptions {
-            memory_limit: 128 * 1024 * 1024,
+            memory: Ledger::default(),
             bootstrap: Vec::new(),
             allow_eval: false,
             allow_wasm_compilation: true,
@@ -106,15 +110,17 @@ pub struct Isolate {
 /// What an entry gave.
 #[derive(Debug)]
 pub struct Entry<R> {
-    /// What the closure gave; [`Failure::Terminated`] whenever the isolate was stopped during the entry.
+    /// What the closure gave; [`Failure::Terminated`] whenever script was stopped during the entry.
     pub result: Result<R, Failure>,
     /// CPU time of the thread, from arming the watchdog to the end of the microtask checkpoint.
     pub cpu: Duration,
     /// Promises rejected and still unhandled after the microtask checkpoint, oldest first, and exceptions that escaped from
     /// microtasks. At most 64.
     pub rejections: Vec<Exception>,
-    /// Where script was when the isolate was stopped in this entry, when it is known.
+    /// Where script was when it was stopped in this entry, when it is known.
     pub stopped_at: Option<Place>,
+    /// The isolate's memory after the entry.
+    pub memory: Memory,
 }
 
 /// Stops an isolate, from any thread.
@@ -171,7 +177,7 @@ impl Isolate {
         // SAFETY: the options belong to this context and are set before any script runs. A stack captured at every promise costs
         // several times what the promise itself does, and Workers' stacks do not cross `await` either.
         unsafe { (*ContextOptionsRef(cx)).set_asyncStack_(false) };
-        limits::tune(cx, options.memory_limit);
+        limits::tune(cx, options.memory.limit());
         security::install(cx);
         // SAFETY: the runtime is this thread's.
         unsafe {
@@ -186,12 +192,10 @@ impl Isolate {
             async_tasks: AsyncTasks::install(cx),
             instantiate: engine.instantiate_options(),
             condemned: Cell::new(None),
+            halted: Cell::new(None),
             stopped_at: RefCell::new(None),
             entry_start: Cell::new(0),
-            memory_limit: options.memory_limit,
-            memory_seen: Cell::new(0),
-            memory_counters: RefCell::new(None),
-            memory_check_due: Cell::new(false),
+            memory: Watch::new(options.memory.clone()),
             freeze_clock: Cell::new(false),
             frozen_time: Cell::new(None),
             allow_eval: Cell::new(options.allow_eval),
@@ -229,7 +233,7 @@ impl Isolate {
             let current = GetCurrentRealmOrNull(cx);
             SetRealmTimezoneOverride(current, c"UTC".as_ptr());
             SetRealmLocaleOverride(current, c"en-US".as_ptr());
-            if !limits::install(cx, state) {
+            if !limits::install(cx) {
                 return Err(IsolateError::OutOfMemory);
             }
             rooted!(&in(cx) let host = JS_NewPlainObject(cx));
@@ -258,6 +262,7 @@ impl Isolate {
         if !unsafe { JS_DeleteProperty1(cx, global.handle(), c"__host".as_ptr()) } {
             return Err(IsolateError::Bootstrap("`__host` cannot be deleted".to_owned()));
         }
+        memory::measure(cx, state);
         Ok(())
     }
 
@@ -280,8 +285,9 @@ impl Isolate {
     /// The only way in. Arms the watchdog, runs `f` in the realm, drains the microtask queue, and measures the thread's
     /// CPU clock around all of it.
     ///
-    /// With `cpu`, script that spends more than this in this entry is stopped uncatchably. A condemned isolate runs nothing: the
-    /// result is [`Failure::Terminated`] at once.
+    /// With `cpu`, script that spends more than this in this entry is stopped uncatchably; what the entry had queued or begun (microtasks,
+    /// compilation of WebAssembly) never runs, and later entries run as if it had not been. A condemned isolate runs nothing: the result
+    /// is [`Failure::Terminated`] at once.
     pub fn enter<R>(
         &mut self,
         cpu: Option<Duration>,
@@ -294,7 +300,9 @@ impl Isolate {
             cpu: Duration::ZERO,
             rejections: Vec::new(),
             stopped_at: None,
+            memory: Memory { used: state.memory.ledger.used(), limit: state.memory.ledger.limit(), full: true },
         };
+        state.halted.set(None);
         if let Some(termination) = state.stopped() {
             return ended(termination);
         }
@@ -308,16 +316,21 @@ impl Isolate {
         state.frozen_time.set(state.freeze_clock.get().then(clock::now));
         let start = watchdog::thread_cpu();
         state.entry_start.set(start);
-        let armed = Armed::new(&state.monitor, self.entries, start, cpu);
+        let armed = Armed::new(&state, self.entries, start, cpu);
         let mut realm = AutoRealm::new(runtime.cx(), global);
         let result = f(&mut Scope::new(&mut realm, &state));
         let rejections = jobs::checkpoint(&mut realm, &state);
-        if state.memory_check_due.get() && state.stopped().is_none() {
-            limits::check_memory(&mut realm, &state);
+        let mut memory = memory::measure(&mut realm, &state);
+        if state.memory.due.get() && state.stopped().is_none() {
+            memory::check(&mut realm, &state);
+            memory = memory::measure(&mut realm, &state);
+        }
+        // A stop that came too late for any script counts for this entry all the same.
+        let stopped = state.stopped();
+        if stopped.is_some() {
+            jobs::abandon(&mut realm, &state);
         }
         drop(realm);
-        // A stop that came too late for any script still condemns the isolate, and counts for this entry.
-        let stopped = state.stopped();
         drop(armed);
         state.frozen_time.set(None);
         let cpu = Duration::from_nanos(watchdog::thread_cpu().saturating_sub(start));
@@ -329,6 +342,7 @@ impl Isolate {
             cpu,
             rejections,
             stopped_at: state.stopped_at.borrow_mut().take(),
+            memory,
         }
     }
 }
@@ -338,14 +352,12 @@ impl Drop for Isolate {
         drop(self.registration.take());
         let Some(mut runtime) = self.runtime.take() else { return };
         let cx = runtime.cx();
-        jobs::clear(cx, &self.state);
-        self.state.async_tasks.shut_down(cx);
-        jobs::clear(cx, &self.state);
+        jobs::abandon(cx, &self.state);
+        self.state.cleanups.borrow_mut().clear();
         // What holds handles or may hold them through the embedder's types.
         self.state.modules.borrow_mut().take();
         self.state.records.borrow_mut().clear();
         self.state.importer.borrow_mut().take();
-        self.state.memory_counters.borrow_mut().take();
         self.state.context.clear();
         self.state.roots.close();
         // SAFETY: no task is outstanding.
@@ -357,19 +369,21 @@ impl Drop for Isolate {
     }
 }
 
-/// The time during which the watchdog looks at the isolate. Ends also when the closure panics.
-struct Armed<'a>(&'a Monitor);
+/// The time during which the watchdog looks at the isolate and its allocations are bounded. Ends also when the closure panics.
+struct Armed<'a>(&'a State);
 
 impl<'a> Armed<'a> {
-    fn new(monitor: &'a Monitor, entry: u64, start: u64, cpu: Option<Duration>) -> Armed<'a> {
-        monitor.arm(entry, start, cpu);
-        Armed(monitor)
+    fn new(state: &'a State, entry: u64, start: u64, cpu: Option<Duration>) -> Armed<'a> {
+        memory::bound_allocations(state);
+        state.monitor.arm(entry, start, cpu);
+        Armed(state)
     }
 }
 
 impl Drop for Armed<'_> {
     fn drop(&mut self) {
-        self.0.disarm();
+        self.0.monitor.disarm();
+        allocations::unbound();
     }
 }
 

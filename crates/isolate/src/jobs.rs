@@ -218,12 +218,11 @@ fn report(cx: &mut JSContext, state: &Rc<State>) {
 
 /// Whether there was anything to run.
 fn run_cleanups(cx: &mut JSContext, state: &Rc<State>) -> bool {
-    let cleanups = std::mem::take(&mut *state.cleanups.borrow_mut());
-    let any = !cleanups.is_empty();
-    for cleanup in cleanups {
-        if state.stopped().is_some() {
-            break;
-        }
+    let mut cleanups = std::mem::take(&mut *state.cleanups.borrow_mut()).into_iter();
+    let any = cleanups.len() > 0;
+    while state.stopped().is_none()
+        && let Some(cleanup) = cleanups.next()
+    {
         rooted!(&in(cx) let function = cleanup.get(&state.roots));
         rooted!(&in(cx) let mut result = UndefinedValue());
         // SAFETY: the function is rooted and of this realm.
@@ -235,11 +234,21 @@ fn run_cleanups(cx: &mut JSContext, state: &Rc<State>) -> bool {
             report(cx, state);
         }
     }
+    // They are the isolate's and not the entry's: after a stop the next entry runs the rest.
+    state.cleanups.borrow_mut().extend(cleanups);
     any
 }
 
-/// Throws away what is queued. For the end of an isolate.
-pub(crate) fn clear(cx: &mut JSContext, state: &Rc<State>) {
+/// Throws away what the entry has queued or begun, so that nothing of it runs in a later one. Waits for helper threads that are at work
+/// for it.
+pub(crate) fn abandon(cx: &mut JSContext, state: &Rc<State>) {
+    clear(cx, state);
+    state.async_tasks.shut_down(cx);
+    clear(cx, state);
+    state.context.clear();
+}
+
+fn clear(cx: &mut JSContext, state: &Rc<State>) {
     rooted!(&in(cx) let mut task = NullValue());
     // SAFETY: dequeued tasks are the engine's own and need no further care.
     unsafe {
@@ -247,7 +256,6 @@ pub(crate) fn clear(cx: &mut JSContext, state: &Rc<State>) {
             JS_DequeueNextMicroTask(cx, task.handle_mut());
         }
     }
-    state.cleanups.borrow_mut().clear();
     state.rejected.borrow_mut().clear();
     state.uncaught.borrow_mut().clear();
 }
@@ -296,8 +304,8 @@ impl AsyncTasks {
         true
     }
 
-    /// Disposes of all tasks, waiting for those still at work. For the end of an isolate.
-    pub(crate) fn shut_down(&self, cx: &mut JSContext) {
+    /// Disposes of all tasks, waiting for those still at work.
+    fn shut_down(&self, cx: &mut JSContext) {
         while let Some(task) = self.next(|| false) {
             // SAFETY: as above; told that it is shutting down, the task does not touch its promise.
             unsafe { DispatchableRun(cx, task.0.as_ptr(), Dispatchable_MaybeShuttingDown::ShuttingDown) };

@@ -8,6 +8,7 @@
 //!
 //! One [`Isolate`] is one thread, one `JSContext` and one realm. The only way in is [`Isolate::enter`].
 
+mod allocations;
 mod arguments;
 mod clock;
 mod clone;
@@ -19,8 +20,10 @@ mod exit;
 mod failure;
 mod isolate;
 mod jobs;
+mod ledger;
 mod limits;
 mod loader;
+mod memory;
 mod modules;
 mod promises;
 mod roots;
@@ -38,9 +41,11 @@ pub use coroutine::{Coroutine, NotRunning, Suspender};
 pub use engine::{Engine, EngineError};
 pub use failure::{Exception, Failure, Place, Termination};
 pub use isolate::{Control, Entry, Isolate, IsolateError, IsolateOptions};
+pub use ledger::{Charge, Ledger};
+pub use memory::Memory;
 pub use modules::{Module, ModuleError, ModuleSource};
 pub use promises::PromiseState;
 pub use roots::Handle;
-pub use scope::{Memory, Scope};
+pub use scope::Scope;
 pub use stencil::{CompileError, Stencil};
 pub use value::Value;

@@ -1,30 +1,22 @@
-//! The interrupt callback, which stops script that is over its limits, and what it looks at: the engine's memory counters.
+//! What bounds the collector, and the interrupt callback, which stops script that is over its limits.
 
-use std::ffi::{CStr, c_void};
+use std::ffi::c_void;
 use std::ptr::{self, NonNull};
-use std::rc::Rc;
 
 use mozjs::context::{JSContext, RawJSContext};
 use mozjs::glue::DescribeScriptedCaller;
-use mozjs::jsapi::js::gc::NewMemoryInfoObject;
-use mozjs::jsapi::{GCReason, JSGCParamKey, JSGCStatus};
-use mozjs::jsval::{ObjectValue, UndefinedValue};
-use mozjs::rooted;
-use mozjs::rust::wrappers2::{
-    GetGCHeapUsage, JS_AddInterruptCallback, JS_ClearPendingException, JS_DisableInterruptCallback, JS_GC,
-    JS_GetProperty, JS_ResetInterruptCallback, JS_SetGCCallback, JS_SetGCParameter, SetOutOfMemoryCallback,
-};
+use mozjs::jsapi::{GCReason, JSGCParamKey, JSGCStatus, SetProcessLargeAllocationFailureCallback};
+use mozjs::rust::wrappers2::{JS_AddInterruptCallback, JS_SetGCCallback, JS_SetGCParameter, SetOutOfMemoryCallback};
 
-use crate::failure::{Place, Termination};
-use crate::state::{State, current};
+use crate::allocations;
+use crate::failure::Place;
+use crate::memory;
+use crate::state::current;
 
 /// Nursery of an isolate at rest. The engine grows it for programs that allocate a lot.
 const MIN_NURSERY: u32 = 256 * 1024;
 /// The largest nursery: with hundreds of isolates it is the memory of each that counts, and larger ones gain little.
 const MAX_NURSERY: u32 = 4 * 1024 * 1024;
-
-/// Growth between two checks that calls for another soon, in bytes.
-const GROWN: usize = 1024 * 1024;
 
 /// Sets what bounds the collector of this context. Before the first global exists.
 pub(crate) fn tune(cx: &mut JSContext, memory_limit: usize) {
@@ -45,16 +37,16 @@ pub(crate) fn tune(cx: &mut JSContext, memory_limit: usize) {
     }
 }
 
+/// Once per process.
+pub(crate) fn install_in_process() {
+    // SAFETY: the callback is a static function, set before any isolate exists.
+    unsafe { SetProcessLargeAllocationFailureCallback(Some(memory::make_room)) };
+}
+
 /// Installs the callbacks. In the realm.
-pub(crate) fn install(cx: &mut JSContext, state: &Rc<State>) -> bool {
-    // SAFETY: the callbacks are static functions that find the isolate by thread, and do nothing when there is none. The new object is
-    // rooted at once.
+pub(crate) fn install(cx: &mut JSContext) -> bool {
+    // SAFETY: the callbacks are static functions that find the isolate by thread, and do nothing when there is none.
     unsafe {
-        rooted!(&in(cx) let counters = NewMemoryInfoObject(cx.raw_cx()));
-        if counters.get().is_null() {
-            return false;
-        }
-        *state.memory_counters.borrow_mut() = Some(state.roots.insert(ObjectValue(counters.get())));
         JS_SetGCCallback(cx, Some(collected), ptr::null_mut());
         SetOutOfMemoryCallback(cx, Some(out_of_memory), ptr::null_mut());
         JS_AddInterruptCallback(cx, Some(interrupted))
@@ -63,7 +55,9 @@ pub(crate) fn install(cx: &mut JSContext, state: &Rc<State>) -> bool {
 
 /// A major collection begins or ends. At its end memory is due for a check, which must wait for the next interrupt.
 unsafe extern "C" fn collected(_: *mut RawJSContext, status: JSGCStatus, _: GCReason, _: *mut c_void) {
-    if status == JSGCStatus::JSGC_END {
+    let ends = status == JSGCStatus::JSGC_END;
+    allocations::collecting(!ends);
+    if ends {
         check_soon();
     }
 }
@@ -75,7 +69,7 @@ unsafe extern "C" fn out_of_memory(_: *mut RawJSContext, _: *mut c_void) {
 
 fn check_soon() {
     if let Some(state) = current() {
-        state.memory_check_due.set(true);
+        state.memory.due.set(true);
         state.monitor.interrupt();
     }
 }
@@ -86,69 +80,15 @@ unsafe extern "C" fn interrupted(cx: *mut RawJSContext) -> bool {
     // SAFETY: this is a callback of the engine, in which one `JSContext` may be made from its pointer.
     let mut cx = unsafe { JSContext::from_ptr(cx) };
     if state.stopped().is_none() {
-        check_memory(&mut cx, &state);
+        memory::check(&mut cx, &state);
     }
-    if state.condemned.get().is_none() {
+    if state.noticed().is_none() {
         return true;
     }
     if state.stopped_at.borrow().is_none() {
         *state.stopped_at.borrow_mut() = running_place(&cx);
     }
     false
-}
-
-/// Condemns the isolate when it is over its limit and a collection does not help.
-pub(crate) fn check_memory(cx: &mut JSContext, state: &Rc<State>) {
-    state.memory_check_due.set(false);
-    let now = used(cx, state);
-    let grown = now > state.memory_seen.replace(now).saturating_add(GROWN);
-    state.monitor.memory_checked(grown);
-    if now <= state.memory_limit {
-        return;
-    }
-    // SAFETY: the callback must not be called again from inside itself (`Runtime.cpp`, `HandleInterrupt`).
-    let enabled = unsafe { JS_DisableInterruptCallback(cx) };
-    // A second collection waits for the background sweeping of the first, which is when the memory of dead buffers is
-    // subtracted.
-    for _ in 0..2 {
-        // SAFETY: interrupts are handled where the engine may collect.
-        unsafe { JS_GC(cx, GCReason::API) };
-        if used(cx, state) <= state.memory_limit {
-            break;
-        }
-    }
-    // SAFETY: restores what was found.
-    unsafe { JS_ResetInterruptCallback(cx, enabled) };
-    state.memory_check_due.set(false);
-    let used = used(cx, state);
-    if used > state.memory_limit {
-        state.condemn(Termination::MemoryLimit { used, limit: state.memory_limit });
-    }
-}
-
-/// Bytes in use: the GC heap and what the engine has malloc'ed for it. No walk of the heap.
-pub(crate) fn used(cx: &mut JSContext, state: &Rc<State>) -> usize {
-    // SAFETY: reads a counter.
-    let heap = usize::try_from(unsafe { GetGCHeapUsage(cx) }).unwrap_or(usize::MAX);
-    heap.saturating_add(counter(cx, state, c"mallocBytes"))
-}
-
-fn counter(cx: &mut JSContext, state: &Rc<State>, name: &CStr) -> usize {
-    let Some(counters) = state.memory_counters.borrow().clone() else { return 0 };
-    rooted!(&in(cx) let value = counters.get(&state.roots));
-    if !value.get().is_object() {
-        return 0;
-    }
-    rooted!(&in(cx) let object = value.get().to_object());
-    rooted!(&in(cx) let mut count = UndefinedValue());
-    // SAFETY: object and result are rooted. The object is ours and its getters are the engine's, so no script runs.
-    let ok = unsafe { JS_GetProperty(cx, object.handle(), name.as_ptr(), count.handle_mut()) };
-    if !ok {
-        // SAFETY: clearing is always allowed.
-        unsafe { JS_ClearPendingException(cx) };
-        return 0;
-    }
-    if count.get().is_number() { count.get().to_number() as usize } else { 0 }
 }
 
 /// Where script is.

@@ -4,12 +4,12 @@ use std::ptr;
 use std::rc::Rc;
 
 use mozjs::context::JSContext;
-use mozjs::jsapi::{GCReason, HandleValueArray, IsCallable, JSObject, ObjectOpResult, jsid};
+use mozjs::jsapi::{GCOptions, GCReason, HandleValueArray, IsCallable, JSObject, ObjectOpResult, jsid};
 use mozjs::jsval::{JSVal, ObjectValue, UndefinedValue};
 use mozjs::rooted;
 use mozjs::rust::wrappers2::{
     Call, CurrentGlobalOrNull, InstantiateGlobalStencil, JS_ExecuteScript, JS_ForwardSetPropertyTo, JS_GC,
-    JS_GetUCProperty, JS_StringToId,
+    JS_GetUCProperty, JS_StringToId, NonIncrementalGC, PrepareForFullGC,
 };
 use mozjs::rust::{HandleObject, HandleValue};
 
@@ -17,7 +17,7 @@ use crate::arguments::Throw;
 use crate::clock;
 use crate::errors::{self, ErrorKind};
 use crate::failure::{Exception, Failure};
-use crate::limits;
+use crate::memory::{self, Memory};
 use crate::roots::Handle;
 use crate::state::State;
 use crate::stencil::{Kind, Stencil};
@@ -29,16 +29,7 @@ pub struct Scope<'a> {
     pub(crate) state: &'a Rc<State>,
 }
 
-/// Memory of one isolate, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Memory {
-    /// GC heap and malloc'ed memory that the engine attributes to the isolate.
-    pub used: usize,
-    /// What the isolate may use.
-    pub limit: usize,
-}
-
-/// Turns a call into the engine into a result: a pending exception becomes a failure. Nothing runs in a condemned isolate.
+/// Turns a call into the engine into a result: a pending exception becomes a failure. Nothing runs after a stop.
 macro_rules! attempt {
     ($scope:expr, $call:expr) => {{
         if let Some(termination) = $scope.state.stopped() {
@@ -46,7 +37,7 @@ macro_rules! attempt {
         }
         let outcome: Result<_, $crate::value::Pending> = $call;
         match outcome {
-            Ok(value) if $scope.state.condemned.get().is_none() => value,
+            Ok(value) if $scope.state.noticed().is_none() => value,
             _ => return Err($crate::errors::take_failure($scope.cx, $scope.state)),
         }
     }};
@@ -281,13 +272,23 @@ impl Scope<'_> {
 
     /// Memory in use and allowed. Cheap: no walk of the heap.
     pub fn memory(&mut self) -> Memory {
-        Memory { used: limits::used(self.cx, self.state), limit: self.state.memory_limit }
+        memory::measure(self.cx, self.state)
     }
 
     /// A full collection.
     pub fn collect_garbage(&mut self) {
         // SAFETY: every value of this crate is rooted across calls that may collect.
         unsafe { JS_GC(self.cx, GCReason::API) };
+    }
+
+    /// A full collection that also gives memory back to the system: unused pages, code that can be compiled again. For an isolate that is
+    /// not expected to run soon.
+    pub fn compact(&mut self) {
+        // SAFETY: as in `collect_garbage`.
+        unsafe {
+            PrepareForFullGC(self.cx);
+            NonIncrementalGC(self.cx, GCOptions::Shrink, GCReason::API);
+        }
     }
 
     /// The object behind a handle, unrooted.

@@ -11,6 +11,7 @@ use crate::arguments::HostFunction;
 use crate::context::AsyncContext;
 use crate::failure::Termination;
 use crate::jobs::AsyncTasks;
+use crate::memory::Watch;
 use crate::modules::ModuleSource;
 use crate::roots::{Handle, Roots};
 use crate::watchdog::{self, Monitor};
@@ -23,19 +24,15 @@ pub(crate) struct State {
     pub(crate) monitor: Arc<Monitor>,
     pub(crate) async_tasks: Arc<AsyncTasks>,
     pub(crate) instantiate: mozjs::jsapi::InstantiateOptions,
-    /// Set once the isolate is stopped; nothing runs in it afterwards.
+    /// Set once the isolate is stopped for good; nothing runs in it afterwards.
     pub(crate) condemned: Cell<Option<Termination>>,
+    /// Set once the present entry is stopped; nothing runs in it afterwards, but in the next one.
+    pub(crate) halted: Cell<Option<Termination>>,
     /// Where script was when it was stopped.
     pub(crate) stopped_at: RefCell<Option<crate::failure::Place>>,
     /// The thread's CPU clock at the beginning of the entry, in nanoseconds.
     pub(crate) entry_start: Cell<u64>,
-    pub(crate) memory_limit: usize,
-    /// Bytes in use when memory was last checked.
-    pub(crate) memory_seen: Cell<usize>,
-    /// The object whose getters give the engine's counters.
-    pub(crate) memory_counters: RefCell<Option<Handle>>,
-    /// Set at the end of a major collection and when an allocation fails, until memory has been checked.
-    pub(crate) memory_check_due: Cell<bool>,
+    pub(crate) memory: Watch,
     /// Whether the clock stands still during an entry.
     pub(crate) freeze_clock: Cell<bool>,
     /// What the clock shows while it stands still, in microseconds since 1970.
@@ -90,24 +87,34 @@ pub(crate) fn set_current(state: Option<Rc<State>>) {
 }
 
 impl State {
-    /// Condemns the isolate; the first cause wins.
-    pub(crate) fn condemn(&self, termination: Termination) {
-        if self.condemned.get().is_none() {
+    /// Stops the entry, and the isolate as well when the cause is not the entry's alone; the first cause wins.
+    pub(crate) fn stop(&self, termination: Termination) {
+        if self.noticed().is_some() {
+            return;
+        }
+        if termination.is_of_entry() {
+            self.halted.set(Some(termination));
+        } else {
             self.condemned.set(Some(termination));
         }
     }
 
-    /// Whether the isolate must not run: condemned already, or a stop is due that script has not noticed yet.
+    /// The stop that was noticed, if any.
+    pub(crate) fn noticed(&self) -> Option<Termination> {
+        self.condemned.get().or(self.halted.get())
+    }
+
+    /// Whether script must not run: stopped already, or a stop is due that script has not noticed yet.
     pub(crate) fn stopped(&self) -> Option<Termination> {
-        if let Some(termination) = self.condemned.get() {
+        if let Some(termination) = self.noticed() {
             return Some(termination);
         }
         if let Some(reason) = self.monitor.stop() {
-            self.condemn(Termination::Requested(reason));
+            self.stop(Termination::Requested(reason));
         } else if self.monitor.expired() {
-            self.condemn(Termination::CpuLimit { used: self.used() });
+            self.stop(Termination::CpuLimit { used: self.used() });
         }
-        self.condemned.get()
+        self.noticed()
     }
 
     /// CPU time of the entry so far.

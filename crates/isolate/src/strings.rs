@@ -3,7 +3,7 @@
 use std::ffi::{CString, c_char};
 
 use mozjs::context::JSContext;
-use mozjs::jsapi::{JS_DeprecatedStringHasLatin1Chars, JSString};
+use mozjs::jsapi::{JS_DeprecatedStringHasLatin1Chars, JS_GetStringLength, JSString};
 use mozjs::rust::wrappers2::{
     JS_EnsureLinearString, JS_GetLatin1StringCharsAndLength, JS_GetTwoByteStringCharsAndLength, JS_NewStringCopyN,
     JS_NewUCStringCopyN,
@@ -12,6 +12,16 @@ use mozjs::rust::wrappers2::{
 /// A C string; NUL bytes inside become spaces.
 pub(crate) fn c_string(text: &str) -> CString {
     CString::new(text).unwrap_or_else(|_| CString::new(text.replace('\0', " ")).unwrap_or_default())
+}
+
+/// About how many bytes a copy takes.
+///
+/// # Safety
+/// `string` is a live string.
+pub(crate) unsafe fn size(string: *mut JSString) -> usize {
+    // SAFETY: both read the string's header.
+    let (length, latin1) = unsafe { (JS_GetStringLength(string), JS_DeprecatedStringHasLatin1Chars(string)) };
+    if latin1 { length } else { length.saturating_mul(2) }
 }
 
 /// Copies a string out, at most `limit` UTF-16 code units of it. Lone surrogates become U+FFFD. `None` when the engine has no memory to flatten a

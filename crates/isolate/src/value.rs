@@ -14,6 +14,8 @@ use mozjs::rooted;
 use mozjs::rust::wrappers2::{JS_DefineElement, JS_GetArrayBufferViewBuffer, JS_NewUint8Array, NewArrayObject1};
 use mozjs::rust::{HandleObject, HandleValue, MutableHandleValue};
 
+use crate::errors::{self, ErrorKind};
+use crate::memory::TOO_LARGE;
 use crate::roots::Handle;
 use crate::state::State;
 use crate::strings;
@@ -194,7 +196,7 @@ pub(crate) fn array_buffer(cx: &mut JSContext, bytes: &[u8]) -> *mut JSObject {
     }
 }
 
-/// Copies a value out. Fails when a string cannot be flattened for want of memory.
+/// Copies a value out. Fails when there is no memory for a copy of a string.
 pub(crate) fn from_js(cx: &mut JSContext, state: &Rc<State>, value: HandleValue<'_>) -> Result<Value, Pending> {
     let value = value.get();
     Ok(if value.is_undefined() {
@@ -208,6 +210,11 @@ pub(crate) fn from_js(cx: &mut JSContext, state: &Rc<State>, value: HandleValue<
     } else if value.is_string() {
         rooted!(&in(cx) let string = value.to_string());
         // SAFETY: the string is rooted.
+        if !state.memory.may_copy(unsafe { strings::size(string.get()) }) {
+            errors::throw(cx, ErrorKind::RangeError, TOO_LARGE);
+            return Err(Pending);
+        }
+        // SAFETY: the string is rooted.
         match unsafe { strings::from_js(cx, string.get(), usize::MAX) } {
             Some(text) => Value::String(text),
             None => return Err(Pending),
@@ -215,6 +222,20 @@ pub(crate) fn from_js(cx: &mut JSContext, state: &Rc<State>, value: HandleValue<
     } else {
         Value::Object(state.roots.insert(value))
     })
+}
+
+/// The length of an `ArrayBuffer` or a view; 0 for anything else.
+pub(crate) fn byte_length(object: HandleObject<'_>) -> usize {
+    let (mut length, mut shared, mut data) = (0, false, std::ptr::null_mut::<u8>());
+    // SAFETY: the object is rooted, and only its length is looked at.
+    unsafe {
+        if IsArrayBufferObject(object.get()) {
+            GetArrayBufferLengthAndData(object.get(), &mut length, &mut shared, &mut data);
+        } else if JS_IsArrayBufferViewObject(object.get()) {
+            GetArrayBufferViewLengthAndData(object.get(), &mut length, &mut shared, &mut data);
+        }
+    }
+    length
 }
 
 /// A copy of the bytes of an `ArrayBuffer` or a view. `None` when it is neither, or detached.

@@ -27,6 +27,9 @@ const MEMORY_CHECK_GROWTH: u64 = 4;
 const MEMORY_CHECK_LONGEST: Duration = Duration::from_secs(2);
 /// What counts as a change of resident memory, in bytes.
 const RESIDENT_CHANGE: u64 = 1024 * 1024;
+/// Looks at an isolate that does not execute before it is not looked at any more. With thousands of isolates it is the few that execute
+/// that must cost something.
+const QUIET_LOOKS: u32 = 500;
 /// Ticks without any executing isolate before the thread parks.
 const IDLE_TICKS: u32 = 10;
 
@@ -52,6 +55,8 @@ pub(crate) struct Monitor {
     expired: AtomicU64,
     /// 0, or [`REQUESTED`] and a reason.
     stop: AtomicU64,
+    /// Whether the watchdog looks at it.
+    listed: AtomicBool,
 }
 
 /// Nanoseconds of CPU time of the calling thread.
@@ -85,20 +90,23 @@ impl Monitor {
             memory_interval: AtomicU64::new(0),
             expired: AtomicU64::new(0),
             stop: AtomicU64::new(0),
+            listed: AtomicBool::new(false),
         })
     }
 
     /// Entry `number` (never 0) begins, `start` being the thread's clock.
-    pub(crate) fn arm(&self, number: u64, start: u64, budget: Option<Duration>) {
+    pub(crate) fn arm(self: &Arc<Self>, number: u64, start: u64, budget: Option<Duration>) {
         let budget = budget.map_or(NEVER, |budget| u64::try_from(budget.as_nanos()).unwrap_or(NEVER));
         self.budget.store(budget, Ordering::Relaxed);
         self.memory_checked(true);
         self.deadline.store(start.saturating_add(budget), Ordering::Relaxed);
         // Sequentially consistent with the watchdog's "store parked, then look at entries": one of both sides sees the other.
         self.entry.store(number, Ordering::SeqCst);
-        if let Some(watchdog) = WATCHDOG.get().and_then(|watchdog| watchdog.as_ref().ok())
-            && watchdog.parked.load(Ordering::SeqCst)
-        {
+        let Some(Ok(watchdog)) = WATCHDOG.get() else { return };
+        if !self.listed.load(Ordering::SeqCst) {
+            watchdog.list(self);
+        }
+        if watchdog.parked.load(Ordering::SeqCst) {
             watchdog.thread.unpark();
         }
     }
@@ -162,17 +170,9 @@ impl Drop for Registration {
     }
 }
 
-/// Starts watching, and the thread when it is not yet running.
+/// Starts the thread when it is not yet running. The isolate is watched from its next entry on.
 pub(crate) fn watch(monitor: &Arc<Monitor>) -> Result<Registration, String> {
-    let watchdog = WATCHDOG.get_or_init(start).as_ref().map_err(Clone::clone)?;
-    let now = Instant::now();
-    watchdog.watched().push(Watched {
-        monitor: monitor.clone(),
-        seen: 0,
-        next_cpu: now,
-        memory_checked: now,
-        resident: None,
-    });
+    WATCHDOG.get_or_init(start).as_ref().map_err(Clone::clone)?;
     Ok(Registration { monitor: monitor.clone() })
 }
 
@@ -188,10 +188,28 @@ struct Watched {
     monitor: Arc<Monitor>,
     /// The entry seen at the last look.
     seen: u64,
+    /// Looks without an entry.
+    quiet: u32,
     next_cpu: Instant,
     memory_checked: Instant,
     /// Resident memory of the process when the isolate was last asked to check its own.
     resident: Option<u64>,
+}
+
+impl Watched {
+    /// Whether it need not be looked at until its next entry, which lists it again.
+    fn retires(&self) -> bool {
+        if self.quiet < QUIET_LOOKS {
+            return false;
+        }
+        // Sequentially consistent with `arm`, which stores the entry and then looks whether it is listed.
+        self.monitor.listed.store(false, Ordering::SeqCst);
+        let quiet = self.monitor.entry.load(Ordering::SeqCst) == 0;
+        if !quiet {
+            self.monitor.listed.store(true, Ordering::SeqCst);
+        }
+        quiet
+    }
 }
 
 static WATCHDOG: OnceLock<Result<Watchdog, String>> = OnceLock::new();
@@ -199,6 +217,16 @@ static WATCHDOG: OnceLock<Result<Watchdog, String>> = OnceLock::new();
 impl Watchdog {
     fn watched(&self) -> MutexGuard<'_, Vec<Watched>> {
         lock(&self.shared)
+    }
+
+    /// Has an isolate looked at.
+    fn list(&self, monitor: &Arc<Monitor>) {
+        let now = Instant::now();
+        let mut list = self.watched();
+        if !monitor.listed.swap(true, Ordering::SeqCst) {
+            let monitor = monitor.clone();
+            list.push(Watched { monitor, seen: 0, quiet: 0, next_cpu: now, memory_checked: now, resident: None });
+        }
     }
 }
 
@@ -276,17 +304,20 @@ impl Resident {
     }
 }
 
-/// Looks at every isolate once. How long to sleep, or `None` when none is executing.
-fn look(watched: &mut [Watched], now: Instant, resident: &mut Resident) -> Option<Duration> {
+/// Looks at every isolate of the list once, and takes those off that have been quiet. How long to sleep, or `None` when none is executing.
+fn look(list: &mut Vec<Watched>, now: Instant, resident: &mut Resident) -> Option<Duration> {
     resident.now = None;
+    list.retain_mut(|watched| !watched.retires());
     let mut wait = None;
-    for watched in watched {
+    for watched in list {
         let monitor = &watched.monitor;
         let entry = monitor.entry.load(Ordering::SeqCst);
         if entry == 0 {
             watched.seen = 0;
+            watched.quiet = watched.quiet.saturating_add(1);
             continue;
         }
+        watched.quiet = 0;
         if watched.seen != entry {
             watched.seen = entry;
             watched.memory_checked = now;

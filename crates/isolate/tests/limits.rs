@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use common::{Log, Modules, isolate, isolate_with, on_thread, run, run_for, termination, text};
-use isolate::{Engine, IsolateOptions, Module, Termination, Value};
+use isolate::{Arguments, Engine, HostFunction, IsolateOptions, Ledger, Module, Scope, Termination, Throw, Value};
 
 const BUDGET: Duration = Duration::from_millis(50);
 /// Generous, because the tests share two cores: the accuracy is measured by `examples/measure.rs`.
@@ -25,12 +25,12 @@ fn stopped_by_cpu(source: &str) -> Rc<Log> {
     }
     assert!(cpu >= BUDGET && cpu <= BUDGET + SLACK, "{cpu:?}: {source}");
     assert!(wall < Duration::from_secs(10), "{wall:?}: {source}");
-    // Condemned: nothing runs any more.
-    let after = run(&mut isolate, "log('ran after the end')");
-    assert!(matches!(termination(after), Termination::CpuLimit { .. }));
-    let never = isolate.enter(None, |_| -> Result<(), _> { panic!("a closure ran in a condemned isolate") });
-    assert_eq!(never.cpu, Duration::ZERO);
-    assert!(log.0.borrow().is_empty(), "{source}: {:?}", log.0.borrow());
+    // Nothing of what it had begun or queued runs later, but later entries do.
+    assert_eq!(text(&mut isolate, "'alive'"), "alive", "{source}");
+    assert_eq!(text(&mut isolate, "(async () => { await null; log('microtask') })(); 'queued'"), "queued");
+    assert_eq!(*log.0.borrow(), ["microtask"], "{source}");
+    let again = run_for(&mut isolate, Some(BUDGET), "for (;;);");
+    assert!(matches!(termination(again), Termination::CpuLimit { .. }));
     log
 }
 
@@ -142,6 +142,43 @@ fn modules_are_stopped_while_they_start() {
     });
 }
 
+/// The CPU clock of the thread, in milliseconds.
+fn clock(_: &mut Scope<'_>, _: &Arguments<'_>) -> Result<Value, Throw> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is valid.
+    assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) }, 0);
+    Ok(Value::Number(time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6))
+}
+
+#[test]
+fn each_entry_is_charged_what_the_clock_of_the_thread_shows() {
+    on_thread(120, || {
+        static CLOCK: &[HostFunction] = &[HostFunction { name: "clock", length: 0, call: clock }];
+        let engine = Engine::start().unwrap();
+        let bootstrap =
+            engine.compile_script("b.js", "globalThis.clock = __host.clock; globalThis.began = {};").unwrap();
+        let options = IsolateOptions { bootstrap: vec![bootstrap], ..IsolateOptions::default() };
+        let mut isolate = isolate::Isolate::new(&engine, options, CLOCK, Rc::new(())).unwrap();
+        // Turn by turn, as the invocations of one isolate run; some of the work in microtasks.
+        for turn in 0..40 {
+            let rounds = (turn % 4) * 2_000_000;
+            let source = format!(
+                "before = clock(); after = 0; for (let i = 0; i < {rounds}; i++); Promise.resolve().then(() => {{ for (let i = 0; i < {rounds}; i++); after = clock() }}); 0"
+            );
+            let entry = run(&mut isolate, &source);
+            let used = isolate.enter(None, |scope| {
+                let (Value::Number(before), Value::Number(after)) = (scope.global("before")?, scope.global("after")?)
+                else {
+                    panic!("no numbers");
+                };
+                Ok(after - before)
+            });
+            let (used, charged) = (used.result.unwrap(), entry.cpu.as_secs_f64() * 1e3);
+            assert!(charged >= used && charged - used < 2.0, "turn {turn}: {charged} ms charged, {used} ms used");
+        }
+    });
+}
+
 #[test]
 fn only_running_is_charged() {
     on_thread(60, || {
@@ -226,7 +263,7 @@ fn a_request_from_inside_unwinds() {
 const LIMIT: usize = 32 << 20;
 
 fn stopped_by_memory(source: &str) {
-    let (mut isolate, log) = isolate_with(IsolateOptions { memory_limit: LIMIT, ..IsolateOptions::default() });
+    let (mut isolate, log) = isolate_with(IsolateOptions { memory: Ledger::new(LIMIT), ..IsolateOptions::default() });
     let begin = Instant::now();
     let entry = run_for(&mut isolate, Some(Duration::from_secs(20)), source);
     let (wall, cpu) = (begin.elapsed(), entry.cpu);
@@ -296,7 +333,7 @@ fn webassembly_memory_is_limited() {
 #[test]
 fn garbage_is_collected_before_anything_is_stopped() {
     on_thread(120, || {
-        let (mut isolate, _) = isolate_with(IsolateOptions { memory_limit: LIMIT, ..IsolateOptions::default() });
+        let (mut isolate, _) = isolate_with(IsolateOptions { memory: Ledger::new(LIMIT), ..IsolateOptions::default() });
         for source in [
             "for (let i = 0; i < 1000; i++) new ArrayBuffer(1e6); 'fine'",
             "for (let i = 0; i < 300; i++) new Uint8Array(2e6).fill(1); 'fine'",
@@ -324,13 +361,73 @@ fn garbage_is_collected_before_anything_is_stopped() {
 #[test]
 fn a_wasm_bomb_of_a_module_does_not_escape_the_limit() {
     on_thread(60, || {
-        let (mut isolate, _) = isolate_with(IsolateOptions { memory_limit: LIMIT, ..IsolateOptions::default() });
+        let (mut isolate, _) = isolate_with(IsolateOptions { memory: Ledger::new(LIMIT), ..IsolateOptions::default() });
         let modules = Modules::default()
             .other("grow.wasm", Module::Wasm { url: "grow.wasm".into(), bytes: GROW.to_vec() })
             .js("main.js", "import m from './grow.wasm'; new WebAssembly.Instance(m).exports.f()");
         isolate.set_modules(Rc::new(modules));
         let entry = isolate.enter(Some(Duration::from_secs(20)), |scope| scope.import("main.js"));
         assert!(matches!(termination(entry), Termination::MemoryLimit { .. }));
+    });
+}
+
+#[test]
+fn one_call_cannot_use_up_the_machine() {
+    on_thread(120, || {
+        // An `ArrayBuffer` that does not fit is an exception that script may catch.
+        for source in [
+            "new ArrayBuffer(4e9)",
+            "new Uint8Array(7e9).fill(1)",
+            "new Float64Array(1e8).fill(1)",
+            "new ArrayBuffer(1, { maxByteLength: 4e9 }).resize(3e9)",
+            "new ArrayBuffer(1e6).transfer(2e9)",
+            "new WebAssembly.Memory({ initial: 30000 })",
+        ] {
+            let (mut isolate, _) =
+                isolate_with(IsolateOptions { memory: Ledger::new(LIMIT), ..IsolateOptions::default() });
+            let exception = common::thrown(&mut isolate, source);
+            let said = exception.summary();
+            assert!(said.contains("memory") || said.contains("size") || said.contains("length"), "{source}: {said}");
+            assert_eq!(text(&mut isolate, "'alive'"), "alive", "{source}");
+            let memory = isolate.enter(None, |scope| Ok(scope.memory())).result.unwrap();
+            assert!(memory.used < LIMIT && !memory.full, "{source}: {memory:?}");
+        }
+        // For anything else the isolate has outgrown its limit, caught or not.
+        for source in [
+            "const s = 'x'.repeat(5e8); try { s.charCodeAt(4e8); JSON.stringify(s) } catch { log('catch') }",
+            "try { [...'x'.repeat(1e9)] } catch { log('catch') }",
+            "try { 'x'.repeat(5e8).split('') } catch { log('catch') }",
+            "try { new Array(1000).fill('x'.repeat(1e6)).join('') } catch { log('catch') }",
+            "let a = ['x'.repeat(1000)]; for (let i = 0; i < 25; i++) a = [a, a]; try { JSON.stringify(a) } catch { log('catch') }",
+            "try { encodeURIComponent('\\u2028'.repeat(1e8)) } catch { log('catch') }",
+        ] {
+            stopped_by_memory(source);
+        }
+    });
+}
+
+#[test]
+fn what_the_embedder_holds_counts() {
+    on_thread(60, || {
+        let ledger = Ledger::new(LIMIT);
+        let (mut isolate, _) = isolate_with(IsolateOptions { memory: ledger.clone(), ..IsolateOptions::default() });
+        assert_eq!(text(&mut isolate, "keep = []; 'fine'"), "fine");
+        let collected = isolate.enter(None, |scope| {
+            scope.collect_garbage();
+            Ok(())
+        });
+        collected.result.unwrap();
+        let held = ledger.charge(LIMIT - (2 << 20) - run(&mut isolate, "0").memory.used);
+        assert!(!run(&mut isolate, "0").memory.full);
+        // Over the limit but within the margin: nothing new is to begin, and what runs goes on.
+        let entry = run(&mut isolate, "for (let i = 0; i < 4; i++) keep.push(new ArrayBuffer(1e6)); 'went on'");
+        assert!(matches!(entry.result, Ok(Value::String(_))) && entry.memory.full, "{entry:?}");
+        assert_eq!(text(&mut isolate, "'still'"), "still");
+        // Growing on it is stopped.
+        let entry = run(&mut isolate, "for (;;) keep.push(new ArrayBuffer(1e6))");
+        assert!(matches!(termination(entry), Termination::MemoryLimit { used, .. } if used > LIMIT + ledger.margin()));
+        drop(held);
+        assert_eq!(ledger.held(), 0);
     });
 }
 

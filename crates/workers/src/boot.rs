@@ -139,10 +139,13 @@ fn outcome<R>(entry: Entry<R>) -> Result<R, StartupFailure> {
 ///
 /// # Errors
 /// [`StartupFailure`]: Culvert's own fault.
-pub(crate) fn prepare(host: &Rc<Host>, memory_limit: usize) -> Result<Prepared, StartupFailure> {
+pub(crate) fn prepare(host: &Rc<Host>) -> Result<Prepared, StartupFailure> {
     let builtins = host.services.builtins;
-    let options =
-        IsolateOptions { memory_limit, bootstrap: vec![builtins.bootstrap.clone()], ..IsolateOptions::default() };
+    let options = IsolateOptions {
+        memory: host.seat.ledger.clone(),
+        bootstrap: vec![builtins.bootstrap.clone()],
+        ..IsolateOptions::default()
+    };
     let mut isolate = Isolate::new(&host.services.engine, options, FUNCTIONS, host.clone())
         .map_err(|error| StartupFailure::Internal(error.to_string()))?;
     isolate.set_modules(Rc::new(Modules { builtins, program: None, node: NodeModules::None }));

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::response::Parts;
 use invocation::{Answer, Body, BodyError, CallFailed, FetchError, Socket};
+use isolate::Charge;
 
 use crate::cache::CachedResponse;
 use crate::host::Arrival;
@@ -48,6 +49,8 @@ pub(crate) enum Completion {
         body: Body,
         /// What was read.
         piece: Result<Option<Bytes>, BodyError>,
+        /// For that.
+        charge: Charge,
     },
     /// The rest of a body.
     ReadAll {
@@ -57,6 +60,8 @@ pub(crate) enum Completion {
         text: bool,
         /// What was read.
         rest: Result<Vec<u8>, ReadFailure>,
+        /// For that.
+        charge: Charge,
     },
     /// The outcome of a subrequest.
     Fetched {

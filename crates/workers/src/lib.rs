@@ -15,6 +15,7 @@ mod event;
 mod host;
 mod html;
 mod job;
+mod machine;
 mod mailbox;
 mod node;
 mod placement;

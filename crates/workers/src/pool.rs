@@ -17,7 +17,7 @@ use crate::job::Job;
 use crate::placement::{self, Allowance, Candidate, Place};
 use crate::program::Program;
 use crate::seat::{Load, Seat};
-use crate::services::Services;
+use crate::services::{PlatformOptions, Services};
 use crate::spare::{Spare, Spares, Task};
 use crate::thread::Thread;
 use crate::version::WorkerVersion;
@@ -71,8 +71,12 @@ impl Pool {
         self.program.get_or_init(|| Arc::new(Program::compile(&self.shared.services.engine, &self.version))).clone()
     }
 
+    fn options(&self) -> &PlatformOptions {
+        &self.shared.services.options
+    }
+
     fn allowance(&self) -> Allowance {
-        let options = &self.shared.services.options;
+        let options = self.options();
         Allowance {
             isolates: options.isolates_per_worker.max(1),
             queue: options.queue,
@@ -112,8 +116,10 @@ impl Pool {
                 seat.stop_accepting();
                 continue;
             }
-            let spare = self.shared.spares.take(self.version.limits.memory);
-            let seat = spare.as_ref().map_or_else(|| Arc::new(Seat::new()), |spare| spare.seat.clone());
+            let spare = self.shared.spares.take();
+            let seat = spare
+                .as_ref()
+                .map_or_else(|| Arc::new(Seat::new(self.options().isolate_memory)), |spare| spare.seat.clone());
             let retiring = state.closed;
             state.seats.push(seat.clone());
             drop(state);
@@ -193,7 +199,7 @@ impl Pool {
                 // Bodies that are read here may need the runtime's timers.
                 let _runtime = services.options.runtime.enter();
                 let host = Rc::new(Host::new(pool.version.clone(), its_seat.clone(), services.clone()));
-                match prepare(&host, pool.version.limits.memory) {
+                match prepare(&host) {
                     Ok(prepared) => task(host, prepared),
                     Err(failure) => pool.fail(&its_seat, &failure),
                 }

@@ -10,6 +10,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use invocation::{
     Answer, CallFailed, Ended, Entrypoint, Event, FetchError, RayId, TRACEPARENT, TRACESTATE, TraceContext,
 };
+use isolate::{Charge, Ledger};
 use telemetry::{ConsoleLine, ExceptionRecord, InvocationRecord, Level, SubrequestRecord};
 use time::OffsetDateTime;
 use tokio::sync::{Semaphore, oneshot};
@@ -50,11 +51,13 @@ pub(crate) struct Running {
     log_bytes: usize,
     subrequests: u32,
     connections: Option<Arc<Semaphore>>,
+    /// For the record: it is the isolate's memory until it is done.
+    charge: Charge,
 }
 
 impl Running {
     /// The record of a job, and whoever waits for it. What began it goes its own way.
-    pub(crate) fn new(job: Job, version: &WorkerVersion) -> (Running, Event, Entrypoint) {
+    pub(crate) fn new(job: Job, version: &WorkerVersion, ledger: &Ledger) -> (Running, Event, Entrypoint) {
         let running = Running {
             record: job.record(version),
             is_head: matches!(&job.event, Event::Fetch(request) if request.method() == Method::HEAD),
@@ -65,6 +68,7 @@ impl Running {
             log_bytes: 0,
             subrequests: 0,
             connections: None,
+            charge: ledger.charge(0),
         };
         (running, job.event, job.entrypoint)
     }
@@ -109,6 +113,8 @@ impl Running {
             truncate(&mut text, left);
             line.message = vec![serde_json::Value::String(text)];
         }
+        // Parsed JSON is larger than its text.
+        self.charge.grow(bytes.min(left).saturating_mul(2));
         self.log_bytes = self.log_bytes.saturating_add(bytes).min(LOG_LIMIT);
         self.record.logs.push(line);
     }
@@ -130,6 +136,7 @@ impl Running {
         }
         self.record.truncated |= truncate(&mut exception.message, EXCEPTION_LIMIT);
         self.record.truncated |= truncate(&mut exception.stack, EXCEPTION_LIMIT);
+        self.charge.grow(exception.message.len() + exception.stack.len());
         self.record.exceptions.push(exception);
     }
 
@@ -146,6 +153,7 @@ impl Running {
             self.record.further_subrequests += 1;
             return usize::MAX;
         }
+        self.charge.grow(target.len() + url.len() + size_of::<SubrequestRecord>());
         self.record.subrequests.push(SubrequestRecord {
             target: target.to_owned(),
             method: method.to_owned(),

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use isolate::Control;
+use isolate::{Control, Ledger};
 
 use crate::mailbox::Mailbox;
 
@@ -16,8 +16,8 @@ pub(crate) struct Seat {
     pub control: OnceLock<Control>,
     /// Invocations that run.
     pub running: AtomicUsize,
-    /// Bytes in use, as last seen.
-    pub memory: AtomicUsize,
+    /// The account of the isolate's memory.
+    pub ledger: Ledger,
     accepting: AtomicBool,
     epoch: Instant,
     /// Microseconds from the epoch to the beginning of the present entry, plus one; 0 outside of entries.
@@ -27,12 +27,13 @@ pub(crate) struct Seat {
 }
 
 impl Seat {
-    pub(crate) fn new() -> Self {
+    /// A seat for an isolate with this much memory, in bytes.
+    pub(crate) fn new(memory: usize) -> Self {
         Seat {
             mailbox: Mailbox::default(),
             control: OnceLock::new(),
             running: AtomicUsize::new(0),
-            memory: AtomicUsize::new(0),
+            ledger: Ledger::new(memory),
             accepting: AtomicBool::new(true),
             epoch: Instant::now(),
             entry: AtomicU64::new(0),
@@ -60,11 +61,6 @@ impl Seat {
         self.accepting.store(false, Ordering::Release);
     }
 
-    /// Bytes in use, as last seen.
-    pub(crate) fn load_memory(&self) -> usize {
-        self.memory.load(Ordering::Relaxed)
-    }
-
     /// Its load at `now`.
     pub(crate) fn load(&self, now: Instant) -> Load {
         let now = self.micros(now);
@@ -76,7 +72,7 @@ impl Seat {
             queued: self.mailbox.jobs(),
             entry: if entry == 0 { Duration::ZERO } else { since(entry - 1) },
             unused: since(self.used.load(Ordering::Relaxed)),
-            memory: self.memory.load(Ordering::Relaxed),
+            memory: self.ledger.used(),
         }
     }
 }

@@ -29,6 +29,8 @@ pub struct PlatformOptions {
     pub queue: usize,
     /// Isolates that are made before they are needed, about 2 MB each, so that a version's first request need not wait for one.
     pub spare_isolates: usize,
+    /// Memory of one isolate, in bytes: the JavaScript heap, strings, buffers, WebAssembly, and what the platform holds for it.
+    pub isolate_memory: usize,
     /// Memory for all isolates, in bytes. Above it idle ones are ended and no further ones are started for a Worker that has one.
     pub memory_budget: usize,
     /// How long an isolate is kept that has nothing to do.
@@ -42,7 +44,8 @@ pub struct PlatformOptions {
 }
 
 impl PlatformOptions {
-    /// An isolate a core and Worker, 1,000 waiting requests, a spare isolate, 1 GiB, 60 seconds idle, a cache of 64 MiB, frozen clocks, 30 seconds grace.
+    /// An isolate a core and Worker, 1,000 waiting requests, a spare isolate, 128 MiB an isolate, three quarters of the machine's memory (or its
+    /// cgroup's) for all, 60 seconds idle, a cache of 64 MiB, frozen clocks, 30 seconds grace.
     pub fn new(outbound: Arc<dyn Outbound>, sink: Arc<dyn Sink>, runtime: Handle) -> Self {
         PlatformOptions {
             outbound,
@@ -51,7 +54,8 @@ impl PlatformOptions {
             isolates_per_worker: std::thread::available_parallelism().map_or(1, usize::from),
             queue: 1000,
             spare_isolates: 1,
-            memory_budget: 1024 * 1024 * 1024,
+            isolate_memory: 128 * 1024 * 1024,
+            memory_budget: crate::machine::memory() / 4 * 3,
             keep_idle: Duration::from_secs(60),
             cache: Arc::new(MemoryCache::new(CACHE)),
             freeze_clock: true,

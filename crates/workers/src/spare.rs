@@ -43,9 +43,9 @@ impl Spares {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One of them, if it has the memory limit that is wanted.
-    pub(crate) fn take(&self, memory: usize) -> Option<Spare> {
-        if memory == Limits::default().memory { self.lock().pop_front() } else { None }
+    /// One of them.
+    pub(crate) fn take(&self) -> Option<Spare> {
+        self.lock().pop_front()
     }
 
     /// Ends all that wait.
@@ -77,9 +77,9 @@ impl Spares {
 fn wait(spares: &Weak<Spares>, services: Arc<Services>) {
     let runtime = services.options.runtime.clone();
     let _runtime = runtime.enter();
-    let seat = Arc::new(Seat::new());
+    let seat = Arc::new(Seat::new(services.options.isolate_memory));
     let host = Rc::new(Host::new(no_version(), seat.clone(), services));
-    let prepared = prepare(&host, Limits::default().memory);
+    let prepared = prepare(&host);
     let (task, tasks) = mpsc::channel();
     let Some(all) = spares.upgrade() else { return };
     all.starting.fetch_sub(1, Ordering::Relaxed);

@@ -7,9 +7,10 @@
 //! - The first cause of an ending wins.
 //! - An invocation whose script has nothing to wait for any more and has not answered never will: it has hung.
 //! - After the response is complete (or nobody is there to take it) `waitUntil` work has [`Supervisor::LINGER`].
-//! - CPU time is charged to the invocation that the entry belonged to. One that reaches its limit between two entries ends alone. One
-//!   that is stopped inside an entry condemns the isolate: the engine runs nothing there any more, so all invocations that still need
-//!   script end with it; those whose bodies only flow natively go on.
+//! - CPU time is charged to the invocation that the entry belonged to. One that reaches its limit ends alone. If it was stopped inside an
+//!   entry, which leaves what script shares half done, the isolate takes no new invocations; the others on it go on.
+//! - An isolate whose memory is used up is condemned: no script runs there any more, so all invocations that still need script end with
+//!   it; those whose bodies only flow natively go on.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -132,6 +133,7 @@ impl Supervisor {
     }
 
     /// Whether new invocations may begin.
+    #[cfg(test)]
     pub(crate) fn accepts(&self) -> bool {
         self.phase == Phase::Accepting
     }
@@ -262,8 +264,10 @@ impl Supervisor {
                 self.verdicts.push_back(Verdict::Disconnect(ticket));
             }
         }
-        if let Some(stop) = stop {
-            self.condemn(ticket, stop);
+        match stop {
+            None => {}
+            Some(Stop::Cpu) => self.cut_off(ticket),
+            Some(stop) => self.condemn(ticket, stop),
         }
         self.settle(now);
     }
@@ -363,6 +367,16 @@ impl Supervisor {
         Some(life)
     }
 
+    /// An invocation was stopped in the middle of its script.
+    fn cut_off(&mut self, ticket: Ticket) {
+        if let Some(life) = self.lives.get_mut(&ticket) {
+            life.telling = false;
+            life.cause.get_or_insert_with(|| Cause::cpu(life.cpu, life.limit));
+            self.end(ticket);
+        }
+        self.drain();
+    }
+
     /// Script is stopped for good.
     fn condemn(&mut self, culprit: Ticket, stop: Stop) {
         if self.phase == Phase::Accepting {
@@ -378,8 +392,7 @@ impl Supervisor {
                 continue;
             }
             life.cause.get_or_insert_with(|| match stop {
-                Stop::Cpu if ticket == culprit => Cause::cpu(life.cpu, life.limit),
-                Stop::Cpu => Cause::bystander(),
+                Stop::Cpu => Cause::cpu(life.cpu, life.limit),
                 Stop::Memory { used, limit } => Cause::memory(used, limit),
                 Stop::Shutdown => Cause::new(Outcome::Canceled, "Culvert shut down."),
             });

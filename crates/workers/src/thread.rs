@@ -20,6 +20,9 @@ use crate::supervisor::{Ending, Stop, Ticket, Verdict};
 /// CPU time for telling JavaScript to forget what never completes.
 const FORGET_CPU: Duration = Duration::from_secs(1);
 
+/// An isolate that has had nothing to do for so long gives memory back.
+const REST: Duration = Duration::from_secs(1);
+
 /// One isolate and what is around it.
 pub(crate) struct Thread {
     host: Rc<Host>,
@@ -29,7 +32,8 @@ pub(crate) struct Thread {
     /// Ends when nothing waits.
     retiring: bool,
     closed: bool,
-    memory: usize,
+    /// Script ran since memory was last given back.
+    used: bool,
     /// Whose entry was stopped, and where.
     stopped: Option<(Ticket, Place)>,
 }
@@ -44,7 +48,7 @@ impl Thread {
             isolate: Some((isolate, Rc::new(entries))),
             retiring,
             closed: false,
-            memory: 0,
+            used: true,
             stopped: None,
         }
     }
@@ -56,8 +60,12 @@ impl Thread {
         while !self.closed {
             let timers = host.operations.borrow().deadline(Instant::now());
             let lingering = host.supervisor.borrow().poll_deadline();
-            let deadline = [timers, lingering].into_iter().flatten().min();
+            let resting = (self.used && host.running.borrow().is_empty()).then(|| Instant::now() + REST);
+            let deadline = [timers, lingering, resting].into_iter().flatten().min();
             let job = host.seat.mailbox.next(&mut events, deadline);
+            if job.is_none() && events.is_empty() && resting.is_some_and(|end| end <= Instant::now()) {
+                self.give_memory_back();
+            }
             for event in events.drain(..) {
                 self.handle(event);
                 self.carry_out();
@@ -73,6 +81,18 @@ impl Thread {
                 host.supervisor.borrow_mut().drain();
                 self.carry_out();
             }
+        }
+    }
+
+    /// Nothing is going on: the isolate should need little while it waits.
+    fn give_memory_back(&mut self) {
+        self.used = false;
+        if let Some((isolate, _)) = &mut self.isolate {
+            // No script runs, and nothing is left to report.
+            let _ = isolate.enter(None, |scope| {
+                scope.compact();
+                Ok(())
+            });
         }
     }
 
@@ -128,7 +148,7 @@ impl Thread {
             self.pool.cancel(job);
             return;
         }
-        let (mut running, event, entrypoint) = Running::new(job, &host.version());
+        let (mut running, event, entrypoint) = Running::new(job, &host.version(), &host.seat.ledger);
         let called = running.depth > 0;
         for (line, bytes) in host.startup_lines.borrow_mut().drain(..) {
             running.log(line, bytes);
@@ -202,7 +222,9 @@ impl Thread {
                 (head.status, head.headers) = (found.status, found.headers);
                 Ok(host.received(owner, head, invocation::full(found.body)))
             }
-            Completion::Read { id, body, piece } => {
+            Completion::Read { id, body, piece, charge } => {
+                // From here on the bytes are script's.
+                drop(charge);
                 let back = matches!(piece, Ok(Some(_))).then_some(body);
                 host.bodies.borrow_mut().restore(id, back);
                 match piece {
@@ -214,7 +236,8 @@ impl Thread {
                     }
                 }
             }
-            Completion::ReadAll { id, text, rest } => {
+            Completion::ReadAll { id, text, rest, charge } => {
+                drop(charge);
                 host.bodies.borrow_mut().restore(id, None);
                 let rest = rest.map_err(|failure| match failure {
                     ReadFailure::Broken(error) => {
@@ -296,12 +319,11 @@ impl Thread {
         let budget = host.supervisor.borrow().budget(ticket)?;
         let (isolate, entries) = self.isolate.as_mut()?;
         let entries = entries.clone();
-        let mut memory = None;
+        self.used = true;
         host.seat.entered(Instant::now());
         host.set_current(ticket);
         let entry = isolate.enter(Some(budget), |scope| {
             let result = call(scope, &entries);
-            memory = Some(scope.memory());
             match result {
                 // The built-ins catch what a handler throws; what comes here is fatal for the invocation all the same.
                 Err(Failure::Exception(exception)) => {
@@ -327,33 +349,12 @@ impl Thread {
         if let Some(place) = entry.stopped_at {
             self.stopped = Some((ticket, place));
         }
-        if let Some(memory) = memory {
-            self.memory = memory.used;
-            host.seat.memory.store(memory.used, Ordering::Relaxed);
-        }
-        host.supervisor.borrow_mut().entry_ended(ticket, entry.cpu, stop, now);
-        if memory.is_some_and(|memory| memory.used > memory.limit) {
-            self.relieve();
+        let mut supervisor = host.supervisor.borrow_mut();
+        supervisor.entry_ended(ticket, entry.cpu, stop, now);
+        if entry.memory.full {
+            supervisor.drain();
         }
         value
-    }
-
-    /// Over the memory limit: collects; if that does not help, nothing new begins here.
-    fn relieve(&mut self) {
-        let Some((isolate, _)) = self.isolate.as_mut() else { return };
-        if !self.host.supervisor.borrow().accepts() {
-            return;
-        }
-        let collected = isolate.enter(None, |scope| {
-            scope.collect_garbage();
-            Ok(scope.memory())
-        });
-        if let Ok(memory) = collected.result {
-            self.memory = memory.used;
-            if memory.used > memory.limit {
-                self.host.supervisor.borrow_mut().drain();
-            }
-        }
     }
 
     fn carry_out(&mut self) {
@@ -379,12 +380,13 @@ impl Thread {
                 Verdict::StopAccepting => {
                     host.seat.stop_accepting();
                     self.pool.place_again(host.seat.mailbox.close());
-                    if !host.supervisor.borrow().runs_script() {
-                        self.isolate = None;
-                    }
                 }
                 Verdict::Close => self.closed = true,
             }
+        }
+        // After everyone has been told: freeing a full heap takes a while.
+        if !host.supervisor.borrow().runs_script() {
+            self.isolate = None;
         }
     }
 
@@ -393,6 +395,7 @@ impl Thread {
         let host = self.host.clone();
         let operations = host.release(ticket);
         if !(operations.is_empty() && ending.done)
+            && host.supervisor.borrow().runs_script()
             && let Some((isolate, entries)) = &mut self.isolate
             && let Some(forget) = &entries.forget
         {
@@ -418,7 +421,7 @@ impl Thread {
         let record = InvocationRecord {
             outcome: ending.outcome,
             cpu_time: ending.cpu,
-            memory: self.memory as u64,
+            memory: host.seat.ledger.used() as u64,
             ..running.into_record()
         };
         host.services.options.sink.invocation(record);

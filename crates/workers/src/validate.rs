@@ -148,9 +148,9 @@ fn try_out(version: Arc<WorkerVersion>, services: Arc<Services>) -> Result<Valid
     if let Some(fault) = program.faults().first() {
         return Err(Invalid::from(*fault));
     }
-    let memory = version.limits.memory;
-    let host = Rc::new(Host::new(version, Arc::new(Seat::new()), services));
-    let booted = launch(&host, prepare(&host, memory)?, Arc::new(program))?;
+    let seat = Arc::new(Seat::new(services.options.isolate_memory));
+    let host = Rc::new(Host::new(version, seat, services));
+    let booted = launch(&host, prepare(&host)?, Arc::new(program))?;
     if booted.entrypoints.is_empty() {
         return Err(Invalid::NoHandlers);
     }

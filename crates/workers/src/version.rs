@@ -20,7 +20,7 @@ pub struct WorkerVersion {
     pub modules: Vec<WorkerModule>,
     /// What the Worker finds in `env`.
     pub bindings: Vec<Binding>,
-    /// What one invocation, or one isolate, may use.
+    /// What one invocation may use.
     pub limits: Limits,
     /// The date (`YYYY-MM-DD`) whose behaviour the Worker asks for.
     pub compatibility_date: String,
@@ -126,15 +126,13 @@ impl std::fmt::Debug for BindingKind {
     }
 }
 
-/// What one invocation, or one isolate, may use.
+/// What one invocation may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// CPU time of one invocation, `waitUntil` work included. At most [`Limits::MAX_CPU`].
     pub cpu: Duration,
     /// Subrequests of one invocation, each hop of a redirect being one.
     pub subrequests: u32,
-    /// Memory of one isolate, in bytes: the JavaScript heap, strings, buffers, WebAssembly.
-    pub memory: usize,
 }
 
 impl Limits {
@@ -150,8 +148,8 @@ impl Limits {
 }
 
 impl Default for Limits {
-    /// 30 seconds of CPU time, 1,000 subrequests, 128 MiB.
+    /// 30 seconds of CPU time, 10,000 subrequests.
     fn default() -> Self {
-        Limits { cpu: Duration::from_secs(30), subrequests: 1000, memory: 128 * 1024 * 1024 }
+        Limits { cpu: Duration::from_secs(30), subrequests: 10_000 }
     }
 }

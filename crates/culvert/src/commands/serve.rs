@@ -129,6 +129,8 @@ async fn serve(configuration: Configuration) -> Result<(), Failure> {
         isolates_per_worker: configuration
             .max_isolates
             .map_or(defaults.isolates_per_worker, std::num::NonZeroUsize::get),
+        isolate_memory: configuration.isolate_memory.unwrap_or(defaults.isolate_memory),
+        memory_budget: configuration.isolates_memory.unwrap_or(defaults.memory_budget),
         ..defaults
     })
     .map_err(|error| failed("the JavaScript engine cannot be started")(&error))?;

@@ -69,11 +69,8 @@ impl<'a> VersionParts<'a> {
 pub fn worker_version(id: uuid::Uuid, name: &str, parts: &VersionParts<'_>, cpu_ceiling: Duration) -> WorkerVersion {
     let default = Limits::default();
     let cpu = parts.limits.cpu_ms.map_or(default.cpu, |milliseconds| Duration::from_millis(milliseconds.into()));
-    let limits = Limits {
-        cpu: cpu.min(cpu_ceiling),
-        subrequests: parts.limits.subrequests.unwrap_or(default.subrequests),
-        ..default
-    };
+    let limits =
+        Limits { cpu: cpu.min(cpu_ceiling), subrequests: parts.limits.subrequests.unwrap_or(default.subrequests) };
     let bindings = parts.bindings.iter().map(|kept| binding(kept, parts)).collect();
     WorkerVersion {
         id,

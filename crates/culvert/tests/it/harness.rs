@@ -56,6 +56,8 @@ pub fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
 pub struct Edge {
     /// How many services were registered: their names are unique.
     services: AtomicUsize,
+    /// Of `culvert serve`.
+    options: Vec<String>,
     pub directory: TempDir,
     pub addresses: Addresses,
     pub process: Process,
@@ -76,20 +78,22 @@ impl Edge {
     pub fn start_with(extra: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let any = "127.0.0.1:0";
-        let (process, addresses) = Self::serve(directory.path(), [any, any, any], extra);
-        Self { services: AtomicUsize::new(0), directory, addresses, process }
+        let options: Vec<String> = extra.iter().map(|&option| option.to_owned()).collect();
+        let (process, addresses) = Self::serve(directory.path(), [any, any, any], &options);
+        Self { services: AtomicUsize::new(0), options, directory, addresses, process }
     }
 
     /// The same data, served with more options on other ports.
     pub fn restart_with(self, extra: &[&str]) -> Self {
-        let Self { services, directory, process, .. } = self;
+        let Self { services, directory, process, mut options, .. } = self;
         drop(process);
+        options.extend(extra.iter().map(|&option| option.to_owned()));
         let any = "127.0.0.1:0";
-        let (process, addresses) = Self::serve(directory.path(), [any, any, any], extra);
-        Self { services, directory, addresses, process }
+        let (process, addresses) = Self::serve(directory.path(), [any, any, any], &options);
+        Self { services, options, directory, addresses, process }
     }
 
-    fn serve(directory: &Path, [http, api, tunnel]: [&str; 3], extra: &[&str]) -> (Process, Addresses) {
+    fn serve(directory: &Path, [http, api, tunnel]: [&str; 3], options: &[String]) -> (Process, Addresses) {
         let data = directory.join("data");
         let listening = data.join("addresses.json");
         let _ = fs::remove_file(&listening);
@@ -98,7 +102,7 @@ impl Edge {
             .args(["serve", "--data-dir"])
             .arg(&data)
             .args(["--http", http, "--api", api, "--tunnel", tunnel])
-            .args(extra)
+            .args(options)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -125,7 +129,8 @@ impl Edge {
         self.process.0.wait().unwrap();
         let Addresses { http, api, tunnel } = &self.addresses;
         let texts = [http, api, tunnel].map(ToString::to_string);
-        let (process, addresses) = Self::serve(self.directory.path(), texts.each_ref().map(String::as_str), &[]);
+        let (process, addresses) =
+            Self::serve(self.directory.path(), texts.each_ref().map(String::as_str), &self.options);
         self.process = process;
         self.addresses = addresses;
     }

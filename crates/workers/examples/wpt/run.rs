@@ -66,6 +66,7 @@ impl Platforms {
     pub fn start(root: PathBuf) -> Result<Platforms, String> {
         let runtime = tokio::runtime::Handle::current();
         let mut options = PlatformOptions::new(Arc::new(Files(root)), Arc::new(NoRecords), runtime);
+        options.isolate_memory = 1024 * 1024 * 1024;
         options.isolates_per_worker = 1;
         options.keep_idle = Duration::from_millis(100);
         Platform::start(options).map(Platforms).map_err(|error| error.to_string())
@@ -115,9 +116,7 @@ fn version(root: &Path, file: &TestFile) -> std::io::Result<WorkerVersion> {
     }
     let module =
         |name: &str, kind, content: Vec<u8>| WorkerModule { name: name.to_owned(), kind, content: content.into() };
-    let mut limits = Limits::default();
-    limits.cpu = PATIENCE;
-    limits.memory = 1024 * 1024 * 1024;
+    let limits = Limits { cpu: PATIENCE, ..Limits::default() };
     Ok(WorkerVersion {
         id: Uuid::new_v4(),
         name: "wpt".into(),

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use invocation::{Body, BodyError};
-use isolate::{Arguments, Scope, Throw, Value};
+use isolate::{Arguments, Charge, Ledger, Scope, Throw, Value};
 
 use super::{Host, id, number};
 use crate::event::{Completion, ReadFailure};
@@ -83,6 +83,11 @@ fn used() -> Throw {
     Throw::TypeError("This body has been used already.".to_owned())
 }
 
+/// A piece counts to the isolate's memory until script has it.
+fn charge(ledger: &Ledger, piece: &Result<Option<Bytes>, BodyError>) -> Charge {
+    ledger.charge(piece.as_ref().ok().and_then(Option::as_ref).map_or(0, Bytes::len))
+}
+
 /// Whatever is there now: a piece, the end, or an error; `None` when it is still to come.
 fn piece_now(body: &mut Body) -> Option<Result<Option<Bytes>, BodyError>> {
     // The waker does nothing: when nothing is there, a task polls again with its own.
@@ -114,10 +119,10 @@ async fn piece(body: &mut Body) -> Result<Option<Bytes>, BodyError> {
     }
 }
 
-/// Bytes as they come in, up to a limit.
+/// Bytes as they come in, as far as the isolate's memory allows.
 struct Rest {
     bytes: Vec<u8>,
-    limit: usize,
+    charge: Charge,
 }
 
 impl Rest {
@@ -126,9 +131,7 @@ impl Rest {
         match piece {
             Ok(None) => Some(Ok(std::mem::take(&mut self.bytes))),
             Err(error) => Some(Err(ReadFailure::Broken(error))),
-            Ok(Some(piece)) if self.bytes.len().saturating_add(piece.len()) > self.limit => {
-                Some(Err(ReadFailure::TooMuch))
-            }
+            Ok(Some(piece)) if !self.charge.try_grow(piece.len()) => Some(Err(ReadFailure::TooMuch)),
             Ok(Some(piece)) => {
                 if self.bytes.is_empty() && self.bytes.capacity() == 0 {
                     // Not copied when nobody else holds them.
@@ -167,30 +170,26 @@ impl Host {
     fn read_rest(&self, body: u64, text: bool) -> Result<Value, Throw> {
         let id = body;
         let (owner, taken) = self.take_to_read(id)?;
-        let limit = self.version().limits.memory.saturating_sub(self.seat.load_memory());
-        let mut rest = Rest { bytes: Vec::new(), limit };
-        let Some(mut body) = taken else {
-            let rest = Ok(Vec::new());
-            return self.begin_ready(owner, Completion::ReadAll { id, text, rest }).map(number);
-        };
-        if usize::try_from(body.size_hint().lower()).is_ok_and(|bytes| bytes > limit) {
-            let rest = Err(ReadFailure::TooMuch);
-            return self.begin_ready(owner, Completion::ReadAll { id, text, rest }).map(number);
+        let mut taking = Rest { bytes: Vec::new(), charge: self.seat.ledger.charge(0) };
+        let ready = |rest, charge| self.begin_ready(owner, Completion::ReadAll { id, text, rest, charge }).map(number);
+        let Some(mut body) = taken else { return ready(Ok(Vec::new()), taking.charge) };
+        if usize::try_from(body.size_hint().lower()).is_ok_and(|bytes| !self.seat.ledger.has_room(bytes)) {
+            return ready(Err(ReadFailure::TooMuch), taking.charge);
         }
         while let Some(piece) = piece_now(&mut body) {
-            if let Some(rest) = rest.take(piece) {
-                return self.begin_ready(owner, Completion::ReadAll { id, text, rest }).map(number);
+            if let Some(rest) = taking.take(piece) {
+                return ready(rest, taking.charge);
             }
         }
         let hint = usize::try_from(body.size_hint().lower()).unwrap_or(TRUSTED).min(TRUSTED);
         let operation = self.begin_task(owner, async move {
-            rest.bytes.reserve(hint);
+            taking.bytes.reserve(hint);
             let rest = loop {
-                if let Some(rest) = rest.take(piece(&mut body).await) {
+                if let Some(rest) = taking.take(piece(&mut body).await) {
                     break rest;
                 }
             };
-            Completion::ReadAll { id, text, rest }
+            Completion::ReadAll { id, text, rest, charge: taking.charge }
         })?;
         self.busy(id, operation);
         Ok(number(operation))
@@ -203,17 +202,21 @@ pub(super) fn read(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<V
     let id = id(arguments, 0)?;
     let (owner, taken) = host.take_to_read(id)?;
     let Some(mut body) = taken else {
-        let over = Completion::Read { id, body: invocation::empty(), piece: Ok(None) };
+        let charge = host.seat.ledger.charge(0);
+        let over = Completion::Read { id, body: invocation::empty(), piece: Ok(None), charge };
         return host.begin_ready(owner, over).map(number);
     };
     if let Some(piece) = piece_now(&mut body) {
-        let operation = host.begin_ready(owner, Completion::Read { id, body, piece })?;
+        let charge = charge(&host.seat.ledger, &piece);
+        let operation = host.begin_ready(owner, Completion::Read { id, body, piece, charge })?;
         host.busy(id, operation);
         return Ok(number(operation));
     }
+    let ledger = host.seat.ledger.clone();
     let operation = host.begin_task(owner, async move {
         let piece = piece(&mut body).await;
-        Completion::Read { id, body, piece }
+        let charge = charge(&ledger, &piece);
+        Completion::Read { id, body, piece, charge }
     })?;
     host.busy(id, operation);
     Ok(number(operation))

@@ -55,7 +55,7 @@ pub(super) fn put(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Va
     let status = status.ok_or_else(|| Throw::RangeError("The status is not one of HTTP.".to_owned()))?;
     let mut headers = unflatten(&arguments.strings(4)?).map_err(Throw::TypeError)?;
     let mut sink = 0;
-    let body = match Outgoing::from(arguments, 5)? {
+    let body = match Outgoing::from(arguments, 5, &host.seat.ledger)? {
         Outgoing::None => invocation::empty(),
         Outgoing::Whole(bytes) => invocation::full(bytes),
         Outgoing::Native(body) => host.bodies.borrow_mut().give_away(owner, body)?,

@@ -33,7 +33,7 @@ pub(super) fn fetch(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<
         method: arguments.string(2)?,
         url: arguments.string(3)?,
         headers: arguments.strings(4)?,
-        outgoing: Outgoing::from(arguments, 5)?,
+        outgoing: Outgoing::from(arguments, 5, &host.seat.ledger)?,
     };
     let (operation, sink) = host.subrequest(ticket, ask)?;
     Ok(Value::List(vec![number(operation), number(sink)]))

@@ -29,11 +29,17 @@ pub(crate) fn flatten(headers: &HeaderMap) -> Value {
     Value::List(flat)
 }
 
+/// The most bytes that the headers of one message may have together, names and values.
+const LIMIT: usize = 128 * 1024;
+
 /// Headers from JavaScript.
 ///
 /// # Errors
-/// A sentence that names the header.
+/// A sentence that names the header, or the limit of all of them.
 pub(super) fn unflatten(flat: &[String]) -> Result<HeaderMap, String> {
+    if flat.iter().map(String::len).sum::<usize>() > LIMIT {
+        return Err("The headers are larger than 128 KB together, which is the limit.".to_owned());
+    }
     let mut headers = HeaderMap::with_capacity(flat.len() / 2);
     for pair in flat.chunks(2) {
         let [name, value] = pair else { return Err("A header has no value.".to_owned()) };
@@ -68,5 +74,6 @@ mod tests {
         assert_eq!(headers.get_all("set-cookie").iter().count(), 2);
         assert!(unflatten(&["x".to_owned(), "a\nb".to_owned()]).unwrap_err().contains("\"x\""));
         assert!(unflatten(&["x".to_owned()]).is_err());
+        assert!(unflatten(&["x".to_owned(), "y".repeat(LIMIT)]).unwrap_err().contains("128 KB"));
     }
 }

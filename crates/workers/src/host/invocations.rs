@@ -27,7 +27,7 @@ pub(super) fn respond(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Resul
     let status = u16::try_from(id(arguments, 1)?).ok().and_then(|status| StatusCode::from_u16(status).ok());
     let status = status.ok_or_else(|| Throw::RangeError("The response's status is not an HTTP status.".to_owned()))?;
     let headers = headers::unflatten(&arguments.strings(3)?).map_err(Throw::TypeError)?;
-    let outgoing = Outgoing::from(arguments, 4)?;
+    let outgoing = Outgoing::from(arguments, 4, &host.seat.ledger)?;
     let is_head = host.running.borrow_mut().get_mut(&ticket).is_some_and(|running| running.is_head);
     if !host.supervisor.borrow_mut().awaits_head(ticket) {
         // The visitor is gone already: whoever writes the body shall learn it.

@@ -24,6 +24,7 @@ mod crypto;
 mod engine;
 mod fetch;
 mod headers;
+mod held;
 mod invocations;
 mod operations;
 mod outgoing;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
 
-use isolate::{Arguments, Scope, Throw, Value};
+use isolate::{Arguments, Charge, Scope, Throw, Value};
 use tokio::task::AbortHandle;
 
 use super::{Host, id};
@@ -24,9 +24,14 @@ pub(crate) enum Kind {
     Task(AbortHandle),
 }
 
+/// What the platform needs for an operation, in bytes: entries in tables; and a task with its future.
+const OPERATION: usize = 128;
+const TASK: usize = 1024;
+
 struct Operation {
     owner: Ticket,
     kind: Kind,
+    charge: Charge,
 }
 
 /// The operations of an isolate.
@@ -102,7 +107,7 @@ impl Host {
         let due = if let Kind::Timer(due) = kind { Some(due) } else { None };
         let operation = operations
             .table
-            .insert(Operation { owner, kind })
+            .insert(Operation { owner, kind, charge: self.seat.ledger.charge(OPERATION) })
             .ok_or_else(|| Throw::Error("Too much is waited for at the same time.".to_owned()))?;
         operations.timers.extend(due.map(|due| (due, operation)));
         supervisor.operation_began(owner);
@@ -140,6 +145,7 @@ impl Host {
         });
         if let Some(begun) = self.operations.borrow_mut().table.get_mut(operation) {
             begun.kind = Kind::Task(task.abort_handle());
+            begun.charge.grow(TASK);
         }
         Ok(operation)
     }

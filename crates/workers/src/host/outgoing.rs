@@ -1,7 +1,9 @@
 //! `OutgoingBody`: what script gives as the body of a response or of a subrequest.
 
 use bytes::Bytes;
-use isolate::{Arguments, Throw, Value};
+use isolate::{Arguments, Ledger, Throw, Value};
+
+use super::held::hold;
 
 /// A body on its way out.
 pub(super) enum Outgoing {
@@ -16,14 +18,14 @@ pub(super) enum Outgoing {
 }
 
 impl Outgoing {
-    /// Argument `index`.
-    pub(super) fn from(arguments: &Arguments<'_>, index: usize) -> Result<Outgoing, Throw> {
+    /// Argument `index`; what it holds is charged to the isolate.
+    pub(super) fn from(arguments: &Arguments<'_>, index: usize, ledger: &Ledger) -> Result<Outgoing, Throw> {
         match arguments.value(index)? {
             Value::Undefined | Value::Null => Ok(Outgoing::None),
-            Value::String(text) => Ok(Outgoing::Whole(Bytes::from(text))),
+            Value::String(text) => Ok(Outgoing::Whole(hold(ledger, text.into_bytes()))),
             Value::Bool(true) => Ok(Outgoing::Script),
             Value::Number(_) => super::id(arguments, index).map(Outgoing::Native),
-            _ => arguments.bytes(index).map(|bytes| Outgoing::Whole(Bytes::from(bytes))),
+            _ => arguments.bytes(index).map(|bytes| Outgoing::Whole(hold(ledger, bytes))),
         }
     }
 }

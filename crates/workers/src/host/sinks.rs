@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http_body_util::BodyExt;
 use invocation::Body;
 use isolate::{Arguments, Scope, Throw, Value};
 
+use super::held::hold;
 use super::operations::Kind;
 use super::sink_body::{Pipe, SinkBody, Written};
 use super::{Host, id, number};
@@ -95,7 +95,7 @@ impl Host {
 pub(super) fn write(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Value, Throw> {
     let host = scope.data::<Host>();
     let sink = id(arguments, 0)?;
-    let bytes = Bytes::from(arguments.bytes(1)?);
+    let bytes = hold(&host.seat.ledger, arguments.bytes(1)?);
     let Some((owner, _, pipe)) = host.pipe(sink) else {
         return Err(Throw::TypeError("This body was ended already.".to_owned()));
     };

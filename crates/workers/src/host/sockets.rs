@@ -12,6 +12,7 @@ use invocation::{Connect, FetchError, Socket};
 use isolate::{Arguments, Scope, Throw, Value};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::held::hold;
 use super::{Host, id, number, optional_string};
 use crate::event::{Completion, HostError};
 use crate::supervisor::Ticket;
@@ -203,7 +204,7 @@ pub(super) fn read(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<V
 pub(super) fn write(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Value, Throw> {
     let host = scope.data::<Host>();
     let (owner, stream) = host.socket(id(arguments, 0)?)?;
-    let bytes = Bytes::from(arguments.bytes(1)?);
+    let bytes = hold(&host.seat.ledger, arguments.bytes(1)?);
     host.begin_eager(owner, async move { done(write_whole(stream, bytes).await) })
 }
 

@@ -159,17 +159,39 @@ fn a_limit_reached_between_entries_ends_one_invocation() {
 }
 
 #[test]
-fn a_stop_condemns_the_isolate_but_not_native_bodies() {
+fn one_that_is_stopped_ends_alone_and_nothing_new_begins() {
+    let (mut supervisor, now) = with(&[1, 2, 3]);
+    supervisor.operation_began(2);
+    supervisor.operation_began(3);
+    supervisor.entry_ended(2, LITTLE, None, now);
+    supervisor.entry_ended(3, LITTLE, None, now);
+    supervisor.entry_ended(1, LIMIT, Some(Stop::Cpu), now);
+    let found = verdicts(&mut supervisor);
+    assert_eq!(outcomes(&found), [(1, Outcome::ExceededCpu)]);
+    assert_eq!(found.last(), Some(&Verdict::StopAccepting));
+    assert!(supervisor.runs_script() && !supervisor.accepts());
+    supervisor.responded(2, Flow::Whole);
+    supervisor.script_done(2);
+    supervisor.entry_ended(2, LITTLE, None, now);
+    assert_eq!(outcomes(&verdicts(&mut supervisor)), [(2, Outcome::Ok)]);
+    supervisor.entry_ended(3, LIMIT, Some(Stop::Cpu), now);
+    let found = verdicts(&mut supervisor);
+    assert_eq!(outcomes(&found), [(3, Outcome::ExceededCpu)]);
+    assert_eq!(found.last(), Some(&Verdict::Close));
+}
+
+#[test]
+fn used_up_memory_condemns_the_isolate_but_not_native_bodies() {
     let (mut supervisor, now) = with(&[1, 2, 3]);
     supervisor.operation_began(2);
     supervisor.responded(3, Flow::Native);
     supervisor.script_done(3);
     supervisor.entry_ended(2, LITTLE, None, now);
     supervisor.entry_ended(3, LITTLE, None, now);
-    supervisor.entry_ended(1, LIMIT, Some(Stop::Cpu), now);
+    supervisor.entry_ended(1, LITTLE, Some(Stop::Memory { used: 2, limit: 1 }), now);
     let found = verdicts(&mut supervisor);
     assert_eq!(found[0], Verdict::StopAccepting);
-    assert_eq!(outcomes(&found), [(1, Outcome::ExceededCpu), (2, Outcome::ExceededCpu)]);
+    assert_eq!(outcomes(&found), [(1, Outcome::ExceededMemory), (2, Outcome::ExceededMemory)]);
     assert!(!supervisor.runs_script());
     supervisor.body_over(3, now);
     let found = verdicts(&mut supervisor);
@@ -232,6 +254,9 @@ fn every_sequence_ends_every_invocation_once() {
                 _ => match next(8) {
                     0 => supervisor.entry_ended(ticket, LIMIT, Some(Stop::Cpu), now),
                     1 => supervisor.drain(),
+                    2 if next(4) == 0 => {
+                        supervisor.entry_ended(ticket, LITTLE, Some(Stop::Memory { used: 2, limit: 1 }), now);
+                    }
                     _ => supervisor.entry_ended(ticket, LITTLE, None, now),
                 },
             }

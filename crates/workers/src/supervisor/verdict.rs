@@ -78,11 +78,4 @@ impl Cause {
         let message = format!("{EXCEEDED_MEMORY} The isolate used {used} bytes, {limit} are allowed.");
         Cause { exception: Some(EXCEEDED_MEMORY), ..Cause::new(Outcome::ExceededMemory, message) }
     }
-
-    /// The fate of an invocation whose isolate another one used up.
-    pub(super) fn bystander() -> Self {
-        let message =
-            format!("{EXCEEDED_CPU} It was another request on the same isolate that did, and the isolate was stopped.");
-        Cause { exception: Some(EXCEEDED_CPU), ..Cause::new(Outcome::ExceededCpu, message) }
-    }
 }

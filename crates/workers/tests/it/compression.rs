@@ -22,9 +22,8 @@ async fn there_and_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn little_that_becomes_much_is_taken_in_pieces() {
-    let world = World::new();
+    let world = World::with(|options| options.isolate_memory = 32 * 1024 * 1024);
     let mut version = worker(&["compression.js"]);
-    version.limits.memory = 32 * 1024 * 1024;
     version.limits.cpu = crate::support::PATIENCE;
     let (_, text) = world.text(&Arc::new(version), "/bomb").await;
     let result: Value = serde_json::from_str(&text).unwrap();

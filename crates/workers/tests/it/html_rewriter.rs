@@ -59,9 +59,8 @@ async fn details() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_without_end_goes_at_its_readers_pace() {
-    let world = World::new();
+    let world = World::with(|options| options.isolate_memory = 32 * 1024 * 1024);
     let mut version = worker(&["html_rewriter.js"]);
-    version.limits.memory = 32 * 1024 * 1024;
     version.limits.cpu = crate::support::PATIENCE;
     let mut body = world.get(&Arc::new(version), "/endless").await.unwrap().into_body();
     let mut length = 0;

@@ -8,10 +8,11 @@ use crate::support::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hogs_are_stopped() {
-    let world = World::with(|options| options.isolates_per_worker = 1);
-    let mut version = worker(&["hogs.js"]);
-    version.limits.memory = 48 * 1024 * 1024;
-    let version = Arc::new(version);
+    let world = World::with(|options| {
+        options.isolates_per_worker = 1;
+        options.isolate_memory = 48 * 1024 * 1024;
+    });
+    let version = Arc::new(worker(&["hogs.js"]));
     for path in [
         "/array",
         "/string",

@@ -1,0 +1,6 @@
+// Expected: exceededMemory
+export default {
+  fetch(request, env, ctx) {
+    for (;;) ctx.waitUntil(new Promise(() => {}));
+  },
+};
