@@ -15,6 +15,7 @@ mod envelope;
 mod openapi;
 mod pages;
 mod platform;
+mod published;
 mod request;
 mod serve;
 mod session;
@@ -135,6 +136,7 @@ fn operations(state: ControlState) -> Api {
     let api = connectivity::add(api);
     let api = certificates::add(api);
     let api = tunnels::add(api);
+    let api = published::add(api);
     let api = telemetry::add(api);
     let api = tail::add(api);
     let api = session::add(api);
