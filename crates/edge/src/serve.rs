@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hyper_util::rt::TokioExecutor;
 use hyper_util::server::conn::auto;
-use invocation::Dispatch;
+use invocation::{Dispatch, NoOrigins, Origins};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -28,6 +28,8 @@ pub(crate) enum Stage {
 /// What all connections of an edge share.
 pub(crate) struct Shared {
     pub dispatch: Arc<dyn Dispatch>,
+    /// Who answers at hosts without a Worker.
+    pub origins: Arc<dyn Origins>,
     pub options: EdgeOptions,
     pub counters: Arc<Counters>,
     pub rays: RayIds,
@@ -45,11 +47,17 @@ pub struct Edge {
 impl Edge {
     /// An edge that gives its requests to `dispatch`. It does nothing until [`Edge::serve`].
     pub fn new(dispatch: Arc<dyn Dispatch>, options: EdgeOptions) -> Self {
+        Self::with_origins(dispatch, Arc::new(NoOrigins), options)
+    }
+
+    /// The same, with `origins` for the hosts that `dispatch` does not know.
+    pub fn with_origins(dispatch: Arc<dyn Dispatch>, origins: Arc<dyn Origins>, options: EdgeOptions) -> Self {
         let protocol = connection::protocol(&options);
         let connections = Arc::new(Semaphore::new(options.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
         Self {
             shared: Arc::new(Shared {
                 dispatch,
+                origins,
                 options,
                 counters: Arc::default(),
                 rays: RayIds::new(),

@@ -21,7 +21,8 @@ use super::signals::until_told_to_stop;
 use crate::configuration::Configuration;
 use crate::failure::Failure;
 use crate::wiring::{
-    ControlPlatform, Current, Dispatcher, KnownTunnels, Outbounds, PublicNetwork, PublicSockets, Serving, StoredTunnels,
+    ControlPlatform, Current, Dispatcher, KnownTunnels, Outbounds, PublicNetwork, PublicSockets, PublishedHosts,
+    Serving, StoredTunnels,
 };
 use crate::{cli, dashboard};
 
@@ -122,8 +123,11 @@ async fn serve(configuration: Configuration) -> Result<(), Failure> {
     .map_err(|error| failed("the JavaScript engine cannot be started")(&error))?;
 
     let stop = CancellationToken::new();
-    let edge =
-        edge::Edge::new(Arc::new(Dispatcher::new(current.clone(), workers.clone())), edge_options(&configuration));
+    let edge = edge::Edge::with_origins(
+        Arc::new(Dispatcher::new(current.clone(), workers.clone())),
+        Arc::new(PublishedHosts::new(current.clone(), tunnel_edge.tunnels())),
+        edge_options(&configuration),
+    );
     let visitors = tokio::spawn({
         let stopped = stop.clone();
         async move { edge.serve(http, stopped.cancelled()).await }

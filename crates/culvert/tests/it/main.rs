@@ -9,5 +9,7 @@ mod harness;
 mod limits;
 mod namespace;
 mod private_service;
+mod published;
 mod survival;
+mod tunnels;
 mod visitors;
