@@ -17,6 +17,7 @@ mod error_reference;
 mod openapi;
 mod pages;
 mod platform;
+mod published;
 mod request;
 mod serve;
 mod session;
@@ -137,6 +138,7 @@ fn operations(state: ControlState) -> Api {
     let api = connectivity::add(api);
     let api = certificates::add(api);
     let api = tunnels::add(api);
+    let api = published::add(api);
     let api = telemetry::add(api);
     let api = tail::add(api);
     let api = session::add(api);

@@ -194,6 +194,21 @@ fn request_schema(name: &str) -> Option<Value> {
                 "tunnel_secret": { "type": "string", "contentEncoding": "base64" },
             },
         }),
+        "TunnelConfiguration" => json!({
+            "type": "object",
+            "required": ["config"],
+            "properties": { "config": {
+                "type": "object",
+                "properties": {
+                    "ingress": { "type": ["array", "null"], "maxItems": 1000, "items": {
+                        "type": "object",
+                        "required": ["service"],
+                        "properties": { "hostname": string(), "path": string(), "service": string(), "originRequest": { "type": "object" } },
+                    } },
+                    "warp-routing": { "type": ["object", "null"] },
+                },
+            } },
+        }),
         "TunnelPatch" => json!({
             "type": "object",
             "properties": { "name": string(), "tunnel_secret": { "type": "string", "contentEncoding": "base64" } },

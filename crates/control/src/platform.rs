@@ -155,6 +155,12 @@ pub enum NotDiagnosed {
 
 /// What the API asks of the rest of the program.
 pub trait Platform: Send + Sync + 'static {
+    /// What a connector of a locally managed tunnel says of its configuration, while one is connected.
+    fn local_tunnel_configuration(&self, tunnel: Uuid) -> Option<Value> {
+        let _ = tunnel;
+        None
+    }
+
     /// Starts a candidate without serving it: syntax, imports, handlers, start-up time and memory.
     fn validate_worker<'a>(&'a self, candidate: &'a WorkerCandidate) -> BoxFuture<'a, Result<Validated, Rejected>>;
 

@@ -138,6 +138,9 @@ pub struct Connect {
     /// Where to answer GET /ready and GET /metrics
     #[arg(long, value_name = "ADDR")]
     pub metrics: Option<SocketAddr>,
+    /// How to reach the edge: QUIC over UDP, which names need; HTTP/2 over TCP; or whichever answers
+    #[arg(long, value_enum, default_value = "auto")]
+    pub protocol: ConnectProtocol,
     /// Destinations that may be connected to, `10.0.0.0/8` or `10.0.0.0/8:80,443`; several times for several [default: all]
     #[arg(long, value_name = "CIDR[:PORTS]")]
     pub allow: Vec<String>,
@@ -147,6 +150,17 @@ pub struct Connect {
     /// How long flows may go on after SIGTERM, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub grace_period: u64,
+}
+
+/// How a connector reaches the edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ConnectProtocol {
+    /// QUIC, and HTTP/2 as long as UDP gets no answer.
+    Auto,
+    /// QUIC only.
+    Quic,
+    /// HTTP/2 only.
+    Http2,
 }
 
 /// Which API to talk to, and as whom.
@@ -345,10 +359,52 @@ pub enum Tunnel {
     Create(TunnelCreate),
     /// Show all tunnels
     List(Listing),
+    /// Show a tunnel's connectors, and what should be known of them
+    Info(TunnelByName),
     /// Print a tunnel's token, for `culvert connect` and `cloudflared`
     Token(TunnelByName),
+    /// Publish a private HTTP service at a host name
+    Publish(TunnelPublish),
+    /// Take a host name from a tunnel
+    Unpublish(TunnelUnpublish),
     /// Remove a tunnel and cut its connections
     Delete(TunnelByName),
+}
+
+/// `culvert tunnel publish`
+#[derive(Debug, Args)]
+pub struct TunnelPublish {
+    /// The tunnel's id or name
+    #[arg(value_name = "ID|NAME")]
+    pub tunnel: String,
+    /// The host name; `*.` at its beginning stands for every name below
+    pub hostname: String,
+    /// Where the connector reaches the service, for example http://10.0.0.5:8080; leave it out when the connector's own
+    /// configuration file says so
+    #[arg(long, value_name = "URL")]
+    pub service: Option<String>,
+    /// Print the answer as JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub api: Api,
+}
+
+/// `culvert tunnel unpublish`
+#[derive(Debug, Args)]
+pub struct TunnelUnpublish {
+    /// The tunnel's id or name
+    #[arg(value_name = "ID|NAME")]
+    pub tunnel: String,
+    /// The host name
+    pub hostname: String,
+    /// Print the answer as JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub api: Api,
 }
 
 /// `culvert tunnel create`

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use invocation::{Outcome, RayId};
+use invocation::{OriginFailure, Outcome, RayId};
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -88,6 +88,30 @@ const LOOP: ErrorPage = ErrorPage {
     advice: "If this is your Worker, see what it calls: some service on the way leads back to this edge. The CDN-Loop header of the request says who passed it on.",
     proxy_error: "proxy_loop_detected",
 };
+const TUNNEL_DOWN: ErrorPage = ErrorPage {
+    number: Some(1033),
+    status: 530,
+    title: "Tunnel not connected",
+    happened: "This address is served by a private service behind a tunnel, and nothing connects the tunnel now.",
+    advice: "If you are visiting, try again in a few minutes. If this is your tunnel, check that its connector (cloudflared or `culvert connect`) runs and reaches this edge.",
+    proxy_error: "destination_unavailable",
+};
+const ORIGIN_UNREACHABLE: ErrorPage = ErrorPage {
+    number: None,
+    status: 502,
+    title: "Bad gateway",
+    happened: "The tunnel is connected, but the private service behind it could not be reached or broke off.",
+    advice: "If you are visiting, try again in a few minutes. If this is your service, check that it runs where the tunnel's ingress rules say; the log of this edge has the reason under this Ray ID.",
+    proxy_error: "destination_unavailable",
+};
+const ORIGIN_TIMED_OUT: ErrorPage = ErrorPage {
+    number: None,
+    status: 504,
+    title: "Gateway timeout",
+    happened: "The private service that serves this address did not answer in time.",
+    advice: "If you are visiting, try again in a few minutes. If this is your service, find out what it is waiting for.",
+    proxy_error: "http_response_timeout",
+};
 const VISITOR_GONE: ErrorPage = ErrorPage {
     number: None,
     status: 499,
@@ -138,13 +162,16 @@ const URL_TOO_LONG: ErrorPage = ErrorPage {
 };
 
 /// Every error page, for the documentation.
-pub const ERROR_PAGES: [ErrorPage; 12] = [
+pub const ERROR_PAGES: [ErrorPage; 15] = [
     NO_WORKER,
     LOOP,
     EXCEPTION,
     RESOURCE_LIMITS,
     INTERNAL,
     LOAD_SHED,
+    TUNNEL_DOWN,
+    ORIGIN_UNREACHABLE,
+    ORIGIN_TIMED_OUT,
     BAD_REQUEST,
     METHOD_NOT_ALLOWED,
     BODY_TOO_LARGE,
@@ -164,6 +191,15 @@ impl ErrorPage {
             Outcome::Canceled | Outcome::ResponseStreamDisconnected => VISITOR_GONE,
             // `ok` without a response is a fault of whoever says so.
             Outcome::InternalError | Outcome::Ok => INTERNAL,
+        }
+    }
+
+    /// The page for an origin that did not answer.
+    pub const fn of_origin(failure: OriginFailure) -> Self {
+        match failure {
+            OriginFailure::Disconnected => TUNNEL_DOWN,
+            OriginFailure::Unreachable => ORIGIN_UNREACHABLE,
+            OriginFailure::TimedOut => ORIGIN_TIMED_OUT,
         }
     }
 

@@ -12,8 +12,9 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Versio
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use invocation::{Body, Ended, Invocation, Outcome, RayId, Upgraded, marks};
+use invocation::{Body, Ended, Invocation, Outcome, RayId, Route, Upgraded, marks};
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use crate::accept::{self, Representation};
 use crate::body::{Content, InFlight, RequestBody, ResponseBody};
@@ -154,9 +155,9 @@ async fn exchange(
         return Err(refuse(Refusal::Loop, &"its CDN-Loop has the name of this edge"));
     }
 
-    let Some(route) = shared.dispatch.route(&host.name, url.path()) else {
+    let Some(server) = Server::find(shared, &host.name, url.path()) else {
         shared.counters.unrouted();
-        tracing::debug!(ray = %ray, client = %peer.address, host = %host.name, "no Worker serves this host");
+        tracing::debug!(ray = %ray, client = %peer.address, host = %host.name, "nothing serves this host");
         return Err((ErrorPage::refusing(Refusal::NoWorker), None));
     };
 
@@ -186,19 +187,53 @@ async fn exchange(
             .boxed_unsync()
     };
 
-    let worker = route.worker.clone();
     let invocation = Invocation { request: Request::from_parts(head, body), ray_id: ray, client: Some(peer.address) };
+    let answered = match server {
+        Server::Worker(route) => run(shared, route, invocation).await,
+        Server::Origin(origin) => forward(shared, origin, invocation).await,
+    };
+    answered.map_err(|page| {
+        if too_large.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
+            return refuse(Refusal::BodyTooLarge, &"its body is larger than the limit");
+        }
+        page
+    })
+}
+
+/// Who answers at a host.
+enum Server {
+    Worker(Route),
+    Origin(Uuid),
+}
+
+impl Server {
+    fn find(shared: &Shared, host: &str, path: &str) -> Option<Self> {
+        let worker = shared.dispatch.route(host, path).map(Self::Worker);
+        worker.or_else(|| shared.origins.origin(host).map(Self::Origin))
+    }
+}
+
+/// Runs a Worker.
+async fn run(shared: &Shared, route: Route, invocation: Invocation) -> Result<Response<Body>, Refused> {
+    let (worker, ray) = (route.worker.clone(), invocation.ray_id);
     let dispatched = AssertUnwindSafe(shared.dispatch.dispatch(route, invocation)).catch_unwind().await;
     let ended = match dispatched {
         Ok(Ok(response)) => return Ok(response),
         Ok(Err(ended)) => ended,
         Err(_) => Ended::new(Outcome::InternalError, "the dispatcher panicked"),
     };
-    if too_large.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
-        return Err(refuse(Refusal::BodyTooLarge, &"its body is larger than the limit"));
-    }
     log(&worker, ray, &ended);
     Err((ErrorPage::of(ended.outcome), ended.connection))
+}
+
+/// Asks an origin.
+async fn forward(shared: &Shared, origin: Uuid, mut invocation: Invocation) -> Result<Response<Body>, Refused> {
+    let ray = invocation.ray_id;
+    marks::note_passage(invocation.request.headers_mut(), &shared.options.name);
+    shared.origins.forward(origin, invocation).await.map_err(|error| {
+        tracing::warn!(ray = %ray, %origin, "{error}");
+        (ErrorPage::of_origin(error.failure), None)
+    })
 }
 
 fn log(worker: &str, ray: RayId, ended: &Ended) {

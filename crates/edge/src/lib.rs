@@ -4,6 +4,8 @@
 //! only place where the end of an invocation becomes a response: [`ERROR_PAGES`] is the table. It knows no JavaScript, no
 //! tunnels and no configuration; which Worker serves a host is [`Dispatch::route`]'s answer.
 //!
+//! A host without a Worker may have an origin ([`invocation::Origins`]): its requests go there as they would to a Worker.
+//!
 //! What a Worker may rely on:
 //!
 //! * The URL is absolute, with the scheme of the listener and the host that the visitor asked for (lower case, default

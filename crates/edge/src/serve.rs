@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hyper_util::rt::TokioExecutor;
 use hyper_util::server::conn::auto;
-use invocation::Dispatch;
+use invocation::{Dispatch, NoOrigins, Origins};
 use telemetry::Sink;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -29,6 +29,8 @@ pub(crate) enum Stage {
 /// What all connections of an edge share.
 pub(crate) struct Shared {
     pub dispatch: Arc<dyn Dispatch>,
+    /// Who answers at hosts without a Worker.
+    pub origins: Arc<dyn Origins>,
     pub options: EdgeOptions,
     pub counters: Arc<Counters>,
     pub rays: RayIds,
@@ -48,16 +50,22 @@ pub struct Edge {
 impl Edge {
     /// An edge that gives its requests to `dispatch`. It does nothing until [`Edge::serve`].
     pub fn new(dispatch: Arc<dyn Dispatch>, options: EdgeOptions) -> Self {
-        Self::with_sink(dispatch, options, None)
+        Self::with(dispatch, Arc::new(NoOrigins), options, None)
     }
 
-    /// One that also tells `sink` of each request when it is over.
-    pub fn with_sink(dispatch: Arc<dyn Dispatch>, options: EdgeOptions, sink: Option<Arc<dyn Sink>>) -> Self {
+    /// The same, with `origins` for the hosts that `dispatch` does not know, and a `sink` that is told of each request when it is over.
+    pub fn with(
+        dispatch: Arc<dyn Dispatch>,
+        origins: Arc<dyn Origins>,
+        options: EdgeOptions,
+        sink: Option<Arc<dyn Sink>>,
+    ) -> Self {
         let protocol = connection::protocol(&options);
         let connections = Arc::new(Semaphore::new(options.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
         Self {
             shared: Arc::new(Shared {
                 dispatch,
+                origins,
                 options,
                 counters: Arc::default(),
                 rays: RayIds::new(),

@@ -3,6 +3,7 @@
 //! Going in, a request is [`Dispatch`]ed and ends in a response or in an [`Ended`] that says how. Going out, a Worker's
 //! `fetch()` is a [`Subrequest`], its `connect()` a [`Connect`], and its use of another Worker a [`WorkerCall`], that some [`Outbound`] carries
 //! out. Bodies are streams of bytes with back-pressure.
+//! Hosts without a Worker may have an origin instead, which [`Origins`] knows.
 //! Nothing here knows JavaScript, sockets or tunnels, and neither side knows the other: isolates can move into processes
 //! of their own without touching what stands on the other side of these traits.
 
@@ -10,6 +11,7 @@ mod body;
 mod call;
 mod dispatch;
 pub mod marks;
+mod origin;
 mod outbound;
 mod outcome;
 mod ray_id;
@@ -20,6 +22,7 @@ mod upgraded;
 pub use body::{Body, BodyError, empty, full};
 pub use call::{Answer, Call, CallFailed, Entrypoint, Event, Message, Rpc, WorkerCall};
 pub use dispatch::{Dispatch, Ended, Invocation, Route};
+pub use origin::{NoAnswer, NoOrigins, OriginFailure, Origins};
 pub use outbound::{FetchError, Outbound, PrivateNetwork, Subrequest, Target};
 pub use outcome::Outcome;
 pub use ray_id::{InvalidRayId, RayId};

@@ -15,6 +15,8 @@ pub enum Thing {
     Deployment,
     /// A custom domain of a Worker.
     Domain,
+    /// A host name that leads to a tunnel.
+    Hostname,
     /// A route of a Worker.
     Route,
     /// A secret of a Worker.
@@ -39,6 +41,7 @@ impl Thing {
             Thing::Certificate => "certificate",
             Thing::Deployment => "deployment",
             Thing::Domain => "domain",
+            Thing::Hostname => "hostname",
             Thing::Route => "route",
             Thing::Secret => "secret",
             Thing::Service => "service",
@@ -57,6 +60,7 @@ impl fmt::Display for Thing {
             Thing::Certificate => "certificate",
             Thing::Deployment => "deployment",
             Thing::Domain => "custom domain",
+            Thing::Hostname => "host name",
             Thing::Route => "route",
             Thing::Secret => "secret",
             Thing::Service => "VPC Service",

@@ -18,6 +18,7 @@ mod error;
 mod key;
 mod material;
 mod permission;
+mod publication;
 mod publish;
 mod seal;
 mod service;
@@ -45,6 +46,7 @@ pub use deployment::{Deployment, DeploymentDetail, MAX_SHARES, Percentage, Share
 pub use error::{StoreError, Thing};
 pub use key::{KEY_FILE, KeySource};
 pub use permission::Permission;
+pub use publication::TunnelConfiguration;
 pub use publish::{Base, Code, IfAbsent, NewVersion, Publish, Published};
 pub use seal::Secret;
 pub use service::{

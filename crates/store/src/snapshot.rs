@@ -26,10 +26,11 @@ use crate::certificate::{self, KeyedCertificate};
 use crate::database::uuid;
 use crate::deployment::{self, Deployment};
 use crate::error::StoreError;
+use crate::publication::{self, TunnelConfiguration};
 use crate::seal::{Sealer, Secret};
 use crate::service::{self, VpcService};
 use crate::triggers::{self, Triggers};
-use crate::tunnel::{self, Tunnel};
+use crate::tunnel::{self, ConfigSource, Tunnel};
 use crate::version::{self, Version};
 use crate::worker::{self, Worker};
 
@@ -70,6 +71,10 @@ pub struct ServedTunnel {
     pub tunnel: Tunnel,
     /// What a connector proves that it knows.
     pub secret: Secret,
+    /// What its connectors are told, where this server decides on it.
+    pub configuration: Option<TunnelConfiguration>,
+    /// Host names that were routed to it one by one.
+    pub hostnames: Vec<String>,
 }
 
 /// Everything that is configured, at one moment.
@@ -154,10 +159,14 @@ async fn load(
         .await?
     {
         let id = uuid(&row, "tunnels", "id")?;
-        tunnels.insert(
-            id,
-            Arc::new(ServedTunnel { tunnel: tunnel::read(&row)?, secret: tunnel::open_secret(sealer, &row, id)? }),
-        );
+        let tunnel = tunnel::read(&row)?;
+        let configuration = match tunnel.config_src {
+            ConfigSource::Local => None,
+            ConfigSource::Remote => publication::configuration(connection, id).await?,
+        };
+        let hostnames = publication::hostnames(connection, id).await?;
+        let secret = tunnel::open_secret(sealer, &row, id)?;
+        tunnels.insert(id, Arc::new(ServedTunnel { tunnel, secret, configuration, hostnames }));
     }
     let mut certificates = HashMap::new();
     for row in sqlx::query("SELECT * FROM certificates WHERE account_id = $1")

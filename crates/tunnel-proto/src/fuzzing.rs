@@ -3,6 +3,7 @@
 //! Each takes arbitrary bytes and must return; where something was decoded, it must encode and decode to the same value.
 
 use crate::datagram::{v2, v3};
+use crate::http::{self, RequestHead, ResponseHead};
 use crate::rpc::{ClientEvent, Interfaces, Reply, RpcClient, RpcServer, ServerEvent};
 use crate::stream::{ConnectRequest, ConnectResponse};
 use crate::token::Token;
@@ -23,6 +24,26 @@ pub fn connect_response(input: &[u8]) {
         assert!(consumed <= input.len());
         let bytes = response.encode();
         assert_eq!(ConnectResponse::decode(&bytes), Ok(Some((response, bytes.len()))));
+    }
+}
+
+/// [`RequestHead::from_metadata`], [`ResponseHead::from_response`] and [`http::deserialize_fields`].
+pub fn http_heads(input: &[u8]) {
+    if let Ok(Some((request, _))) = ConnectRequest::decode(input)
+        && let Ok(head) = RequestHead::from_metadata(&request.metadata)
+    {
+        assert_eq!(RequestHead::from_metadata(&head.clone().into_metadata()), Ok(head));
+    }
+    if let Ok(Some((response, _))) = ConnectResponse::decode(input)
+        && let Ok(head) = ResponseHead::from_response(&response)
+    {
+        let again = ConnectResponse { error: String::new(), metadata: head.clone().into_metadata() };
+        assert_eq!(ResponseHead::from_response(&again), Ok(head));
+    }
+    if let Ok(fields) = std::str::from_utf8(input).map_or(Err(()), |text| http::deserialize_fields(text).map_err(drop))
+    {
+        let text = http::serialize_fields(fields.iter().map(|(name, value)| (name.as_str(), value.as_slice())));
+        assert_eq!(http::deserialize_fields(&text), Ok(fields));
     }
 }
 
@@ -95,11 +116,12 @@ pub fn rpc_client(input: &[u8]) {
 pub type Target = fn(&[u8]);
 
 /// Every entry point with its name, for drivers that run all.
-pub const ALL: [(&str, Target); 7] = [
+pub const ALL: [(&str, Target); 8] = [
     ("connect_request", connect_request),
     ("connect_response", connect_response),
     ("datagram_v2", datagram_v2),
     ("datagram_v3", datagram_v3),
+    ("http_heads", http_heads),
     ("rpc_client", rpc_client),
     ("rpc_server", rpc_server),
     ("token", token),

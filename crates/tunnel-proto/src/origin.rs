@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 /// Metadata key: the errno of the failed call, decimal. Sent by Culvert's connector only.
 pub const ERRNO: &str = "CulvertErrno";
-/// Metadata key: what was being done (`dial`, `policy`, `limit`). Sent by Culvert's connector only.
+/// Metadata key: what was being done (`resolve`, `dial`, `policy`, `limit`). Sent by Culvert's connector only.
 pub const PHASE: &str = "CulvertPhase";
 /// Metadata key, value `true`: the connector has too many flows.
 pub const RATE_LIMITED: &str = "FlowConnectRateLimited";
@@ -107,6 +107,8 @@ pub struct OriginError {
     pub text: String,
     /// The errno, where the connector says it.
     pub errno: Option<i32>,
+    /// What the connector was doing, where it says it.
+    pub phase: Option<String>,
 }
 
 impl OriginError {
@@ -118,7 +120,17 @@ impl OriginError {
         let limited = response.metadata(RATE_LIMITED) == Some("true");
         let cause = if limited { DialFailure::TooManyFlows } else { DialFailure::classify(&response.error) };
         let errno = response.metadata(ERRNO).and_then(|errno| errno.parse().ok());
-        Some(Self { cause, text: response.error.clone(), errno })
+        let phase = response.metadata(PHASE).map(str::to_owned);
+        Some(Self { cause, text: response.error.clone(), errno, phase })
+    }
+
+    /// The connector's text, with what it says beside it: `… connection refused (dial, errno 111)`.
+    pub fn words(&self) -> String {
+        match (&self.phase, self.errno) {
+            (Some(phase), Some(errno)) => format!("{} ({phase}, errno {errno})", self.text),
+            (None, Some(errno)) => format!("{} (errno {errno})", self.text),
+            (_, None) => self.text.clone(),
+        }
     }
 }
 

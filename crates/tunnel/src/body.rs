@@ -80,6 +80,11 @@ impl BodyWriter {
         self.0.send_data(Bytes::new(), true)
     }
 
+    /// Ends the stream with trailers.
+    pub(crate) fn finish_with(&mut self, trailers: http::HeaderMap) -> Result<(), h2::Error> {
+        self.0.send_trailers(trailers)
+    }
+
     /// Breaks the stream as TCP does (RFC 9113 section 7, CONNECT_ERROR). A stream that is just let go is told from that
     /// by [`is_left`].
     pub(crate) fn reset(&mut self) {

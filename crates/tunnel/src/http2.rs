@@ -15,8 +15,12 @@ pub(crate) const UPGRADE: &str = "cf-cloudflared-proxy-connection-upgrade";
 pub(crate) const CONTROL_STREAM: &str = "control-stream";
 /// [`UPGRADE`]: the body is a configuration.
 pub(crate) const UPDATE_CONFIGURATION: &str = "update-configuration";
+/// [`UPGRADE`]: the request asks its service for a WebSocket.
+pub(crate) const WEBSOCKET: &str = "websocket";
 /// Request field: not empty on a TCP flow, whose destination is the authority.
 pub(crate) const TCP_SOURCE: &str = "cf-cloudflared-proxy-src";
+/// Response field: the header fields of the private service's response, in one text.
+pub(crate) const RESPONSE_FIELDS: &str = "cf-cloudflared-response-headers";
 /// Response field: JSON, who made the response.
 pub(crate) const META: &str = "cf-cloudflared-response-meta";
 /// [`META`] of a response that comes from the private service.

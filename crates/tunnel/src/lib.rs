@@ -1,7 +1,8 @@
 //! Both ends of a tunnel.
 //!
 //! [`edge`]: listens for connectors, checks their secret, keeps track of them and opens TCP flows and DNS queries through
-//! them. [`connector`]: dials the edge from inside a private network and serves those flows. Both speak the Cloudflare
+//! them, and sends requests to the services that they publish. [`connector`]: dials the edge from inside a private network
+//! and serves those. Both speak the Cloudflare
 //! Tunnel protocol (`tunnel-proto`), so that either side may be someone else's.
 //!
 //! This crate must not know HTTP towards Workers, what a flow carries, or where tunnels are configured

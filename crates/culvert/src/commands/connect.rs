@@ -4,11 +4,11 @@ use std::fs;
 use std::time::Duration;
 
 use tunnel::Token;
-use tunnel::connector::{AllowRule, Connector, ConnectorOptions, DestinationPolicy};
+use tunnel::connector::{AllowRule, Connector, ConnectorOptions, DestinationPolicy, Protocol};
 
 use super::log;
 use super::signals::until_told_to_stop;
-use crate::cli;
+use crate::cli::{self, ConnectProtocol};
 use crate::failure::Failure;
 
 /// Connects until SIGTERM or SIGINT, then lets open flows end.
@@ -33,6 +33,11 @@ pub fn run(arguments: cli::Connect) -> Result<(), Failure> {
         allow: DestinationPolicy::new(rules),
         grace_period: Duration::from_secs(arguments.grace_period),
         dns_resolvers: arguments.dns_resolver,
+        protocol: match arguments.protocol {
+            ConnectProtocol::Auto => Protocol::Auto,
+            ConnectProtocol::Quic => Protocol::Quic,
+            ConnectProtocol::Http2 => Protocol::Http2,
+        },
         ..ConnectorOptions::new(token, arguments.edge)
     };
     log::start();

@@ -22,8 +22,8 @@ use super::signals::{on_hangup, until_told_to_stop};
 use crate::configuration::Configuration;
 use crate::failure::Failure;
 use crate::wiring::{
-    Callable, ControlPlatform, Current, Dispatcher, KnownTunnels, Outbounds, PublicNetwork, PublicSockets, Serving,
-    StoredTunnels, scheduler, tail_workers,
+    Callable, ControlPlatform, Current, Dispatcher, KnownTunnels, Outbounds, PublicNetwork, PublicSockets, PublishedHosts,
+    Serving, StoredTunnels, scheduler, tail_workers,
 };
 use crate::{cli, dashboard};
 
@@ -138,8 +138,9 @@ async fn serve(configuration: Configuration) -> Result<(), Failure> {
     callable.run_by(workers.clone());
 
     let stop = CancellationToken::new();
-    let edge = edge::Edge::with_sink(
+    let edge = edge::Edge::with(
         Arc::new(Dispatcher::new(current.clone(), workers.clone())),
+        Arc::new(PublishedHosts::new(current.clone(), tunnel_edge.tunnels())),
         edge::EdgeOptions { trace_sampling, ..edge_options(&configuration) },
         telemetry.wants_exchanges().then(|| telemetry.recorder()),
     );

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::api_client::{ApiClient, Payload};
-use crate::cli::Tunnel;
+use crate::cli::{Tunnel, TunnelPublish, TunnelUnpublish};
 use crate::failure::Failure;
 use crate::output::{print_json, print_table, text};
 
@@ -49,6 +49,16 @@ pub async fn run(command: Tunnel) -> Result<(), Failure> {
                 print_table(&["id", "name", "status", "connections", "created"], &rows);
             }
         }
+        Tunnel::Info(arguments) => {
+            let api = ApiClient::new(&arguments.api)?;
+            let id = find(&api, &arguments.tunnel).await?;
+            let connectors: Vec<Value> = api.get(&format!("{TUNNELS}/{id}/connectors")).await?;
+            if arguments.json {
+                print_json(&Value::Array(connectors));
+            } else {
+                show(&connectors);
+            }
+        }
         Tunnel::Token(arguments) => {
             let api = ApiClient::new(&arguments.api)?;
             let id = find(&api, &arguments.tunnel).await?;
@@ -59,6 +69,8 @@ pub async fn run(command: Tunnel) -> Result<(), Failure> {
                 println!("{token}");
             }
         }
+        Tunnel::Publish(arguments) => publish(&arguments).await?,
+        Tunnel::Unpublish(arguments) => unpublish(&arguments).await?,
         Tunnel::Delete(arguments) => {
             let api = ApiClient::new(&arguments.api)?;
             let id = find(&api, &arguments.tunnel).await?;
@@ -71,6 +83,114 @@ pub async fn run(command: Tunnel) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Each connector with its connections, and what should be known of it.
+fn show(connectors: &[Value]) {
+    if connectors.is_empty() {
+        println!("No connector is connected. `culvert connect` or cloudflared with the tunnel's token is one.");
+    }
+    let number = |value: &Value, pointer: &str| {
+        value.pointer(pointer).map_or_else(
+            || "-".to_owned(),
+            |value| value.as_f64().map_or("-".to_owned(), |number| format!("{number:.0}")),
+        )
+    };
+    for connector in connectors {
+        println!("{}  {}  {}", text(connector, "/id"), text(connector, "/version"), text(connector, "/platform"));
+        let connections = connector.get("connections").and_then(Value::as_array).into_iter().flatten();
+        let rows: Vec<Vec<String>> = connections
+            .map(|connection| {
+                let [transport, address, since] =
+                    ["/transport", "/remote_address", "/since"].map(|pointer| text(connection, pointer).to_owned());
+                let [index, flows, sent, received] =
+                    ["/index", "/flows", "/bytes_sent", "/bytes_received"].map(|pointer| number(connection, pointer));
+                let rtt = connection.get("rtt_ms").and_then(Value::as_f64).unwrap_or_default();
+                vec![index, transport, address, since, format!("{rtt:.1} ms"), flows, sent, received]
+            })
+            .collect();
+        print_table(&["index", "transport", "from", "since", "round trip", "flows", "sent", "received"], &rows);
+        for warning in connector.get("warnings").and_then(Value::as_array).into_iter().flatten() {
+            println!("! {}", warning.as_str().unwrap_or_default());
+        }
+        println!();
+    }
+}
+
+/// Adds an ingress rule to a tunnel that is configured from here; only routes the host name to one that is not.
+async fn publish(arguments: &TunnelPublish) -> Result<(), Failure> {
+    let api = ApiClient::new(&arguments.api)?;
+    let id = find(&api, &arguments.tunnel).await?;
+    let hostname = arguments.hostname.to_ascii_lowercase();
+    let answer: Value = match &arguments.service {
+        Some(service) => {
+            let mut rules = ingress(&api, id).await?;
+            let rule = json!({"hostname": hostname, "service": service});
+            match rules.iter().position(|rule| is_for(rule, &hostname)) {
+                Some(known) => rules.splice(known..=known, [rule]).for_each(drop),
+                // Names before wildcards, so that they are found; the rule for everything is the last.
+                None if hostname.starts_with('*') => rules.insert(rules.len().saturating_sub(1), rule),
+                None => rules.insert(0, rule),
+            }
+            configure(&api, id, rules).await?
+        }
+        None => api.put(&format!("{TUNNELS}/{id}/hostnames/{hostname}"), Payload::json(&json!({}))).await?,
+    };
+    if arguments.json {
+        print_json(&answer);
+    } else {
+        println!("Published {hostname} through tunnel {id}");
+    }
+    Ok(())
+}
+
+async fn unpublish(arguments: &TunnelUnpublish) -> Result<(), Failure> {
+    let api = ApiClient::new(&arguments.api)?;
+    let id = find(&api, &arguments.tunnel).await?;
+    let hostname = arguments.hostname.to_ascii_lowercase();
+    let names: Vec<Value> = api.get(&format!("{TUNNELS}/{id}/hostnames")).await?;
+    let source = names.iter().find(|name| text(name, "/hostname") == hostname).map(|name| text(name, "/source"));
+    match source {
+        Some("ingress") => {
+            let mut rules = ingress(&api, id).await?;
+            rules.retain(|rule| !is_for(rule, &hostname));
+            configure(&api, id, rules).await?;
+        }
+        Some(_) => {
+            api.delete(&format!("{TUNNELS}/{id}/hostnames/{hostname}")).await?;
+        }
+        None => {
+            return Err(Failure::failed(format!(
+                "`{hostname}` does not lead to this tunnel; `culvert tunnel publish` makes it so"
+            )));
+        }
+    }
+    if arguments.json {
+        print_json(&json!({"unpublished": hostname}));
+    } else {
+        println!("{hostname} does not lead to tunnel {id} any more");
+    }
+    Ok(())
+}
+
+fn is_for(rule: &Value, hostname: &str) -> bool {
+    text(rule, "/hostname") == hostname
+}
+
+/// The ingress rules of a tunnel; the one for everything at least.
+async fn ingress(api: &ApiClient, id: Uuid) -> Result<Vec<Value>, Failure> {
+    let configuration: Value = api.get(&format!("{TUNNELS}/{id}/configurations")).await?;
+    let rules = configuration.pointer("/config/ingress").and_then(Value::as_array).cloned().unwrap_or_default();
+    Ok(if rules.is_empty() { vec![json!({"service": "http_status:404"})] } else { rules })
+}
+
+/// Replaces the ingress rules of a tunnel and nothing else of its configuration.
+async fn configure(api: &ApiClient, id: Uuid, rules: Vec<Value>) -> Result<Value, Failure> {
+    let path = format!("{TUNNELS}/{id}/configurations");
+    let configuration: Value = api.get(&path).await?;
+    let mut config = configuration.get("config").and_then(Value::as_object).cloned().unwrap_or_default();
+    config.insert("ingress".to_owned(), rules.into());
+    api.put(&path, Payload::json(&json!({"config": config}))).await
 }
 
 /// Every tunnel that is not deleted, over all pages.

@@ -63,6 +63,7 @@ impl ControlPlatform {
             }
         };
         self.current.store(serving.clone());
+        self.push_tunnel_configurations(&previous, &serving).await;
         self.apply_sampling(Some(&previous));
         for id in previous.versions.keys().filter(|id| !serving.versions.contains_key(id)) {
             self.workers.retire(*id);
@@ -72,6 +73,25 @@ impl ControlPlatform {
         };
         for (id, _) in previous.services.iter().filter(|(id, service)| !same(id, service)) {
             self.vpc.forget(*id);
+        }
+    }
+
+    /// Gives connectors what their tunnels were configured to be, before the change is acknowledged. Those that connect
+    /// later are given it then.
+    async fn push_tunnel_configurations(&self, previous: &Serving, serving: &Serving) {
+        for (id, served) in &serving.snapshot.tunnels {
+            let Some(configuration) = &served.configuration else { continue };
+            let before = previous.snapshot.tunnels.get(id).and_then(|before| before.configuration.as_ref());
+            if before.is_some_and(|before| before.version == configuration.version) {
+                continue;
+            }
+            let json = configuration.config.to_string();
+            for push in self.tunnels.push_configuration(*id, configuration.version, &json).await {
+                if let Err(reason) = push.result {
+                    let (tunnel, connector) = (&served.tunnel.name, push.connector);
+                    tracing::warn!(tunnel, %connector, reason, "the connector did not take the tunnel's configuration");
+                }
+            }
         }
     }
 
@@ -155,6 +175,10 @@ impl Platform for ControlPlatform {
             })
         });
         connections.collect()
+    }
+
+    fn local_tunnel_configuration(&self, tunnel: Uuid) -> Option<Value> {
+        serde_json::from_slice(&self.tunnels.local_configuration(tunnel)?).ok()
     }
 
     fn tunnel_revoked(&self, tunnel: Uuid) {

@@ -11,6 +11,7 @@ use workers::WorkerVersion;
 
 use super::addresses::Addresses;
 use super::private_networks::PrivateNetworks;
+use super::published_hosts::PublishedNames;
 use super::registrations::{VersionParts, vpc_service, worker_version};
 
 /// What is served, replaced whole on every change.
@@ -22,6 +23,8 @@ pub struct Serving {
     pub snapshot: Arc<Snapshot>,
     /// Which Worker is at which address.
     pub addresses: Addresses,
+    /// Which tunnel is at which host name.
+    pub published: PublishedNames,
     /// Deployed versions.
     pub versions: HashMap<Uuid, Arc<WorkerVersion>>,
     /// VPC Services.
@@ -60,6 +63,7 @@ impl Serving {
             }
         }
         let (addresses, networks) = (Addresses::of(&snapshot), PrivateNetworks::of(&snapshot));
-        Ok(Self { addresses, networks, snapshot, versions, services })
+        let published = PublishedNames::of(&snapshot);
+        Ok(Self { addresses, networks, published, snapshot, versions, services })
     }
 }

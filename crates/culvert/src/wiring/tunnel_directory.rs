@@ -27,7 +27,6 @@ impl StoredTunnels {
         Ok(TunnelGrant {
             name: served.tunnel.name.clone(),
             remotely_managed: served.tunnel.config_src == store::ConfigSource::Remote,
-            configuration: None,
         })
     }
 }
@@ -36,5 +35,11 @@ impl TunnelDirectory for StoredTunnels {
     fn authenticate(&self, account: &str, tunnel: Uuid, secret: &[u8]) -> BoxFuture<'_, Result<TunnelGrant, Refusal>> {
         let checked = self.check(account, tunnel, secret);
         Box::pin(async move { checked })
+    }
+
+    fn configuration(&self, tunnel: Uuid) -> Option<(i32, String)> {
+        let serving = self.current.load();
+        let configuration = serving.snapshot.tunnels.get(&tunnel)?.configuration.as_ref()?;
+        Some((configuration.version, configuration.config.to_string()))
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::vectors;
 use tunnel_proto::fuzzing;
+use tunnel_proto::http;
 use tunnel_proto::token::Token;
 use uuid::Uuid;
 
@@ -58,6 +59,8 @@ fn mutated_vectors_harm_no_decoder() {
     let token = Token { account: "a".to_owned(), tunnel: Uuid::from_u128(1), secret: vec![1; 32], endpoint: None };
     let mut seeds = vectors();
     seeds.push(("token".to_owned(), token.encode().into_bytes()));
+    let fields = http::serialize_fields([("Content-Type", b"text/plain".as_slice()), ("Set-Cookie", b"a=1")]);
+    seeds.push(("http_fields".to_owned(), fields.into_bytes()));
     for (decoder, run) in fuzzing::ALL {
         for (number, (name, seed)) in seeds.iter().enumerate() {
             run(seed);

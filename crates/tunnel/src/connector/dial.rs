@@ -16,7 +16,8 @@ use tunnel_proto::stream::ConnectResponse;
 const RESOLVER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A destination that was not reached.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{text}")]
 pub(crate) struct DialError {
     pub(crate) cause: DialFailure,
     pub(crate) text: String,
@@ -25,7 +26,7 @@ pub(crate) struct DialError {
 }
 
 impl DialError {
-    fn new(network: Network, destination: SocketAddr, cause: DialFailure, phase: &'static str) -> Self {
+    pub(super) fn of(network: Network, destination: SocketAddr, cause: DialFailure, phase: &'static str) -> Self {
         Self { cause, text: origin::dial_error_text(network, destination, cause, ""), errno: None, phase }
     }
 
@@ -36,10 +37,22 @@ impl DialError {
 
     /// More UDP sessions than one connection may have.
     pub(crate) fn too_many_sessions(destination: SocketAddr) -> Self {
-        Self::new(Network::Udp, destination, DialFailure::TooManyFlows, "limit")
+        Self::of(Network::Udp, destination, DialFailure::TooManyFlows, "limit")
     }
 
-    fn from_io(network: Network, destination: SocketAddr, error: &io::Error) -> Self {
+    /// A name that does not exist, or has no address.
+    pub(super) fn no_such_host(host: &str) -> Self {
+        let cause = DialFailure::NoSuchHost;
+        Self { cause, text: format!("dial tcp: lookup {host}: {}", cause.words()), errno: None, phase: "resolve" }
+    }
+
+    /// A name whose resolver does not answer.
+    pub(super) fn lookup_timed_out(host: &str) -> Self {
+        let cause = DialFailure::TimedOut;
+        Self { cause, text: format!("dial tcp: lookup {host}: {}", cause.words()), errno: None, phase: "resolve" }
+    }
+
+    pub(super) fn from_io(network: Network, destination: SocketAddr, error: &io::Error) -> Self {
         let cause = match error.kind() {
             io::ErrorKind::ConnectionRefused => DialFailure::Refused,
             io::ErrorKind::NetworkUnreachable => DialFailure::NetworkUnreachable,
@@ -91,7 +104,7 @@ pub(crate) async fn tcp(state: &Arc<State>, destination: SocketAddr) -> Result<(
 async fn dial_tcp(state: &Arc<State>, destination: SocketAddr) -> Result<(TcpStream, FlowPlace), DialError> {
     let network = Network::Tcp;
     let place =
-        state.enter_flow().ok_or_else(|| DialError::new(network, destination, DialFailure::TooManyFlows, "limit"))?;
+        state.enter_flow().ok_or_else(|| DialError::of(network, destination, DialFailure::TooManyFlows, "limit"))?;
     let (timeout, keep_alive) = {
         let routing = state.routing();
         (routing.connect_timeout, routing.keep_alive)
@@ -101,7 +114,7 @@ async fn dial_tcp(state: &Arc<State>, destination: SocketAddr) -> Result<(TcpStr
         .map(|(to, resolver)| (to, if resolver { RESOLVER_TIMEOUT } else { timeout }))?;
     let stream = tokio::time::timeout(timeout, TcpStream::connect(destination))
         .await
-        .map_err(|_| DialError::new(network, destination, DialFailure::TimedOut, "dial"))?
+        .map_err(|_| DialError::of(network, destination, DialFailure::TimedOut, "dial"))?
         .map_err(|error| DialError::from_io(network, destination, &error))?;
     // Neither is needed for the flow to work.
     let _ = stream.set_nodelay(true);
@@ -121,7 +134,7 @@ pub(crate) async fn udp(state: &Arc<State>, destination: SocketAddr) -> Result<(
 async fn dial_udp(state: &Arc<State>, destination: SocketAddr) -> Result<(UdpSocket, FlowPlace), DialError> {
     let network = Network::Udp;
     let place =
-        state.enter_flow().ok_or_else(|| DialError::new(network, destination, DialFailure::TooManyFlows, "limit"))?;
+        state.enter_flow().ok_or_else(|| DialError::of(network, destination, DialFailure::TooManyFlows, "limit"))?;
     let (destination, _) = resolve(state, network, destination).await?;
     let local: SocketAddr = if destination.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
     let connect = async {
@@ -139,7 +152,7 @@ async fn resolve(state: &State, network: Network, destination: SocketAddr) -> Re
         return Ok((resolver::pick(&state.dns_resolvers).await, true));
     }
     if !state.policy.allows(destination) {
-        return Err(DialError::new(network, destination, DialFailure::NotAllowed, "policy"));
+        return Err(DialError::of(network, destination, DialFailure::NotAllowed, "policy"));
     }
     Ok((destination, false))
 }

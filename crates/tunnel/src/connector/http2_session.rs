@@ -2,7 +2,7 @@
 
 use super::session::{Control, HANDSHAKE_TIMEOUT, Link, RegisterError, Served};
 use super::state::State;
-use super::{Protocol, dial, pipe};
+use super::{Protocol, dial, pipe, published};
 use crate::body::{BodyReader, BodyWriter};
 use crate::http2;
 use bytes::Bytes;
@@ -159,7 +159,7 @@ async fn serve_request(state: Arc<State>, request: Request<RecvStream>, mut resp
     } else if request.headers().get(http2::TCP_SOURCE).is_some_and(|source| !source.is_empty()) {
         serve_flow(&state, request, &mut respond).await
     } else {
-        refuse(&mut respond, http2::META_CONNECTOR, "this connector carries private network traffic only")
+        published::serve_http2(&state, request, &mut respond).await
     };
     if let Err(error) = served {
         tracing::debug!(%error, "request of the edge given up");
@@ -197,7 +197,7 @@ async fn serve_flow(
 }
 
 /// 502 with the reason in a field of our own; cloudflared gives none.
-fn refuse(respond: &mut SendResponse<Bytes>, meta: &'static str, reason: &str) -> Result<(), h2::Error> {
+pub(super) fn refuse(respond: &mut SendResponse<Bytes>, meta: &'static str, reason: &str) -> Result<(), h2::Error> {
     let mut response = Response::new(());
     *response.status_mut() = StatusCode::BAD_GATEWAY;
     response.headers_mut().insert(http2::META, HeaderValue::from_static(meta));

@@ -62,6 +62,12 @@ fn text(state: &State) -> String {
     add("active_flows", "gauge", "TCP flows and UDP sessions open now.", &counters.active_flows);
     add("tcp_flows_total", "counter", "TCP flows that the edge asked for.", &counters.tcp_flows);
     add("udp_sessions_total", "counter", "UDP sessions that the edge asked for.", &counters.udp_sessions);
+    add(
+        "published_requests_total",
+        "counter",
+        "HTTP and WebSocket requests to published services.",
+        &counters.published_requests,
+    );
     add("received_bytes_total", "counter", "Bytes from the edge to private services.", &counters.bytes_in);
     add("sent_bytes_total", "counter", "Bytes from private services to the edge.", &counters.bytes_out);
     let _ = writeln!(

@@ -28,6 +28,7 @@ pub(crate) struct Counters {
     pub(crate) active_flows: AtomicU64,
     pub(crate) tcp_flows: AtomicU64,
     pub(crate) udp_sessions: AtomicU64,
+    pub(crate) published_requests: AtomicU64,
     /// From the edge to private services.
     pub(crate) bytes_in: AtomicU64,
     /// From private services to the edge.

@@ -3,6 +3,7 @@
 use super::datagrams::UdpSessions;
 use super::dial;
 use super::pipe;
+use super::published;
 use super::state::State;
 use crate::exchange::{self, ExchangeError};
 use bytes::{Bytes, BytesMut};
@@ -60,7 +61,13 @@ async fn serve_kind(
 ) -> Result<(), ServeError> {
     let purpose = tokio::time::timeout(PREAMBLE_TIMEOUT, read_purpose(&mut receive)).await;
     match purpose.map_err(|_| ServeError::TooSlow)?? {
-        Purpose::Flow(request, early) => serve_flow(state, request, early, send, receive).await,
+        Purpose::Flow(request, early) if request.kind == ConnectionType::Tcp => {
+            serve_flow(state, request, early, send, receive).await
+        }
+        Purpose::Flow(request, early) => {
+            state.counters.published_requests.fetch_add(1, Ordering::Relaxed);
+            Ok(published::serve_quic(state, request, early, send, receive).await?)
+        }
         Purpose::Rpc(early) => {
             let served = serve_calls(state, sessions, early, send, receive);
             let served = tokio::time::timeout(RPC_TIMEOUT, served).await;
@@ -123,11 +130,6 @@ async fn open(
     request: &ConnectRequest,
     receive: &mut RecvStream,
 ) -> Result<Option<Opened>, ConnectResponse> {
-    if request.kind != ConnectionType::Tcp {
-        let error =
-            "this connector carries private network traffic only: run cloudflared for published hostnames".to_owned();
-        return Err(ConnectResponse { error, metadata: Vec::new() });
-    }
     let destination = dial::parse_destination(&request.destination)
         .map_err(|error| ConnectResponse { error, metadata: Vec::new() })?;
     tokio::select! {

@@ -28,6 +28,15 @@ pub(crate) enum Retry {
     Never,
 }
 
+/// Whether a second attempt may run beside the first.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Hedging {
+    /// When the first seems dead.
+    WhenSilent,
+    /// Not before the first has failed: both might be carried out.
+    Never,
+}
+
 /// An error that says whether trying elsewhere makes sense.
 pub(crate) trait Attempt {
     fn retry(&self) -> Retry;
@@ -67,6 +76,7 @@ impl<F> Running<F> {
 pub(crate) async fn first<T, E, F>(
     links: Vec<Arc<Link>>,
     deadline: Instant,
+    hedging: Hedging,
     attempt: impl Fn(Arc<Link>) -> F,
 ) -> Option<Result<T, E>>
 where
@@ -123,7 +133,7 @@ where
                 }
                 start_next = true;
             }
-            () = tokio::time::sleep(LOOK) => {
+            () = tokio::time::sleep(LOOK), if hedging == Hedging::WhenSilent => {
                 if let Some(run) = running.iter_mut().find(|run| !run.answered_for && run.seems_dead()) {
                     run.answered_for = true;
                     start_next = true;

@@ -9,6 +9,13 @@ pub trait TunnelDirectory: Send + Sync + 'static {
     /// Whether a connector that gives `account` and `secret` may serve `tunnel`.
     fn authenticate(&self, account: &str, tunnel: Uuid, secret: &[u8]) -> BoxFuture<'_, Result<TunnelGrant, Refusal>>;
 
+    /// Version and JSON of the configuration that the connectors of a remotely managed tunnel are given when they register;
+    /// the newest one, as this is asked once the connector can be reached by [`super::Tunnels::push_configuration`].
+    fn configuration(&self, tunnel: Uuid) -> Option<(i32, String)> {
+        let _ = tunnel;
+        None
+    }
+
     /// A connection of a connector was registered.
     fn connector_connected(&self, tunnel: Uuid, connection: &ConnectionStatus) {
         let _ = (tunnel, connection);
@@ -17,11 +24,6 @@ pub trait TunnelDirectory: Send + Sync + 'static {
     /// A connection of a connector is gone, with the reason in words.
     fn connector_disconnected(&self, tunnel: Uuid, connection: &ConnectionStatus, reason: &str) {
         let _ = (tunnel, connection, reason);
-    }
-
-    /// A locally managed connector told its configuration: JSON, at most 1 MiB, not checked.
-    fn local_configuration(&self, tunnel: Uuid, connector: Uuid, configuration: &[u8]) {
-        let _ = (tunnel, connector, configuration);
     }
 }
 
@@ -32,8 +34,6 @@ pub struct TunnelGrant {
     pub name: String,
     /// The edge gives the configuration.
     pub remotely_managed: bool,
-    /// Version and JSON of the configuration that a remotely managed connector is given when it registers.
-    pub configuration: Option<(i32, String)>,
 }
 
 /// A connector may not serve the tunnel.

@@ -204,7 +204,7 @@ pub(crate) async fn query(
     let links = suitable(links, resolver)?;
     let deadline = Instant::now() + timeout;
     let message = Bytes::copy_from_slice(message);
-    let answer = attempt::first(links, deadline, |link| {
+    let answer = attempt::first(links, deadline, attempt::Hedging::WhenSilent, |link| {
         let message = message.clone();
         async move {
             match transport {

@@ -1,9 +1,10 @@
 //! A TCP flow through a tunnel: what stands between the edge's caller and the private service.
 
 use super::link::{Link, LinkUse};
+use super::sender::Sender;
 use crate::body::{BodyReader, BodyWriter};
 use bytes::{Buf, Bytes};
-use quinn::{ReadError, RecvStream, SendStream, VarInt, WriteError};
+use quinn::{ReadError, RecvStream, VarInt, WriteError};
 use std::io;
 use std::pin::Pin;
 use std::sync::Weak;
@@ -51,7 +52,7 @@ const HTTP2_LINGER: Duration = Duration::from_secs(1);
 /// The stream that carries a flow.
 #[derive(Debug)]
 pub(crate) enum FlowStream {
-    Quic(SendStream, RecvStream),
+    Quic(Sender, RecvStream),
     Http2(BodyWriter, BodyReader),
     /// The flow was dropped.
     Left,
@@ -151,7 +152,7 @@ impl DrainSignal {
 }
 
 /// What a stream's error means for the flow. `connector` carries it.
-trait IntoFlowError {
+pub(super) trait IntoFlowError {
     fn into_flow_error(self, connector: Uuid) -> FlowError;
 }
 
@@ -254,7 +255,7 @@ impl AsyncWrite for Flow {
         let connector = this.link.link().connector();
         let written = match &mut this.stream {
             FlowStream::Quic(send, _) => {
-                ready!(Pin::new(send).poll_write(cx, buf)).map_err(|error| error.into_flow_error(connector))?
+                ready!(Pin::new(&mut **send).poll_write(cx, buf)).map_err(|error| error.into_flow_error(connector))?
             }
             FlowStream::Http2(writer, _) => {
                 let written = ready!(writer.poll_put(cx, buf)).map_err(|error| error.into_flow_error(connector))?;

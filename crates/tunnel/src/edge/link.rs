@@ -162,6 +162,11 @@ impl LinkUse {
         Self(link)
     }
 
+    /// The link without the counting, for a part of the flow that runs by itself.
+    pub(crate) fn shared(&self) -> Arc<Link> {
+        Arc::clone(&self.0)
+    }
+
     /// The flow stands.
     pub(crate) fn opened(&self) {
         self.0.flows_total.fetch_add(1, Ordering::Relaxed);

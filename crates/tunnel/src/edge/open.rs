@@ -4,11 +4,12 @@ use super::attempt::{Attempt, Retry, UNHEARD};
 use super::carrier::{Carrier, Http2};
 use super::flow::{Flow, FlowStream};
 use super::link::{Link, LinkUse};
+use super::sender::Sender;
 use crate::body::{BodyReader, BodyWriter};
 use crate::http2;
 use bytes::{Bytes, BytesMut};
 use http::{Method, Request, StatusCode, Uri};
-use quinn::{RecvStream, SendStream, VarInt};
+use quinn::RecvStream;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,13 +79,17 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    fn lost(link: &Link, reason: impl ToString) -> Self {
+    pub(super) fn lost(link: &Link, reason: impl ToString) -> Self {
         Self::ConnectorLost { connector: link.connector(), reason: reason.to_string() }
     }
 
     fn from_origin(error: OriginError, after: Duration) -> Self {
-        let text = error.text;
-        match error.cause {
+        Self::of_dial(error.cause, error.words(), after)
+    }
+
+    /// For a service that the connector did not reach, in the connector's words.
+    pub(super) fn of_dial(cause: DialFailure, text: String, after: Duration) -> Self {
+        match cause {
             DialFailure::Refused => Self::Refused { text },
             DialFailure::TimedOut => Self::TimedOut { after },
             DialFailure::NetworkUnreachable | DialFailure::NoRouteToHost => Self::Unreachable { text },
@@ -115,19 +120,6 @@ impl Attempt for OpenError {
     }
 }
 
-/// A stream on which nothing stands yet: given up, it is reset, so that the connector lets go of what it dials.
-struct Opening(Option<(SendStream, RecvStream)>);
-
-impl Drop for Opening {
-    fn drop(&mut self) {
-        if let Some((send, receive)) = &mut self.0 {
-            // Both fail only when the stream is over already.
-            let _ = send.reset(VarInt::from_u32(0));
-            let _ = receive.stop(VarInt::from_u32(0));
-        }
-    }
-}
-
 /// Opens a flow over `link`.
 pub(crate) async fn open_tcp(link: Arc<Link>, destination: SocketAddr) -> Result<Flow, OpenError> {
     let counted = LinkUse::new(Arc::clone(&link));
@@ -144,24 +136,19 @@ async fn open_quic(
     destination: SocketAddr,
 ) -> Result<(FlowStream, Bytes), OpenError> {
     let started = std::time::Instant::now();
-    let streams = connection.open_bi().await.map_err(|error| OpenError::lost(link, error))?;
-    let mut opening = Opening(Some(streams));
-    let Some((send, receive)) = &mut opening.0 else {
-        return Err(OpenError::Other { text: "the stream is gone".to_owned() });
-    };
+    let (send, mut receive) = connection.open_bi().await.map_err(|error| OpenError::lost(link, error))?;
+    let mut send = Sender::new(send);
     let request = ConnectRequest {
         destination: destination.to_string(),
         kind: ConnectionType::Tcp,
         metadata: vec![("FlowID".to_owned(), Uuid::new_v4().to_string())],
     };
     send.write_chunk(request.encode()).await.map_err(|error| OpenError::lost(link, error))?;
-    let (response, early) = read_response(link, receive).await?;
+    let (response, early) = read_response(link, &mut receive).await?;
     if let Some(error) = OriginError::from_response(&response) {
         return Err(OpenError::from_origin(error, started.elapsed()));
     }
-    let Some((send, receive)) = opening.0.take() else {
-        return Err(OpenError::Other { text: "the stream is gone".to_owned() });
-    };
+    send.done();
     Ok((FlowStream::Quic(send, receive), early))
 }
 
@@ -194,12 +181,14 @@ async fn open_http2(link: &Link, carrier: &Http2, destination: SocketAddr) -> Re
         );
         return Err(OpenError::Other { text });
     }
-    let error = OriginError { cause: DialFailure::classify(text), text: text.to_owned(), errno: None };
-    Err(OpenError::from_origin(error, started.elapsed()))
+    Err(OpenError::of_dial(DialFailure::classify(text), text.to_owned(), started.elapsed()))
 }
 
 /// The connector's answer, and the bytes that came after it.
-async fn read_response(link: &Link, receive: &mut RecvStream) -> Result<(ConnectResponse, Bytes), OpenError> {
+pub(super) async fn read_response(
+    link: &Link,
+    receive: &mut RecvStream,
+) -> Result<(ConnectResponse, Bytes), OpenError> {
     let malformed = |error: StreamError| OpenError::Other { text: format!("its answer is malformed: {error}") };
     let mut input = BytesMut::new();
     loop {

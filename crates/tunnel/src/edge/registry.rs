@@ -13,6 +13,8 @@ use uuid::Uuid;
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     tunnels: Mutex<HashMap<Uuid, Vec<Arc<Link>>>>,
+    /// What a locally managed connector said last of its configuration, by tunnel; for as long as it is connected.
+    local_configurations: Mutex<HashMap<Uuid, Arc<[u8]>>>,
     /// Grows with each revocation: who was authenticated before one must be authenticated again.
     epoch: AtomicU64,
 }
@@ -54,8 +56,25 @@ impl Registry {
             links.retain(|other| other.id != link.id);
             if links.is_empty() {
                 tunnels.remove(&link.tunnel);
+                self.local_configurations().remove(&link.tunnel);
             }
         }
+    }
+
+    fn local_configurations(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<[u8]>>> {
+        self.local_configurations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps what a connector said of its configuration, as long as it is connected.
+    pub(crate) fn keep_local_configuration(&self, link: &Link, configuration: &[u8]) {
+        let tunnels = self.lock();
+        if tunnels.get(&link.tunnel).is_some_and(|links| links.iter().any(|other| other.id == link.id)) {
+            self.local_configurations().insert(link.tunnel, configuration.into());
+        }
+    }
+
+    pub(crate) fn local_configuration(&self, tunnel: Uuid) -> Option<Arc<[u8]>> {
+        self.local_configurations().get(&tunnel).cloned()
     }
 
     pub(crate) fn links(&self, tunnel: Uuid) -> Vec<Arc<Link>> {
@@ -93,6 +112,7 @@ impl Registry {
         let links = {
             let mut tunnels = self.lock();
             self.epoch.fetch_add(1, Ordering::SeqCst);
+            self.local_configurations().remove(&tunnel);
             tunnels.remove(&tunnel).unwrap_or_default()
         };
         for link in links {

@@ -185,7 +185,7 @@ pub(crate) async fn run<R, W>(
     let reason = tokio::select! {
         reason = work => reason,
         reason = serve_control(shared, &link, control) => reason,
-        () = async { tokio::join!(link.listen(), push(&link, grant)); } => String::new(),
+        () = async { tokio::join!(link.listen(), push(shared, &link, grant.remotely_managed)); } => String::new(),
     };
     drop(member);
     tracing::info!(tunnel = %link.tunnel, connector = %link.connector(), index = link.index, reason, "connector disconnected");
@@ -193,8 +193,8 @@ pub(crate) async fn run<R, W>(
 }
 
 /// Gives a remotely managed connector its configuration when it has registered.
-async fn push(link: &Link, grant: TunnelGrant) {
-    if let (true, Some((version, json))) = (grant.remotely_managed, grant.configuration) {
+async fn push(shared: &Shared, link: &Link, remotely_managed: bool) {
+    if remotely_managed && let Some((version, json)) = shared.directory.configuration(link.tunnel) {
         match tunnels::push_configuration(link, version, &json).await {
             Ok(applied) => tracing::debug!(connector = %link.connector(), version, applied, "configuration pushed"),
             Err(reason) => tracing::warn!(connector = %link.connector(), version, reason, "configuration not taken"),
@@ -231,7 +231,7 @@ where
                 Reply::UnregisterConnection
             }
             Call::UpdateLocalConfiguration(configuration) => {
-                shared.directory.local_configuration(link.tunnel, link.connector(), &configuration);
+                shared.registry.keep_local_configuration(link, &configuration);
                 Reply::UpdateLocalConfiguration
             }
             Call::RegisterConnection(_) => {

@@ -1,14 +1,16 @@
 //! The handle through which the rest of the program uses tunnels.
 
-use super::attempt;
+use super::attempt::{self, Hedging};
 use super::carrier::Carrier;
 use super::dns::{self, DnsQueryError, DnsTransport, Resolver};
 use super::flow::Flow;
 use super::link::Link;
 use super::open::{self, OpenError};
+use super::published::{self, Answer, RequestBody};
 use super::registry::Registry;
 use super::status::ConnectorStatus;
 use super::udp;
+use http::Request;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,8 +67,23 @@ impl Tunnels {
         if links.is_empty() {
             return Err(OpenError::NoConnector);
         }
-        let opened = attempt::first(links, Instant::now() + timeout, |link| open::open_tcp(link, destination));
+        let deadline = Instant::now() + timeout;
+        let opened = attempt::first(links, deadline, Hedging::WhenSilent, |link| open::open_tcp(link, destination));
         opened.await.unwrap_or(Err(OpenError::TimedOut { after: timeout }))
+    }
+
+    /// Sends a request to the service that the tunnel's connectors publish at the host of its URL, and waits up to `timeout`
+    /// for the response's head. `is_websocket` asks the service for a WebSocket; the handshake's fields are the request's.
+    ///
+    /// A request is tried on another connection when it has not reached the service, or when repeating it does no harm.
+    pub async fn send_http(
+        &self,
+        tunnel: Uuid,
+        request: Request<RequestBody>,
+        is_websocket: bool,
+        timeout: Duration,
+    ) -> Result<Answer, OpenError> {
+        published::send(self.registry.choose(tunnel), request, is_websocket, timeout).await
     }
 
     /// Sends one DNS query (wire format) and gives back the answer (wire format), whatever it says.
@@ -87,6 +104,12 @@ impl Tunnels {
     /// The tunnel's connectors, by id.
     pub fn connectors(&self, tunnel: Uuid) -> Vec<ConnectorStatus> {
         self.registry.connectors(tunnel)
+    }
+
+    /// What a locally managed connector of the tunnel said last of its configuration: JSON that nobody has checked.
+    /// `None` when none is connected, or the tunnel is not managed so.
+    pub fn local_configuration(&self, tunnel: Uuid) -> Option<Arc<[u8]>> {
+        self.registry.local_configuration(tunnel)
     }
 
     /// Cuts all connections of a tunnel at once. The directory must refuse it before this is called: a registration that is

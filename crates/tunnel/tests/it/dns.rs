@@ -144,7 +144,7 @@ async fn a_dead_resolver_is_told_by_name() {
         for transport in [DnsTransport::Udp, DnsTransport::Tcp] {
             let error = ask(&edge, dead, transport, &query("db.internal.", RecordType::A)).await.unwrap_err();
             assert!(
-                matches!(&error, DnsQueryError::ResolverRefused { resolver, text } if *resolver == dead && text.ends_with("connection refused")),
+                matches!(&error, DnsQueryError::ResolverRefused { resolver, text } if *resolver == dead && text.contains("connection refused")),
                 "{datagrams:?} {transport:?} {error:?}"
             );
         }

@@ -1,8 +1,10 @@
 //! Peers that are no connectors, or bad ones.
 
 use crate::setup::{Directory, Edge, PATIENCE, RunningConnector, TUNNEL, echo, eventually};
+use http_body_util::{BodyExt, Empty};
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ApplicationClose, Connection, ConnectionError, Endpoint, RecvStream, SendStream, VarInt};
+use rustls::crypto::CryptoProvider;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use std::sync::Arc;
@@ -12,19 +14,22 @@ use tokio::net::UdpSocket;
 use tokio::time::timeout;
 use tunnel::Token;
 use tunnel::connector::ConnectorOptions;
-use tunnel::edge::EdgeLimits;
+use tunnel::edge::{EdgeLimits, OpenError};
 use tunnel_proto::connector::Features;
 use tunnel_proto::rpc::{Call, ClientEvent, ClientInfo, ConnectionOptions, RegisterConnection, Reply, RpcClient};
-use tunnel_proto::stream::RPC_SIGNATURE;
+use tunnel_proto::stream::{ConnectResponse, DATA_SIGNATURE, RPC_SIGNATURE};
 use uuid::Uuid;
 
 /// A QUIC client that trusts the edge and does what a test tells it.
 async fn dial(edge: &Edge) -> Result<Connection, ConnectionError> {
+    dial_with(edge, rustls::crypto::aws_lc_rs::default_provider()).await
+}
+
+async fn dial_with(edge: &Edge, provider: CryptoProvider) -> Result<Connection, ConnectionError> {
     let mut roots = rustls::RootCertStore::empty();
     let pem = edge.connector_options().ca_pem.unwrap();
     roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut tls = rustls::ClientConfig::builder_with_provider(provider)
+    let mut tls = rustls::ClientConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
         .with_root_certificates(roots)
@@ -290,4 +295,81 @@ async fn a_tunnel_has_a_limit_of_connections() {
     let second = RunningConnector::start(edge.connector_options());
     eventually("it asked", || *edge.directory.asked.lock().unwrap() > asked).await;
     assert_eq!(edge.connections_of(second.id), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_key_exchanges_of_cloudflared_are_taken() {
+    use rustls::crypto::aws_lc_rs::{default_provider, kx_group};
+    let edge = Edge::start().await;
+    for group in [kx_group::X25519MLKEM768, kx_group::SECP256R1] {
+        let provider = CryptoProvider { kx_groups: vec![group], ..default_provider() };
+        dial_with(&edge, provider).await.unwrap();
+    }
+}
+
+/// Registers a connector by hand, whose answer to every data stream is `answer`, and asks it for a published service.
+async fn published_by(answer: Vec<u8>) -> OpenError {
+    let edge = Edge::start().await;
+    let connection = dial(&edge).await.unwrap();
+    let (_, _control) = register(&connection, &edge.token()).await;
+    let bad = connection.clone();
+    tokio::spawn(async move {
+        while let Ok((mut send, _receive)) = bad.accept_bi().await {
+            let _ = send.write_all(&answer).await;
+            let _ = send.finish();
+            let _ = send.stopped().await;
+        }
+    });
+    let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
+    let request = http::Request::get("http://app.example/").body(body).unwrap();
+    let answered = timeout(PATIENCE, edge.tunnels.send_http(TUNNEL, request, false, PATIENCE)).await.unwrap();
+    let error = answered.map(|_| ()).unwrap_err();
+    connection.close(VarInt::from_u32(0), b"");
+    works(&edge).await;
+    error
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nonsense_in_place_of_a_response_costs_one_request() {
+    let head = |metadata: &[(&str, String)]| {
+        let metadata = metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+        ConnectResponse { error: String::new(), metadata }.encode().to_vec()
+    };
+    for (what, answer) in [
+        ("no status", head(&[])),
+        ("no number", head(&[("HttpStatus", "many".to_owned())])),
+        ("an upgrade that nobody asked for", head(&[("HttpStatus", "101".to_owned())])),
+        ("garbage", vec![0xff; 4096]),
+        ("nothing", Vec::new()),
+        // The announced message would be larger than any may be.
+        ("too much", [&DATA_SIGNATURE[..], b"01", &[0, 0, 0, 0, 0, 0, 1, 0], &[0; 300 * 1024]].concat()),
+    ] {
+        let error = published_by(answer).await;
+        assert!(matches!(error, OpenError::Other { .. } | OpenError::ConnectorLost { .. }), "{what}: {error:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connector_that_reads_nothing_holds_the_sender_back() {
+    let edge = Edge::start().await;
+    let connection = dial(&edge).await.unwrap();
+    let (_, _control) = register(&connection, &edge.token()).await;
+    let reader = connection.clone();
+    let (taken, mut streams) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut send, receive)) = reader.accept_bi().await {
+            let _ = send.write_all(&ConnectResponse::default().encode()).await;
+            let _ = taken.send((send, receive));
+        }
+    });
+    let mut flow = edge.tunnels.open_tcp(TUNNEL, "10.0.0.1:80".parse().unwrap(), PATIENCE).await.unwrap();
+    let _stream = streams.recv().await.unwrap();
+    // Far more than any window: the flow takes what the peer has credit for, and then waits.
+    let mut written = 0;
+    let piece = vec![0; 1 << 20];
+    while let Ok(result) = timeout(Duration::from_secs(1), flow.write_all(&piece)).await {
+        result.unwrap();
+        written += piece.len();
+        assert!(written < 256 << 20, "nothing holds it back");
+    }
 }

@@ -181,8 +181,8 @@ async fn the_other_replica_takes_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn configurations_are_pushed() {
-    let mut directory = Directory::new();
-    directory.grant.configuration = Some((5, r#"{"ingress":[]}"#.to_owned()));
+    let directory = Directory::new();
+    *directory.configuration.lock().unwrap() = Some((5, r#"{"ingress":[]}"#.to_owned()));
     let edge = Edge::start_with(directory, Default::default()).await;
     let connector = edge.connect_one().await;
     let started = Instant::now();
@@ -246,4 +246,51 @@ async fn a_flow_whose_connector_is_lost_says_so() {
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionAborted);
     let source = error.get_ref().and_then(|source| source.downcast_ref::<FlowError>()).unwrap();
     assert!(matches!(source, FlowError::ConnectorLost { connector: lost, .. } if *lost == connector.id), "{source:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_spread_over_several_edges() {
+    let (first, second) = (Edge::start().await, Edge::start().await);
+    let ca = [&first, &second].map(|edge| edge.connector_options().ca_pem.unwrap()).concat();
+    let options = ConnectorOptions {
+        ca_pem: Some(ca),
+        connections: 4,
+        edges: vec![first.address.to_string(), second.address.to_string()],
+        ..first.connector_options()
+    };
+    let connector = RunningConnector::start(options);
+    eventually("two at each", || first.connections_of(connector.id) == 2 && second.connections_of(connector.id) == 2)
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_connection_comes_back_beside_flows_on_the_others() {
+    let edge = Edge::start().await;
+    let relay = Relay::start(edge.address).await;
+    let options = ConnectorOptions {
+        connections: 2,
+        edges: vec![relay.address.to_string(), edge.address.to_string()],
+        ..edge.connector_options()
+    };
+    let connector = edge.connect(options).await;
+    let destination = echo().await;
+    // One flow on each: load decides.
+    let mut flows = Vec::new();
+    for _ in 0..2 {
+        flows.push(edge.tunnels.open_tcp(TUNNEL, destination, PATIENCE).await.unwrap());
+    }
+    assert_ne!(flows[0].connection(), flows[1].connection());
+    let status = edge.tunnels.connectors(TUNNEL);
+    let direct = status[0].connections.iter().find(|connection| connection.index == 1).unwrap().id;
+    let (kept, lost): (Vec<_>, Vec<_>) = flows.into_iter().partition(|flow| flow.connection() == direct);
+    let (mut kept, mut lost) = (kept.into_iter().next().unwrap(), lost.into_iter().next().unwrap());
+    relay.cut();
+    let error = tokio::time::timeout(PATIENCE, lost.read_u8()).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionAborted);
+    kept.write_all(b"x").await.unwrap();
+    assert_eq!(kept.read_u8().await.unwrap(), b'x');
+    // It tries the other edge when the first does not answer.
+    eventually("both are registered again", || edge.connections_of(connector.id) == 2).await;
+    kept.write_all(b"y").await.unwrap();
+    assert_eq!(kept.read_u8().await.unwrap(), b'y');
 }

@@ -6,6 +6,8 @@ mod flows;
 mod hostile;
 mod http2;
 mod lifecycle;
+mod networks;
 mod outages;
+mod published;
 mod setup;
 mod stock;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
-use tunnel::connector::{Connector, ConnectorOptions};
+use tunnel::connector::{Connector, ConnectorOptions, Protocol};
 use tunnel::edge::{OpenError, Tunnels};
 use tunnel::{Token, Uuid};
 
@@ -17,27 +17,43 @@ use tunnel::{Token, Uuid};
 const EDGE: &str = "CULVERT_TEST_EDGE";
 const TOKEN: &str = "CULVERT_TEST_TOKEN";
 const CA: &str = "CULVERT_TEST_CA";
+const CONNECTIONS: &str = "CULVERT_TEST_CONNECTIONS";
+const PROTOCOL: &str = "CULVERT_TEST_PROTOCOL";
+
+/// Has a command start the connector process, with one connection, to the edge at `address`.
+pub fn configure(command: &mut Command, edge: &Edge, address: SocketAddr, protocol: &str) {
+    command
+        .env(EDGE, address.to_string())
+        .env(TOKEN, edge.token().encode())
+        .env(CA, edge.connector_options().ca_pem.unwrap())
+        .env(CONNECTIONS, "1")
+        .env(PROTOCOL, protocol);
+}
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "run by the other tests, as a process of its own"]
 async fn connector_process() {
     let token = Token::decode(&std::env::var(TOKEN).unwrap()).unwrap();
+    let count = |name| std::env::var(name).ok().and_then(|count| count.parse().ok());
+    let by_http2 = std::env::var(PROTOCOL).is_ok_and(|protocol| protocol == "http2");
     let options = ConnectorOptions {
         ca_pem: Some(std::env::var(CA).unwrap()),
+        connections: count(CONNECTIONS).unwrap_or(tunnel::connector::DEFAULT_CONNECTIONS),
+        protocol: if by_http2 { Protocol::Http2 } else { Protocol::Quic },
         ..ConnectorOptions::new(token, vec![std::env::var(EDGE).unwrap()])
     };
     Connector::new(options).unwrap().run(std::future::pending()).await.unwrap();
 }
 
 /// A connector that can be killed.
-struct Process {
+pub struct Process {
     child: Child,
     id: Uuid,
 }
 
 impl Process {
     /// Starts one and waits until all its connections stand.
-    async fn start(edge: &Edge) -> Self {
+    pub async fn start(edge: &Edge) -> Self {
         let known: Vec<Uuid> = ids(&edge.tunnels);
         let options = edge.connector_options();
         let child = Command::new(std::env::current_exe().unwrap())
@@ -57,7 +73,7 @@ impl Process {
     }
 
     /// `kill -9`.
-    fn kill(&mut self) {
+    pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }

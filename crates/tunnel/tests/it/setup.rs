@@ -24,21 +24,21 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Directory {
     pub secret: Vec<u8>,
     pub grant: TunnelGrant,
+    pub configuration: Mutex<Option<(i32, String)>>,
     pub revoked: Mutex<HashSet<Uuid>>,
     pub asked: Mutex<usize>,
     pub events: Mutex<Vec<String>>,
-    pub local_configurations: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Directory {
     pub fn new() -> Self {
         Self {
             secret: (0..32).collect(),
-            grant: TunnelGrant { name: "test".to_owned(), remotely_managed: true, configuration: None },
+            grant: TunnelGrant { name: "test".to_owned(), remotely_managed: true },
+            configuration: Mutex::default(),
             revoked: Mutex::default(),
             asked: Mutex::default(),
             events: Mutex::default(),
-            local_configurations: Mutex::default(),
         }
     }
 
@@ -66,16 +66,16 @@ impl TunnelDirectory for Directory {
         Box::pin(async move { result })
     }
 
+    fn configuration(&self, _: Uuid) -> Option<(i32, String)> {
+        self.configuration.lock().unwrap().clone()
+    }
+
     fn connector_connected(&self, _: Uuid, connection: &ConnectionStatus) {
         self.events.lock().unwrap().push(format!("+{}", connection.index));
     }
 
     fn connector_disconnected(&self, _: Uuid, connection: &ConnectionStatus, _: &str) {
         self.events.lock().unwrap().push(format!("-{}", connection.index));
-    }
-
-    fn local_configuration(&self, _: Uuid, _: Uuid, configuration: &[u8]) {
-        self.local_configurations.lock().unwrap().push(configuration.to_vec());
     }
 }
 
@@ -97,6 +97,13 @@ impl Edge {
         let authority = CertificateAuthority::create().unwrap();
         let authority = (authority.certificate_pem().to_owned(), authority.private_key_pem().to_owned());
         Self::bind(Arc::new(directory), limits, authority, "127.0.0.1:0".parse().unwrap()).await
+    }
+
+    /// Listens elsewhere than on loopback, inside a network namespace.
+    pub async fn start_at(listen: SocketAddr) -> Self {
+        let authority = CertificateAuthority::create().unwrap();
+        let authority = (authority.certificate_pem().to_owned(), authority.private_key_pem().to_owned());
+        Self::bind(Arc::new(Directory::new()), EdgeLimits::default(), authority, listen).await
     }
 
     async fn bind(

@@ -4,7 +4,9 @@
 //! loopback: cloudflared looks for servers of Cloudflare at its start. `unshare` (util-linux) and `ip` (iproute2) make it.
 
 use crate::dns::{Dnsmasq, resolves};
+use crate::published::{killed_under_load, publish, serves_published_requests, service};
 use crate::setup::{Directory, Edge, PATIENCE, TUNNEL, closed_port, echo, eventually};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -34,26 +36,9 @@ impl Cloudflared {
         let interfaces: Vec<&str> =
             devices.lines().skip(2).filter_map(|line| line.split(':').next()).map(str::trim).collect();
         assert_eq!(interfaces, ["lo"], "only inside the namespace");
-        let folder = tempfile::tempdir().unwrap();
-        let ca = folder.path().join("ca.pem");
-        std::fs::write(&ca, edge.connector_options().ca_pem.unwrap()).unwrap();
         let mut command = Command::new(std::env::var_os("CLOUDFLARED").unwrap());
-        command.args([
-            "tunnel",
-            "--no-autoupdate",
-            "--no-prechecks",
-            "--protocol",
-            protocol,
-            "--grace-period",
-            "2s",
-            "--metrics",
-            "127.0.0.1:0",
-        ]);
-        for _ in 0..connections {
-            command.arg("--edge").arg(edge.address.to_string());
-        }
-        command.arg("--cacert").arg(&ca).arg("run").arg("--token").arg(edge.token().encode()).args(run_options);
-        command.env("HOME", folder.path()).current_dir(folder.path()).stdout(Stdio::null());
+        let folder = arguments(&mut command, edge, &vec![edge.address; connections], protocol);
+        command.args(run_options).stdout(Stdio::null());
         if std::env::var_os("CLOUDFLARED_LOG").is_none() {
             command.stderr(Stdio::null());
         }
@@ -69,6 +54,21 @@ impl Cloudflared {
     fn terminate(&self) {
         assert!(Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().unwrap().success());
     }
+}
+
+/// The arguments of a cloudflared that connects to these addresses of the edge, once for each. What follows is for `run`.
+pub fn arguments(command: &mut Command, edge: &Edge, edges: &[SocketAddr], protocol: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    std::fs::write(&ca, edge.connector_options().ca_pem.unwrap()).unwrap();
+    command.args(["tunnel", "--no-autoupdate", "--no-prechecks", "--grace-period", "2s", "--metrics", "127.0.0.1:0"]);
+    command.arg("--protocol").arg(protocol);
+    for edge in edges {
+        command.arg("--edge").arg(edge.to_string());
+    }
+    command.arg("--cacert").arg(&ca).arg("run").arg("--token").arg(edge.token().encode());
+    command.env("HOME", folder.path()).current_dir(folder.path());
+    folder
 }
 
 fn count(edge: &Edge) -> usize {
@@ -192,9 +192,8 @@ mod inside {
         directory.grant.remotely_managed = false;
         let edge = Edge::start_with(directory, Default::default()).await;
         let _cloudflared = Cloudflared::registered(&edge, 1, "quic", &["--url", "http://127.0.0.1:8080"]).await;
-        eventually("its configuration is here", || !edge.directory.local_configurations.lock().unwrap().is_empty())
-            .await;
-        let configuration = edge.directory.local_configurations.lock().unwrap()[0].clone();
+        eventually("its configuration is here", || edge.tunnels.local_configuration(TUNNEL).is_some()).await;
+        let configuration = edge.tunnels.local_configuration(TUNNEL).unwrap();
         let configuration: serde_json::Value = serde_json::from_slice(&configuration).unwrap();
         assert!(configuration["ingress"].is_array(), "{configuration}");
     }
@@ -240,6 +239,31 @@ mod inside {
         cloudflared.terminate();
         eventually("it drains", || edge.tunnels.connectors(TUNNEL).iter().all(|status| status.draining)).await;
         eventually("it is gone", || count(&edge) == 0).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "run by stock_cloudflared_as_connector"]
+    async fn it_serves_published_requests_by_both_transports() {
+        for (protocol, trailers) in [("quic", false), ("http2", true)] {
+            let edge = Edge::start().await;
+            let _cloudflared = Cloudflared::registered(&edge, 1, protocol, &[]).await;
+            serves_published_requests(&edge, trailers).await;
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "run by stock_cloudflared_as_connector"]
+    async fn of_two_replicas_one_is_killed_under_load() {
+        let edge = Edge::start().await;
+        let mut first = Cloudflared::registered(&edge, 1, "quic", &[]).await;
+        let _second = Cloudflared::start(&edge, 1, "quic", &[]);
+        eventually("both are registered", || count(&edge) == 2).await;
+        publish(&edge, 1, service().await).await;
+        killed_under_load(&edge, || {
+            first.child.kill().unwrap();
+            first.child.wait().unwrap();
+        })
+        .await;
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,136 @@
+//! Visitors' requests at host names that lead to a tunnel: to the private service that the tunnel's connectors publish there.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use http::Response;
+use http_body_util::BodyExt;
+use invocation::{Body, BodyError, BoxFuture, Invocation, NoAnswer, OriginFailure, Origins};
+use store::Snapshot;
+use tunnel::edge::{Answer, FlowError, OpenError, Tunnels};
+use uuid::Uuid;
+
+use super::serving::Current;
+
+/// How long a service may take to answer, as at Cloudflare.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(100);
+
+/// Which tunnel a host name leads to, at one moment.
+#[derive(Debug, Default)]
+pub struct PublishedNames {
+    exact: HashMap<String, Uuid>,
+    /// By what a name ends in, with the dot.
+    below: HashMap<String, Uuid>,
+}
+
+impl PublishedNames {
+    /// The host names of a configuration: those routed one by one before those of ingress rules.
+    pub fn of(snapshot: &Snapshot) -> Self {
+        let mut names = Self::default();
+        // Two servers that have read the same agree.
+        let mut tunnels: Vec<_> = snapshot.tunnels.values().collect();
+        tunnels.sort_by_key(|served| (served.tunnel.created_on, served.tunnel.id));
+        for served in &tunnels {
+            names.add(served.hostnames.iter().cloned(), served.tunnel.id);
+        }
+        for served in &tunnels {
+            let ingress = served.configuration.iter().flat_map(|configuration| configuration.hostnames());
+            names.add(ingress, served.tunnel.id);
+        }
+        names
+    }
+
+    fn add(&mut self, names: impl Iterator<Item = String>, tunnel: Uuid) {
+        for name in names {
+            match name.strip_prefix('*') {
+                Some(end) => self.below.entry(end.to_owned()).or_insert(tunnel),
+                None => self.exact.entry(name).or_insert(tunnel),
+            };
+        }
+    }
+
+    /// The tunnel of a host (lower case, without port): that of the name itself, or of the nearest wildcard above it.
+    pub fn tunnel_at(&self, host: &str) -> Option<Uuid> {
+        let wildcard = || {
+            let dots = host.match_indices('.').map(|(dot, _)| dot);
+            dots.filter_map(|dot| host.get(dot..)).find_map(|end| self.below.get(end))
+        };
+        self.exact.get(host).or_else(wildcard).copied()
+    }
+}
+
+/// Reaches published services.
+pub struct PublishedHosts {
+    current: Current,
+    tunnels: Tunnels,
+}
+
+impl PublishedHosts {
+    /// The host names of `current`, through the connections of `tunnels`.
+    pub fn new(current: Current, tunnels: Tunnels) -> Self {
+        Self { current, tunnels }
+    }
+}
+
+impl Origins for PublishedHosts {
+    fn origin(&self, host: &str) -> Option<Uuid> {
+        self.current.load().published.tunnel_at(host)
+    }
+
+    fn forward(&self, origin: Uuid, invocation: Invocation) -> BoxFuture<'static, Result<Response<Body>, NoAnswer>> {
+        let tunnels = self.tunnels.clone();
+        let request = invocation.request.map(|body| body.map_err(Into::into).boxed_unsync());
+        Box::pin(async move {
+            match tunnels.send_http(origin, request, false, ANSWER_TIMEOUT).await {
+                Ok(Answer::Response(response)) => {
+                    let broken = |error: FlowError| BodyError::Network(error.to_string());
+                    Ok(response.map(|body| body.map_err(broken).boxed_unsync()))
+                }
+                Ok(Answer::Upgraded(..)) => {
+                    let message = "it changed the protocol, and nobody had asked for it".to_owned();
+                    Err(NoAnswer { failure: OriginFailure::Unreachable, message })
+                }
+                Err(error) => Err(NoAnswer { failure: failure(&error), message: error.to_string() }),
+            }
+        })
+    }
+}
+
+fn failure(error: &OpenError) -> OriginFailure {
+    match error {
+        OpenError::NoConnector => OriginFailure::Disconnected,
+        OpenError::TimedOut { .. } => OriginFailure::TimedOut,
+        OpenError::ConnectorLost { .. }
+        | OpenError::NotAllowed { .. }
+        | OpenError::Other { .. }
+        | OpenError::Refused { .. }
+        | OpenError::TooManyFlows { .. }
+        | OpenError::Unreachable { .. }
+        | OpenError::Unsupported { .. } => OriginFailure::Unreachable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_wins() {
+        let [exact, near, far] = [1, 2, 3].map(Uuid::from_u128);
+        let mut names = PublishedNames::default();
+        names.add(["*.example.test".to_owned()].into_iter(), far);
+        names.add(["*.a.example.test".to_owned(), "*.example.test".to_owned()].into_iter(), near);
+        names.add(["b.a.example.test".to_owned()].into_iter(), exact);
+        for (host, expected) in [
+            ("b.a.example.test", Some(exact)),
+            ("c.a.example.test", Some(near)),
+            ("a.example.test", Some(far)),
+            ("x.y.example.test", Some(far)),
+            ("example.test", None),
+            ("example.test.", None),
+            ("", None),
+        ] {
+            assert_eq!(names.tunnel_at(host), expected, "{host}");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Private services at host names of their own: published through a tunnel, reached by visitors without a Worker.
+
+use crate::harness::{Answer, Edge, http_service, request};
+
+fn visit(edge: &Edge, host: &str, path: &str) -> Answer {
+    request(edge.addresses.http, "GET", path, &[("Host", host)], b"")
+}
+
+#[test]
+fn a_published_service_answers_its_visitors() {
+    let edge = Edge::start();
+    let id = edge.json(&["tunnel", "create", "private"])["id"].as_str().unwrap().to_owned();
+    let port = http_service(|line, headers, body| {
+        let header = |name: &str| headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str());
+        format!(
+            "{line} | {} | {} | {}",
+            header("host").unwrap_or("none"),
+            header("cf-connecting-ip").unwrap_or("none"),
+            body.len()
+        )
+    });
+    let service = format!("http://127.0.0.1:{port}");
+    edge.json(&["tunnel", "publish", "private", "app.example.test", "--service", &service]);
+    edge.json(&["tunnel", "publish", "private", "*.apps.example.test", "--service", &service]);
+
+    let answer = visit(&edge, "app.example.test", "/");
+    assert_eq!((answer.status, answer.text().as_str()), (530, "error code: 1033"), "nobody is connected");
+    assert!(answer.header("cf-ray").is_some());
+
+    let _connector = edge.connect(&id, &[]);
+    let answer = visit(&edge, "APP.example.test", "/a%20b?c=d");
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.text(), "GET /a%20b?c=d HTTP/1.1 | app.example.test | 127.0.0.1 | 0");
+    assert!(answer.header("cf-ray").is_some());
+    assert_eq!(visit(&edge, "x.apps.example.test", "/").status, 200);
+    assert_eq!(visit(&edge, "apps.example.test", "/").status, 404);
+    let body = vec![7; 300_000];
+    let answer = request(edge.addresses.http, "POST", "/up", &[("Host", "app.example.test")], &body);
+    assert!(answer.text().ends_with("| 300000"), "{}", answer.text());
+
+    // A change reaches connectors that are connected.
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    edge.json(&["tunnel", "publish", "private", "app.example.test", "--service", &format!("http://{nobody}")]);
+    let answer = visit(&edge, "app.example.test", "/");
+    assert_eq!(answer.status, 502, "{answer:?}");
+    assert!(edge.log().contains("connection refused"), "the log has the reason");
+
+    edge.json(&["tunnel", "unpublish", "private", "app.example.test"]);
+    assert_eq!(visit(&edge, "app.example.test", "/").text(), "error code: 1022");
+}
+
+#[test]
+fn a_host_name_leads_to_one_place() {
+    let edge = Edge::start();
+    for name in ["first", "second"] {
+        edge.json(&["tunnel", "create", name]);
+    }
+    edge.json(&["tunnel", "publish", "first", "app.example.test", "--service", "http://127.0.0.1:9"]);
+    for extra in [&["--service", "http://127.0.0.1:9"][..], &[]] {
+        let refused = edge.run(&[&["tunnel", "publish", "second", "app.example.test"], extra].concat());
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert!(!refused.status.success() && said.contains("tunnel \"first\""), "{said}");
+    }
+    edge.json(&["tunnel", "publish", "second", "other.example.test"]);
+    let id = edge.json(&["tunnel", "list"]);
+    let id = id.as_array().unwrap().iter().find(|tunnel| tunnel["name"] == "second").unwrap()["id"].clone();
+    let names = edge.api(&format!("/cfd_tunnel/{}/hostnames", id.as_str().unwrap()));
+    assert_eq!(names, serde_json::json!([{ "hostname": "other.example.test", "source": "route" }]));
+    let refused = edge.run(&["tunnel", "publish", "second", "not a name", "--service", "http://127.0.0.1:9"]);
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("is not a host name"));
+}
+
+#[test]
+fn a_worker_goes_before_a_tunnel() {
+    let edge = Edge::start();
+    let tunnel = edge.tunnel(&[]);
+    let port = http_service(|_, _, _| "the service".to_owned());
+    let service = format!("http://127.0.0.1:{port}");
+    edge.json(&["tunnel", "publish", &tunnel.id, "app.localhost", "--service", &service]);
+    assert_eq!(visit(&edge, "app.localhost", "/").text(), "the service");
+    edge.deploy_module("app", "export default { fetch: () => new Response('the Worker') };");
+    assert_eq!(visit(&edge, "app.localhost", "/").text(), "the Worker");
+}

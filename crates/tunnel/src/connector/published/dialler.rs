@@ -1,0 +1,74 @@
+//! Dials the services of ingress rules, within the connector's own rules.
+
+use crate::connector::dial::DialError;
+use crate::connector::policy::DestinationPolicy;
+use http::Uri;
+use http::uri::Scheme;
+use hyper_util::rt::TokioIo;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tower_service::Service;
+use tunnel_proto::origin::{DialFailure, Network};
+
+/// Resolves and connects.
+#[derive(Clone, Debug)]
+pub(super) struct Dialler {
+    policy: DestinationPolicy,
+    timeout: Duration,
+}
+
+impl Dialler {
+    /// `timeout` is for all addresses of a name together.
+    pub(super) fn new(policy: DestinationPolicy, timeout: Duration) -> Self {
+        Self { policy, timeout }
+    }
+
+    async fn dial(self, uri: Uri) -> Result<TcpStream, DialError> {
+        let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let port = uri.port_u16().unwrap_or(if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 });
+        let deadline = Instant::now() + self.timeout;
+        let found = tokio::time::timeout_at(deadline, tokio::net::lookup_host((host.as_str(), port))).await;
+        let found: Vec<SocketAddr> = match found {
+            Ok(Ok(found)) => found.collect(),
+            Ok(Err(_)) => return Err(DialError::no_such_host(&host)),
+            Err(_) => return Err(DialError::lookup_timed_out(&host)),
+        };
+        let mut failure = DialError::no_such_host(&host);
+        for address in found {
+            if !self.policy.allows(address) {
+                failure = DialError::of(Network::Tcp, address, DialFailure::NotAllowed, "policy");
+                continue;
+            }
+            match tokio::time::timeout_at(deadline, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => {
+                    // Not needed for the flow to work.
+                    let _ = stream.set_nodelay(true);
+                    return Ok(stream);
+                }
+                Ok(Err(error)) => failure = DialError::from_io(Network::Tcp, address, &error),
+                Err(_) => return Err(DialError::of(Network::Tcp, address, DialFailure::TimedOut, "dial")),
+            }
+        }
+        Err(failure)
+    }
+}
+
+impl Service<Uri> for Dialler {
+    type Response = TokioIo<TcpStream>;
+    type Error = DialError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, DialError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), DialError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let dialler = self.clone();
+        Box::pin(async move { dialler.dial(uri).await.map(TokioIo::new) })
+    }
+}
