@@ -17,7 +17,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// The program under test.
 pub fn culvert() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_culvert"));
-    for name in ["CULVERT_API", "CULVERT_API_TOKEN", "TUNNEL_TOKEN"] {
+    for name in ["CULVERT_API", "CULVERT_API_TOKEN", "CULVERT_DATABASE", "CULVERT_SECRETS_KEY", "TUNNEL_TOKEN"] {
         command.env_remove(name);
     }
     command
@@ -59,6 +59,8 @@ pub struct Edge {
     pub directory: TempDir,
     pub addresses: Addresses,
     pub process: Process,
+    /// Further arguments of `culvert serve`.
+    arguments: Vec<String>,
 }
 
 pub struct Addresses {
@@ -73,23 +75,26 @@ impl Edge {
     }
 
     /// With more options of `culvert serve`.
-    pub fn start_with(extra: &[&str]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let any = "127.0.0.1:0";
-        let (process, addresses) = Self::serve(directory.path(), [any, any, any], extra);
-        Self { services: AtomicUsize::new(0), directory, addresses, process }
+    pub fn start_with(arguments: &[&str]) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), arguments)
     }
 
-    /// The same data, served with more options on other ports.
-    pub fn restart_with(self, extra: &[&str]) -> Self {
+    /// An edge on what is in a directory.
+    pub fn start_in(directory: TempDir, arguments: &[&str]) -> Self {
+        let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        let any = "127.0.0.1:0";
+        let (process, addresses) = Self::serve(directory.path(), [any, any, any], &arguments);
+        Self { services: AtomicUsize::new(0), directory, addresses, process, arguments }
+    }
+
+    /// The same data, served with these options on other ports.
+    pub fn restart_with(self, arguments: &[&str]) -> Self {
         let Self { services, directory, process, .. } = self;
         drop(process);
-        let any = "127.0.0.1:0";
-        let (process, addresses) = Self::serve(directory.path(), [any, any, any], extra);
-        Self { services, directory, addresses, process }
+        Self { services, ..Self::start_in(directory, arguments) }
     }
 
-    fn serve(directory: &Path, [http, api, tunnel]: [&str; 3], extra: &[&str]) -> (Process, Addresses) {
+    fn serve(directory: &Path, [http, api, tunnel]: [&str; 3], arguments: &[String]) -> (Process, Addresses) {
         let data = directory.join("data");
         let listening = data.join("addresses.json");
         let _ = fs::remove_file(&listening);
@@ -98,7 +103,7 @@ impl Edge {
             .args(["serve", "--data-dir"])
             .arg(&data)
             .args(["--http", http, "--api", api, "--tunnel", tunnel])
-            .args(extra)
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -125,7 +130,8 @@ impl Edge {
         self.process.0.wait().unwrap();
         let Addresses { http, api, tunnel } = &self.addresses;
         let texts = [http, api, tunnel].map(ToString::to_string);
-        let (process, addresses) = Self::serve(self.directory.path(), texts.each_ref().map(String::as_str), &[]);
+        let (process, addresses) =
+            Self::serve(self.directory.path(), texts.each_ref().map(String::as_str), &self.arguments);
         self.process = process;
         self.addresses = addresses;
     }
@@ -151,6 +157,11 @@ impl Edge {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
+    /// What the administrator's token is.
+    pub fn token(&self) -> String {
+        fs::read_to_string(self.data().join("admin-token")).unwrap().trim().to_owned()
+    }
+
     /// A GET of the API, below the account.
     pub fn api(&self, path: &str) -> Value {
         self.call_api("GET", path)
@@ -174,10 +185,6 @@ impl Edge {
         let envelope: Value = serde_json::from_slice(&answer.body).unwrap();
         assert_eq!(envelope["success"], true, "{envelope}");
         envelope["result"].clone()
-    }
-
-    fn token(&self) -> String {
-        fs::read_to_string(self.data().join("admin-token")).unwrap().trim().to_owned()
     }
 
     /// What Prometheus reads.
