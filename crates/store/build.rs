@@ -1,5 +1,7 @@
 //! The migrations are embedded: a new one must rebuild the crate.
 
 fn main() {
-    println!("cargo:rerun-if-changed=migrations");
+    for engine in ["sqlite", "postgres"] {
+        println!("cargo:rerun-if-changed=migrations/{engine}");
+    }
 }

@@ -111,6 +111,17 @@ fn request_schema(name: &str) -> Option<Value> {
                 "annotations": annotations(),
             },
         }),
+        "NewCustomDomain" => json!({
+            "type": "object",
+            "required": ["hostname", "service"],
+            "properties": { "hostname": string(), "service": string() },
+        }),
+        "NewRoute" => json!({
+            "type": "object",
+            "required": ["pattern", "script"],
+            "properties": { "pattern": string(), "script": string() },
+        }),
+        "AssetManifest" => json!({ "type": "object", "properties": { "manifest": { "type": "object" } } }),
         "NewSession" => json!({ "type": "object", "required": ["token"], "properties": { "token": string() } }),
         "Subdomain" => json!({ "type": "object", "properties": { "enabled": flag(), "previews_enabled": flag() } }),
         "Secret" => {

@@ -165,14 +165,14 @@ pub trait Platform: Send + Sync + 'static {
     fn validate_worker<'a>(&'a self, candidate: &'a WorkerCandidate) -> BoxFuture<'a, Result<Validated, Rejected>>;
 
     /// Called after a change was committed and before it is answered. When it returns, every new request is served
-    /// by the new state.
+    /// by the new state, and the connections of tunnels that were deleted or have another secret are cut.
     fn configuration_changed(&self) -> BoxFuture<'_, ()>;
 
     /// The live connections of a tunnel.
     fn tunnel_connections(&self, tunnel: Uuid) -> Vec<TunnelConnection>;
 
-    /// The tunnel was deleted, or has another secret: its connections are cut.
-    fn tunnel_revoked(&self, tunnel: Uuid);
+    /// Cuts the connections of a tunnel. Connectors that may, come back.
+    fn cut_tunnel(&self, tunnel: Uuid);
 
     /// Records of invocations.
     fn invocations(&self, query: TelemetryQuery) -> BoxFuture<'_, Result<TelemetryPage, TelemetryError>>;

@@ -144,12 +144,8 @@ async fn change(
         Some(_) => return Err(ApiError::field("/name", "name must be a string.")),
     };
     let secret = read_secret(&body)?;
-    let rotated = secret.is_some();
     let tunnel = state.store().update_tunnel(id, name, secret, &caller.actor()).await?;
     state.platform().configuration_changed().await;
-    if rotated {
-        state.platform().tunnel_revoked(id);
-    }
     Reply::new(view(&state, &tunnel))
 }
 
@@ -166,7 +162,6 @@ async fn remove(
     let force = if force { Force::Yes } else { Force::No };
     let tunnel = state.store().delete_tunnel(id, force, &caller.actor()).await?;
     state.platform().configuration_changed().await;
-    state.platform().tunnel_revoked(id);
     Reply::new(view(&state, &tunnel))
 }
 
@@ -233,7 +228,7 @@ async fn cut(
     Params((_, tunnel)): Params<(String, String)>,
 ) -> Result<Reply, ApiError> {
     let tunnel = state.store().tunnel(path_uuid(&tunnel, "tunnel")?).await?;
-    state.platform().tunnel_revoked(tunnel.id);
+    state.platform().cut_tunnel(tunnel.id);
     Ok(Reply::null())
 }
 

@@ -43,6 +43,8 @@ pub enum Command {
     Token(Token),
     /// Connect to a private service now and say what each phase found
     Diagnose(Box<Diagnose>),
+    /// Copy the configuration's database to a file, also while the edge runs
+    Backup(Backup),
     /// Say what a connection error means and how to mend it
     Explain(Explain),
 }
@@ -88,9 +90,13 @@ pub struct Serve {
     /// Where connectors come in, by UDP and TCP [default: 127.0.0.1:7844]
     #[arg(long, value_name = "ADDR")]
     pub tunnel: Option<SocketAddr>,
-    /// The database [default: sqlite:, a file in the data directory]
-    #[arg(long, value_name = "URL")]
+    /// The database: sqlite:, a file in the data directory, or postgres://…, which several edges may share [default: sqlite:]
+    #[arg(long, value_name = "URL", env = "CULVERT_DATABASE", hide_env_values = true)]
     pub database: Option<String>,
+    /// The key that secrets are encrypted with, 64 hexadecimal digits; CULVERT_SECRETS_KEY may hold them instead
+    /// [default: store.key in the data directory]
+    #[arg(long, value_name = "FILE")]
+    pub secrets_key_file: Option<PathBuf>,
     /// A TOML file with these options, named as here without the dashes; what is given here wins
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -604,6 +610,17 @@ impl UrlScheme {
             Self::Https => "https",
         }
     }
+}
+
+/// `culvert backup`
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// The file to write; it must not exist
+    #[arg(value_name = "FILE")]
+    pub to: PathBuf,
+    /// The edge's data directory
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: PathBuf,
 }
 
 /// `culvert explain`

@@ -2,15 +2,16 @@
 
 mod telemetry;
 
-use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{env, fs};
 
 use ipnet::IpNet;
 use serde::Deserialize;
+use store::{DatabaseLocation, KeySource, Secret, StoreError};
 
 use crate::cli;
 use crate::failure::Failure;
@@ -29,11 +30,18 @@ fn mebibytes(count: Option<u32>) -> Option<usize> {
     count.and_then(|count| usize::try_from(count).ok()?.checked_mul(1024 * 1024))
 }
 
+/// Holds the key that secrets are encrypted with, where it is in no file. No argument: those are seen by everyone.
+const SECRETS_KEY: &str = "CULVERT_SECRETS_KEY";
+
 /// How an edge is to run.
 #[derive(Debug)]
 pub struct Configuration {
     /// Where everything is kept.
     pub data_dir: PathBuf,
+    /// Where the configuration is kept.
+    pub database: DatabaseLocation,
+    /// The key that secrets are encrypted with.
+    pub secrets_key: KeySource,
     /// Where visitors come in.
     pub http: SocketAddr,
     /// Where the API is served.
@@ -68,6 +76,7 @@ struct File {
     api: Option<SocketAddr>,
     tunnel: Option<SocketAddr>,
     database: Option<String>,
+    secrets_key_file: Option<PathBuf>,
     allow_private_fetch: Option<bool>,
     edge_name: Option<String>,
     proxy_status: Option<bool>,
@@ -108,13 +117,15 @@ impl Configuration {
     /// What the arguments, and the file that they name, say.
     pub fn of(arguments: cli::Serve) -> Result<Self, Failure> {
         let file = arguments.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
-        if let Some(url) = arguments.database.or(file.database)
-            && url != "sqlite:"
-        {
-            return Err(Failure::usage(format!(
-                "the database `{url}` cannot be used: this version keeps everything in SQLite files in the data directory; leave --database out, or write `sqlite:`"
-            )));
-        }
+        let database = match arguments.database.or(file.database) {
+            Some(url) => url.parse().map_err(|error: StoreError| Failure::usage(error.to_string()))?,
+            None => DatabaseLocation::default(),
+        };
+        let secrets_key = match (arguments.secrets_key_file.or(file.secrets_key_file), env::var_os(SECRETS_KEY)) {
+            (Some(path), _) => KeySource::File(path),
+            (None, Some(key)) => KeySource::Given(Secret::new(key.into_encoded_bytes())),
+            (None, None) => KeySource::DataDirectory,
+        };
         let edge_name = arguments.edge_name.or(file.edge_name).unwrap_or_else(|| "culvert".to_owned());
         if !is_token(&edge_name) {
             return Err(Failure::usage(format!(
@@ -125,6 +136,8 @@ impl Configuration {
         let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         Ok(Self {
             data_dir: arguments.data_dir,
+            database,
+            secrets_key,
             http: arguments.http.or(file.http).unwrap_or(loopback(8787)),
             api: arguments.api.or(file.api).unwrap_or(loopback(8788)),
             tunnel: arguments.tunnel.or(file.tunnel).unwrap_or(loopback(7844)),
@@ -190,6 +203,15 @@ mod tests {
     }
 
     #[test]
+    fn a_database_url_is_taken_and_its_password_not_shown() {
+        let read = configuration("", &["--database", "postgres://ops:hunter2@db/culvert"]).unwrap();
+        assert!(matches!(read.database, DatabaseLocation::Postgres(_)));
+        assert!(!format!("{read:?}").contains("hunter2"));
+        let read = configuration("secrets-key-file = \"k\"", &[]).unwrap();
+        assert!(matches!(read.secrets_key, KeySource::File(path) if path == Path::new("k")));
+    }
+
+    #[test]
     fn what_is_wrong_in_the_file_is_named() {
         for (file, named) in [
             ("htpp = 1", "htpp"),
@@ -203,7 +225,7 @@ mod tests {
             assert_eq!(failure.exit_code(), 2);
             assert!(failure.to_string().contains(named), "{failure}");
         }
-        let failure = configuration("", &["--database", "postgres://db/culvert"]).unwrap_err();
-        assert!(failure.to_string().contains("postgres://db/culvert"), "{failure}");
+        let failure = configuration("database = \"mysql://db/culvert\"", &[]).unwrap_err();
+        assert!(failure.to_string().contains("postgres://"), "{failure}");
     }
 }

@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use sqlx::{Row, SqlitePool};
 use time::OffsetDateTime;
 
-use crate::database::{now, time, to_micros};
+use crate::database::{Database, now, query, time};
 use crate::error::StoreError;
 use crate::key::{fill_random, hex};
 
@@ -50,21 +49,23 @@ impl Account {
 }
 
 /// Reads the account, making it first in a store that has none.
-pub(crate) async fn ensure(writer: &SqlitePool) -> Result<Account, StoreError> {
+pub(crate) async fn ensure(database: &Database) -> Result<Account, StoreError> {
     let mut id = [0; 16];
     fill_random(&mut id)?;
-    // One statement, so that two programs that open a new store agree on one account.
-    sqlx::query(
+    // There is one writer at a time, so that two programs that open a new store agree on one account.
+    let mut transaction = database.write().await?;
+    query(
         "INSERT INTO accounts (id, slug, name, created_on) SELECT $1, $2, $3, $4
          WHERE NOT EXISTS (SELECT 1 FROM accounts)",
     )
     .bind(hex(&id))
     .bind(LOCAL_ACCOUNT)
     .bind("Local")
-    .bind(to_micros(now()))
-    .execute(writer)
+    .bind(now())
+    .execute(&mut transaction)
     .await?;
-    let row = sqlx::query("SELECT id, slug, name, created_on FROM accounts LIMIT 1").fetch_one(writer).await?;
+    let row = query("SELECT id, slug, name, created_on FROM accounts LIMIT 1").fetch_one(&mut transaction).await?;
+    transaction.commit().await?;
     Ok(Account {
         id: AccountId(row.try_get("id")?),
         slug: row.try_get("slug")?,

@@ -3,11 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sqlx::{Row, SqliteConnection};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::database::{from_json, time, to_json, to_micros, uuid};
+use crate::database::{Transaction, from_json, query, time, to_json, uuid};
 use crate::error::{StoreError, Thing};
 use crate::{Store, account::AccountId};
 
@@ -34,7 +33,7 @@ impl Actor {
 /// One row of the audit log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuditEntry {
-    /// Rises by one with every entry.
+    /// Rises with every entry.
     pub number: u64,
     /// Identifier of the entry.
     pub id: Uuid,
@@ -80,25 +79,25 @@ impl Change {
 
     pub(crate) async fn insert(
         self,
-        connection: &mut SqliteConnection,
+        transaction: &mut Transaction,
         account: &AccountId,
         by: &Actor,
         at: OffsetDateTime,
     ) -> Result<(), StoreError> {
-        sqlx::query(
+        query(
             "INSERT INTO audit (id, account_id, at, actor, action, resource, resource_id, before, after)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         )
-        .bind(Uuid::new_v4().to_string())
+        .bind(Uuid::new_v4())
         .bind(account.as_str())
-        .bind(to_micros(at))
+        .bind(at)
         .bind(to_json("actor", by)?)
         .bind(self.action)
         .bind(self.thing.as_str())
         .bind(self.id)
         .bind(self.before.map(|value| value.to_string()))
         .bind(self.after.map(|value| value.to_string()))
-        .execute(connection)
+        .execute(transaction)
         .await?;
         Ok(())
     }
@@ -117,29 +116,29 @@ pub struct AuditQuery {
 
 impl Store {
     /// Reads the audit log, newest first.
-    pub async fn audit(&self, query: &AuditQuery) -> Result<Vec<AuditEntry>, StoreError> {
-        let before = query.before.map_or(i64::MAX, |number| i64::try_from(number).unwrap_or(i64::MAX));
-        let rows = sqlx::query(
+    pub async fn audit(&self, wanted: &AuditQuery) -> Result<Vec<AuditEntry>, StoreError> {
+        let before = wanted.before.map_or(i64::MAX, |number| i64::try_from(number).unwrap_or(i64::MAX));
+        let rows = query(
             "SELECT number, id, at, actor, action, resource, resource_id, before, after FROM audit
              WHERE account_id = $1 AND number < $2 AND ($3 IS NULL OR resource = $3)
              ORDER BY number DESC LIMIT $4",
         )
         .bind(self.account.id.as_str())
         .bind(before)
-        .bind(query.resource.as_deref())
-        .bind(i64::from(query.limit))
-        .fetch_all(&self.database.reader)
+        .bind(wanted.resource.as_deref())
+        .bind(wanted.limit)
+        .fetch_all(&mut self.database.read().await?)
         .await?;
         rows.iter()
             .map(|row| {
                 let id = uuid(row, "audit", "id")?;
                 let json = |column: &str| -> Result<Option<Value>, StoreError> {
-                    row.try_get::<Option<String>, _>(column)?
+                    row.try_get::<Option<String>>(column)?
                         .map(|text| from_json("audit", &id.to_string(), &text))
                         .transpose()
                 };
                 Ok(AuditEntry {
-                    number: row.try_get::<i64, _>("number")?.unsigned_abs(),
+                    number: row.number("audit", "number")?,
                     id,
                     at: time(row, "at")?,
                     actor: from_json("audit", &id.to_string(), row.try_get("actor")?)?,

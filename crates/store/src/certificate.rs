@@ -2,13 +2,12 @@
 //! sealed. That the PEM text is a certificate is checked by whoever accepts it.
 
 use serde_json::json;
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::Store;
 use crate::audit::{Actor, Change};
-use crate::database::{Write, from_json, time, to_micros, uuid};
+use crate::database::{Row, Transaction, Write, from_json, query, time, uuid};
 use crate::error::{StoreError, Thing};
 use crate::seal::{Sealer, Secret};
 use crate::service::VpcServiceSpec;
@@ -50,35 +49,31 @@ fn place(id: Uuid) -> String {
     format!("certificates/{id}/key")
 }
 
-fn read(row: &SqliteRow) -> Result<Certificate, StoreError> {
+fn read(row: &Row) -> Result<Certificate, StoreError> {
     Ok(Certificate {
         id: uuid(row, "certificates", "id")?,
         name: row.try_get("name")?,
-        kind: if row.try_get::<i64, _>("ca")? == 1 { CertificateKind::Authority } else { CertificateKind::Client },
+        kind: if row.try_get::<i64>("ca")? == 1 { CertificateKind::Authority } else { CertificateKind::Client },
         pem: row.try_get("pem")?,
         created_on: time(row, "created_on")?,
     })
 }
 
-pub(crate) fn read_keyed(sealer: &Sealer, row: &SqliteRow) -> Result<KeyedCertificate, StoreError> {
+pub(crate) fn read_keyed(sealer: &Sealer, row: &Row) -> Result<KeyedCertificate, StoreError> {
     let certificate = read(row)?;
     let key = row
-        .try_get::<Option<Vec<u8>>, _>("sealed_key")?
+        .try_get::<Option<Vec<u8>>>("sealed_key")?
         .map(|sealed| sealer.open(&place(certificate.id), &sealed))
         .transpose()?;
     Ok(KeyedCertificate { certificate, key })
 }
 
 /// Errs unless there is such a certificate of this kind.
-pub(crate) async fn require(
-    connection: &mut SqliteConnection,
-    id: Uuid,
-    kind: CertificateKind,
-) -> Result<(), StoreError> {
-    sqlx::query("SELECT 1 FROM certificates WHERE id = $1 AND ca = $2")
-        .bind(id.to_string())
+pub(crate) async fn require(transaction: &mut Transaction, id: Uuid, kind: CertificateKind) -> Result<(), StoreError> {
+    query("SELECT 1 FROM certificates WHERE id = $1 AND ca = $2")
+        .bind(id)
         .bind(i64::from(kind == CertificateKind::Authority))
-        .fetch_optional(connection)
+        .fetch_optional(transaction)
         .await?
         .map(drop)
         .ok_or_else(|| StoreError::not_found(Thing::Certificate, id))
@@ -101,18 +96,18 @@ impl Store {
         let certificate =
             Certificate { id: Uuid::new_v4(), name: name.to_owned(), kind, pem: pem.to_owned(), created_on: write.at };
         let sealed = key.map(|key| self.sealer.seal(&place(certificate.id), key.expose())).transpose()?;
-        sqlx::query(
+        query(
             "INSERT INTO certificates (id, account_id, name, ca, pem, sealed_key, created_on)
              VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
-        .bind(certificate.id.to_string())
+        .bind(certificate.id)
         .bind(self.account.id.as_str())
         .bind(name)
         .bind(i64::from(kind == CertificateKind::Authority))
         .bind(pem)
         .bind(sealed)
-        .bind(to_micros(certificate.created_on))
-        .execute(write.connection())
+        .bind(certificate.created_on)
+        .execute(write.transaction())
         .await?;
         write
             .record(
@@ -127,9 +122,9 @@ impl Store {
 
     /// All certificates, the oldest first.
     pub async fn certificates(&self) -> Result<Vec<Certificate>, StoreError> {
-        sqlx::query("SELECT * FROM certificates WHERE account_id = $1 ORDER BY created_on, id")
+        query("SELECT * FROM certificates WHERE account_id = $1 ORDER BY created_on, id")
             .bind(self.account.id.as_str())
-            .fetch_all(&self.database.reader)
+            .fetch_all(&mut self.database.read().await?)
             .await?
             .iter()
             .map(read)
@@ -139,15 +134,15 @@ impl Store {
     /// Deletes a certificate that no VPC Service refers to.
     pub async fn delete_certificate(&self, id: Uuid, by: &Actor) -> Result<Certificate, StoreError> {
         let mut write = Write::begin(self).await?;
-        let row = sqlx::query("SELECT * FROM certificates WHERE id = $1 AND account_id = $2")
-            .bind(id.to_string())
+        let row = query("SELECT * FROM certificates WHERE id = $1 AND account_id = $2")
+            .bind(id)
             .bind(self.account.id.as_str())
-            .fetch_optional(write.connection())
+            .fetch_optional(write.transaction())
             .await?
             .ok_or_else(|| StoreError::not_found(Thing::Certificate, id))?;
         let certificate = read(&row)?;
         let mut users = Vec::new();
-        let services = sqlx::query("SELECT id, spec FROM services ORDER BY name").fetch_all(write.connection()).await?;
+        let services = query("SELECT id, spec FROM services ORDER BY name").fetch_all(write.transaction()).await?;
         for service in services {
             let spec: VpcServiceSpec = from_json("services", service.try_get("id")?, service.try_get("spec")?)?;
             let uses = spec
@@ -161,7 +156,7 @@ impl Store {
         if !users.is_empty() {
             return Err(StoreError::InUse { thing: Thing::Certificate, name: certificate.name, users });
         }
-        sqlx::query("DELETE FROM certificates WHERE id = $1").bind(id.to_string()).execute(write.connection()).await?;
+        query("DELETE FROM certificates WHERE id = $1").bind(id).execute(write.transaction()).await?;
         write
             .record(by, Change::new("delete", Thing::Certificate, id).before(json!({ "name": certificate.name })))
             .await?;

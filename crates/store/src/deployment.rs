@@ -1,17 +1,16 @@
 //! Deployments: which versions of a Worker take its traffic, and how much each. A new deployment replaces the old
 //! one at once and as a whole.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::Store;
 use crate::audit::{Actor, Change};
-use crate::database::{Write, from_json, time, to_json, to_micros, uuid};
+use crate::database::{Row, Transaction, Write, from_json, query, time, to_json, uuid};
 use crate::error::{StoreError, Thing};
 use crate::version::{BindingKind, VersionDetail};
 
@@ -120,41 +119,40 @@ pub fn check_shares(shares: &[Share]) -> Result<(), StoreError> {
 
 /// Inserts a deployment; the shares must have been checked. The versions must be the Worker's own.
 pub(crate) async fn insert(
-    connection: &mut SqliteConnection,
+    transaction: &mut Transaction,
     worker_id: Uuid,
     shares: Vec<Share>,
     detail: DeploymentDetail,
     at: OffsetDateTime,
 ) -> Result<Deployment, StoreError> {
     for share in &shares {
-        sqlx::query("SELECT 1 FROM versions WHERE id = $1 AND worker_id = $2")
-            .bind(share.version_id.to_string())
-            .bind(worker_id.to_string())
-            .fetch_optional(&mut *connection)
+        query("SELECT 1 FROM versions WHERE id = $1 AND worker_id = $2")
+            .bind(share.version_id)
+            .bind(worker_id)
+            .fetch_optional(&mut *transaction)
             .await?
             .ok_or_else(|| StoreError::not_found(Thing::Version, share.version_id))?;
     }
-    let number: u32 =
-        sqlx::query("SELECT COALESCE(MAX(number), 0) + 1 AS number FROM deployments WHERE worker_id = $1")
-            .bind(worker_id.to_string())
-            .fetch_one(&mut *connection)
-            .await?
-            .try_get("number")?;
+    let number: u32 = query("SELECT COALESCE(MAX(number), 0) + 1 AS number FROM deployments WHERE worker_id = $1")
+        .bind(worker_id)
+        .fetch_one(&mut *transaction)
+        .await?
+        .number("deployments", "number")?;
     let deployment = Deployment { id: Uuid::new_v4(), number, created_on: at, detail, shares };
-    sqlx::query("INSERT INTO deployments (id, worker_id, number, detail, created_on) VALUES ($1, $2, $3, $4, $5)")
-        .bind(deployment.id.to_string())
-        .bind(worker_id.to_string())
+    query("INSERT INTO deployments (id, worker_id, number, detail, created_on) VALUES ($1, $2, $3, $4, $5)")
+        .bind(deployment.id)
+        .bind(worker_id)
         .bind(number)
         .bind(to_json("deployment", &deployment.detail)?)
-        .bind(to_micros(at))
-        .execute(&mut *connection)
+        .bind(at)
+        .execute(&mut *transaction)
         .await?;
     for share in &deployment.shares {
-        sqlx::query("INSERT INTO deployment_versions (deployment_id, version_id, basis_points) VALUES ($1, $2, $3)")
-            .bind(deployment.id.to_string())
-            .bind(share.version_id.to_string())
+        query("INSERT INTO deployment_versions (deployment_id, version_id, basis_points) VALUES ($1, $2, $3)")
+            .bind(deployment.id)
+            .bind(share.version_id)
             .bind(share.percentage.basis_points())
-            .execute(&mut *connection)
+            .execute(&mut *transaction)
             .await?;
     }
     Ok(deployment)
@@ -171,72 +169,100 @@ pub(crate) fn audit_view(deployment: &Deployment) -> serde_json::Value {
     })
 }
 
-pub(crate) fn read(row: &SqliteRow, shares: Vec<Share>) -> Result<Deployment, StoreError> {
+fn read(row: &Row, shares: Vec<Share>) -> Result<Deployment, StoreError> {
     let id = uuid(row, "deployments", "id")?;
     Ok(Deployment {
         id,
-        number: row.try_get("number")?,
+        number: row.number("deployments", "number")?,
         created_on: time(row, "created_on")?,
         detail: from_json("deployments", &id.to_string(), row.try_get("detail")?)?,
         shares,
     })
 }
 
-pub(crate) async fn read_shares(connection: &mut SqliteConnection, deployment: &str) -> Result<Vec<Share>, StoreError> {
-    sqlx::query(
+fn read_share(row: &Row) -> Result<Share, StoreError> {
+    Ok(Share {
+        version_id: uuid(row, "deployment_versions", "version_id")?,
+        percentage: Percentage(row.number("deployment_versions", "basis_points")?),
+    })
+}
+
+async fn read_shares(transaction: &mut Transaction, deployment: &str) -> Result<Vec<Share>, StoreError> {
+    query(
         "SELECT version_id, basis_points FROM deployment_versions WHERE deployment_id = $1
          ORDER BY basis_points DESC, version_id",
     )
     .bind(deployment)
-    .fetch_all(connection)
+    .fetch_all(transaction)
     .await?
     .iter()
-    .map(|row| {
-        Ok(Share {
-            version_id: uuid(row, "deployment_versions", "version_id")?,
-            percentage: Percentage(row.try_get("basis_points")?),
-        })
-    })
+    .map(read_share)
     .collect()
 }
 
 /// The deployment of a Worker that is in force.
-pub(crate) async fn current(
-    connection: &mut SqliteConnection,
-    worker_id: &str,
-) -> Result<Option<Deployment>, StoreError> {
-    let row = sqlx::query("SELECT * FROM deployments WHERE worker_id = $1 ORDER BY number DESC LIMIT 1")
+pub(crate) async fn current(transaction: &mut Transaction, worker_id: Uuid) -> Result<Option<Deployment>, StoreError> {
+    let row = query("SELECT * FROM deployments WHERE worker_id = $1 ORDER BY number DESC LIMIT 1")
         .bind(worker_id)
-        .fetch_optional(&mut *connection)
+        .fetch_optional(transaction)
         .await?;
     match row {
         None => Ok(None),
         Some(row) => {
-            let shares = read_shares(connection, row.try_get("id")?).await?;
+            let shares = read_shares(transaction, row.try_get("id")?).await?;
             read(&row, shares).map(Some)
         }
     }
 }
 
+/// The deployments that are in force, by the identifiers of their Workers.
+pub(crate) async fn all_current(transaction: &mut Transaction) -> Result<HashMap<Uuid, Deployment>, StoreError> {
+    let mut shares: HashMap<Uuid, Vec<Share>> = HashMap::new();
+    let rows = query(
+        "SELECT d.id, s.version_id, s.basis_points FROM workers w
+         JOIN deployments d ON d.worker_id = w.id
+           AND d.number = (SELECT MAX(number) FROM deployments WHERE worker_id = w.id)
+         JOIN deployment_versions s ON s.deployment_id = d.id
+         ORDER BY s.basis_points DESC, s.version_id",
+    )
+    .fetch_all(transaction)
+    .await?;
+    for row in rows {
+        shares.entry(uuid(&row, "deployments", "id")?).or_default().push(read_share(&row)?);
+    }
+    let rows = query(
+        "SELECT d.* FROM workers w JOIN deployments d ON d.worker_id = w.id
+           AND d.number = (SELECT MAX(number) FROM deployments WHERE worker_id = w.id)",
+    )
+    .fetch_all(transaction)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let shares = shares.remove(&uuid(row, "deployments", "id")?).unwrap_or_default();
+            Ok((uuid(row, "deployments", "worker_id")?, read(row, shares)?))
+        })
+        .collect()
+}
+
 /// The Workers whose deployed versions have a binding that fits, each as `Worker "name"`.
 pub(crate) async fn deployed_users(
-    connection: &mut SqliteConnection,
+    transaction: &mut Transaction,
     fits: impl Fn(&BindingKind) -> bool,
 ) -> Result<Vec<String>, StoreError> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT w.name, v.id, v.detail FROM workers w
          JOIN deployments d ON d.worker_id = w.id
            AND d.number = (SELECT MAX(number) FROM deployments WHERE worker_id = w.id)
          JOIN deployment_versions s ON s.deployment_id = d.id
          JOIN versions v ON v.id = s.version_id ORDER BY w.name",
     )
-    .fetch_all(connection)
+    .fetch_all(transaction)
     .await?;
     let mut users = Vec::new();
     for row in rows {
         let detail: VersionDetail = from_json("versions", row.try_get("id")?, row.try_get("detail")?)?;
         if detail.bindings.iter().any(|binding| fits(&binding.kind)) {
-            users.push(format!("Worker \"{}\"", row.try_get::<String, _>("name")?));
+            users.push(format!("Worker \"{}\"", row.try_get::<String>("name")?));
         }
     }
     users.dedup();
@@ -255,10 +281,10 @@ impl Store {
     ) -> Result<Deployment, StoreError> {
         check_shares(&shares)?;
         let mut write = Write::begin(self).await?;
-        let worker_id = self.worker_id_in(write.connection(), worker).await?;
-        let before = current(write.connection(), &worker_id.to_string()).await?;
+        let worker_id = self.worker_id_in(write.transaction(), worker).await?;
+        let before = current(write.transaction(), worker_id).await?;
         let at = write.at;
-        let deployment = insert(write.connection(), worker_id, shares, detail, at).await?;
+        let deployment = insert(write.transaction(), worker_id, shares, detail, at).await?;
         let mut change = Change::new("deploy", Thing::Worker, worker).after(audit_view(&deployment));
         if let Some(before) = before {
             change = change.before(audit_view(&before));
@@ -268,18 +294,32 @@ impl Store {
         Ok(deployment)
     }
 
+    /// One deployment of a Worker.
+    pub async fn deployment(&self, worker: &str, id: Uuid) -> Result<Deployment, StoreError> {
+        let mut transaction = self.database.read().await?;
+        let worker_id = self.worker_id_in(&mut transaction, worker).await?;
+        let row = query("SELECT * FROM deployments WHERE id = $1 AND worker_id = $2")
+            .bind(id)
+            .bind(worker_id)
+            .fetch_optional(&mut transaction)
+            .await?
+            .ok_or_else(|| StoreError::not_found(Thing::Deployment, id))?;
+        let shares = read_shares(&mut transaction, row.try_get("id")?).await?;
+        read(&row, shares)
+    }
+
     /// The deployments of a Worker, the newest first. The first one is in force.
     pub async fn deployments(&self, worker: &str, limit: u32) -> Result<Vec<Deployment>, StoreError> {
         let worker_id = self.worker_id(worker).await?;
-        let mut connection = self.database.reader.acquire().await?;
-        let rows = sqlx::query("SELECT * FROM deployments WHERE worker_id = $1 ORDER BY number DESC LIMIT $2")
-            .bind(worker_id.to_string())
+        let mut transaction = self.database.read().await?;
+        let rows = query("SELECT * FROM deployments WHERE worker_id = $1 ORDER BY number DESC LIMIT $2")
+            .bind(worker_id)
             .bind(limit)
-            .fetch_all(&mut *connection)
+            .fetch_all(&mut transaction)
             .await?;
         let mut deployments = Vec::with_capacity(rows.len());
         for row in rows {
-            let shares = read_shares(&mut connection, row.try_get("id")?).await?;
+            let shares = read_shares(&mut transaction, row.try_get("id")?).await?;
             deployments.push(read(&row, shares)?);
         }
         Ok(deployments)

@@ -107,7 +107,7 @@ pub enum StoreError {
         /// What the operating system said.
         source: std::io::Error,
     },
-    /// SQLite refused or failed.
+    /// The database refused a statement, or was lost in the middle of one.
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
     /// It is still used by others.
@@ -135,7 +135,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// The database has sealed secrets, but the key file is gone.
-    #[error("the key file {} is missing, and the database holds secrets sealed with it; restore it from a backup", path.display())]
+    #[error("the key file {} is missing, and the database holds secrets sealed with it; restore it from a backup, or copy it from another edge that uses this database", path.display())]
     KeyMissing {
         /// Where the key was looked for.
         path: PathBuf,
@@ -164,6 +164,14 @@ pub enum StoreError {
         /// The most that an account may have.
         limit: u64,
     },
+    /// The database server cannot be reached, or does not let us in.
+    #[error("the {database} cannot be used: {source}")]
+    Unreachable {
+        /// Which database, without its password.
+        database: String,
+        /// What went wrong.
+        source: sqlx::Error,
+    },
     /// A ciphertext does not open: the row was altered, or the key is wrong.
     #[error("the sealed value of {row} does not open with this key: it was altered or belongs to another row")]
     Unsealable {
@@ -184,6 +192,11 @@ impl StoreError {
         StoreError::Invalid { field, reason: reason.into() }
     }
 
+    /// True when a unique index stood in the way.
+    pub(crate) fn is_unique_violation(&self) -> bool {
+        matches!(self, StoreError::Database(sqlx::Error::Database(error)) if error.is_unique_violation())
+    }
+
     /// True when the fault lies with the machine or the database and not with what was asked for.
     pub fn is_internal(&self) -> bool {
         match self {
@@ -201,6 +214,7 @@ impl StoreError {
             | StoreError::KeyMissing { .. }
             | StoreError::KeyWrong
             | StoreError::Migration(_)
+            | StoreError::Unreachable { .. }
             | StoreError::Unsealable { .. } => true,
         }
     }

@@ -1,6 +1,7 @@
 //! What is configured: accounts, API tokens, Workers with their versions, deployments and secrets, VPC Services,
-//! tunnels, certificates, and the log of who changed them. Kept in SQLite; an acknowledged write is on the disk, and
-//! a process that is killed at any moment leaves every acknowledged write and no half one.
+//! tunnels, certificates, and the log of who changed them. Kept in SQLite, or in PostgreSQL where several edges share
+//! it; an acknowledged write is on the disk, and a process that is killed at any moment leaves every acknowledged write
+//! and no half one.
 //!
 //! It must not know HTTP, nor how anything of this is served. What the serving path reads is a [`Snapshot`]; the
 //! contract is written down there, in `snapshot.rs`.
@@ -9,12 +10,14 @@
 //! whole, but the caller does not know whether the change happened.
 
 mod account;
+mod address;
 mod audit;
 mod certificate;
 mod cron;
 mod database;
 mod deployment;
 mod error;
+mod follow;
 mod key;
 mod material;
 mod permission;
@@ -41,7 +44,7 @@ pub use account::{Account, AccountId, LOCAL_ACCOUNT};
 pub use audit::{Actor, AuditEntry, AuditQuery};
 pub use certificate::{Certificate, CertificateKind, KeyedCertificate};
 pub use cron::{Cron, CronError};
-pub use database::DATABASE_FILE;
+pub use database::{DATABASE_FILE, DatabaseLocation, PostgresAddress, backup};
 pub use deployment::{Deployment, DeploymentDetail, MAX_SHARES, Percentage, Share, check_shares};
 pub use error::{StoreError, Thing};
 pub use key::{KEY_FILE, KeySource};
@@ -73,24 +76,28 @@ pub struct Store {
     database: Database,
     sealer: Sealer,
     account: Account,
-    generation: watch::Sender<u64>,
+    generation: Arc<watch::Sender<u64>>,
+    /// Looks for changes that other edges commit, where there may be some.
+    _follower: Option<follow::Follower>,
     last_snapshot: Mutex<Option<Arc<Snapshot>>>,
 }
 
 impl Store {
-    /// Opens the store in `data_dir`, making the directory (0700), the database and the key where they are missing,
-    /// and running the migrations that the database lacks. A key that does not belong to the database is refused.
-    pub async fn open(data_dir: &Path, key: &KeySource) -> Result<Self, StoreError> {
+    /// Opens the store whose files are in `data_dir`, making the directory (0700), the database and the key where they
+    /// are missing, and running the migrations that the database lacks. A key that does not belong to the database is
+    /// refused.
+    pub async fn open(data_dir: &Path, location: &DatabaseLocation, key: &KeySource) -> Result<Self, StoreError> {
         let failed = |path: PathBuf| move |source| StoreError::DataDirectory { path, source };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(failed(data_dir.to_owned()))?;
-        let database = Database::open(&data_dir.join(DATABASE_FILE)).await?;
-        let if_missing =
-            if material::has_key_check(&database.reader).await? { IfMissing::Refuse } else { IfMissing::Make };
+        let database = Database::open(location, data_dir).await?;
+        let if_missing = if material::has_key_check(&database).await? { IfMissing::Refuse } else { IfMissing::Make };
         let sealer = Sealer::new(&key::load(key, data_dir, if_missing)?)?;
-        material::check_key(&database.writer, &sealer).await?;
-        let account = account::ensure(&database.writer).await?;
+        material::check_key(&database, &sealer).await?;
+        let account = account::ensure(&database).await?;
         let (generation, _) = watch::channel(0);
-        let store = Store { database, sealer, account, generation, last_snapshot: Mutex::new(None) };
+        let generation = Arc::new(generation);
+        let _follower = follow::Follower::start(&database, &generation);
+        let store = Store { database, sealer, account, generation, _follower, last_snapshot: Mutex::new(None) };
         let snapshot = store.snapshot().await?;
         store.announce(snapshot.generation);
         Ok(store)
@@ -101,18 +108,10 @@ impl Store {
         &self.account
     }
 
-    /// Follows the generation: a number that rises with every change of configuration that this process commits.
+    /// Follows the generation: a number that rises with every change of configuration, whoever commits it. What another
+    /// edge commits to a shared database is seen a quarter of a second later.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.generation.subscribe()
-    }
-
-    /// Copies the database, as it is at this moment and while others use it, to a file that must not exist yet.
-    /// The sealing key is not part of it.
-    pub async fn backup(&self, to: &Path) -> Result<(), StoreError> {
-        let path =
-            to.to_str().ok_or_else(|| StoreError::invalid("path", "the path of a backup must be valid UTF-8"))?;
-        sqlx::query("VACUUM INTO $1").bind(path).execute(&self.database.writer).await?;
-        Ok(())
     }
 
     /// Closes the database in order. A store that is dropped or killed instead loses nothing.
@@ -121,12 +120,6 @@ impl Store {
     }
 
     pub(crate) fn announce(&self, generation: u64) {
-        self.generation.send_if_modified(|current| {
-            let newer = generation > *current;
-            if newer {
-                *current = generation;
-            }
-            newer
-        });
+        follow::announce(&self.generation, generation);
     }
 }

@@ -5,13 +5,12 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::Store;
 use crate::audit::{Actor, Change};
-use crate::database::{Write, from_json, time, to_json, to_micros, uuid};
+use crate::database::{Row, Transaction, Write, from_json, query, time, to_json, uuid};
 use crate::error::{StoreError, Thing};
 use crate::tunnel::{self, ConfigSource};
 
@@ -39,37 +38,37 @@ fn ingress_hostnames(config: &Value) -> BTreeSet<String> {
     names.filter(|name| !name.is_empty() && *name != "*").map(str::to_ascii_lowercase).collect()
 }
 
-fn read(row: &SqliteRow) -> Result<TunnelConfiguration, StoreError> {
+fn read(row: &Row) -> Result<TunnelConfiguration, StoreError> {
     let id: String = row.try_get("tunnel_id")?;
     Ok(TunnelConfiguration {
-        version: row.try_get("version")?,
+        version: row.number("tunnel_configurations", "version")?,
         config: from_json("tunnel_configurations", &id, row.try_get("config")?)?,
         created_on: time(row, "created_on")?,
     })
 }
 
 pub(crate) async fn configuration(
-    connection: &mut SqliteConnection,
+    transaction: &mut Transaction,
     tunnel: Uuid,
 ) -> Result<Option<TunnelConfiguration>, StoreError> {
-    let row = sqlx::query("SELECT * FROM tunnel_configurations WHERE tunnel_id = $1")
-        .bind(tunnel.to_string())
-        .fetch_optional(connection)
+    let row = query("SELECT * FROM tunnel_configurations WHERE tunnel_id = $1")
+        .bind(tunnel)
+        .fetch_optional(transaction)
         .await?;
     row.as_ref().map(read).transpose()
 }
 
-pub(crate) async fn hostnames(connection: &mut SqliteConnection, tunnel: Uuid) -> Result<Vec<String>, StoreError> {
-    let rows = sqlx::query("SELECT hostname FROM tunnel_hostnames WHERE tunnel_id = $1 ORDER BY hostname")
-        .bind(tunnel.to_string())
-        .fetch_all(connection)
+pub(crate) async fn hostnames(transaction: &mut Transaction, tunnel: Uuid) -> Result<Vec<String>, StoreError> {
+    let rows = query("SELECT hostname FROM tunnel_hostnames WHERE tunnel_id = $1 ORDER BY hostname")
+        .bind(tunnel)
+        .fetch_all(transaction)
         .await?;
-    rows.iter().map(|row| row.try_get("hostname").map_err(StoreError::from)).collect()
+    rows.iter().map(|row| row.try_get("hostname")).collect()
 }
 
 /// Errs when one of `wanted` leads to another tunnel that is not deleted, or to a Worker as a custom domain.
 async fn require_free(
-    connection: &mut SqliteConnection,
+    transaction: &mut Transaction,
     wanted: &BTreeSet<String>,
     tunnel: Uuid,
 ) -> Result<(), StoreError> {
@@ -78,35 +77,36 @@ async fn require_free(
         name: name.to_owned(),
         users: vec![user],
     };
-    let others = sqlx::query("SELECT id, name FROM tunnels WHERE deleted_on IS NULL AND id <> $1 ORDER BY created_on")
-        .bind(tunnel.to_string())
-        .fetch_all(&mut *connection)
+    let others = query("SELECT id, name FROM tunnels WHERE deleted_on IS NULL AND id <> $1 ORDER BY created_on")
+        .bind(tunnel)
+        .fetch_all(&mut *transaction)
         .await?;
     for other in others {
         let id = uuid(&other, "tunnels", "id")?;
-        let mut taken: BTreeSet<String> = hostnames(connection, id).await?.into_iter().collect();
-        taken.extend(configuration(connection, id).await?.map(|other| other.hostnames()).unwrap_or_default());
+        let mut taken: BTreeSet<String> = hostnames(transaction, id).await?.into_iter().collect();
+        taken.extend(configuration(transaction, id).await?.map(|other| other.hostnames()).unwrap_or_default());
         if let Some(name) = wanted.intersection(&taken).next() {
-            return Err(in_use(name, format!("tunnel \"{}\"", other.try_get::<String, _>("name")?)));
+            let user: String = other.try_get("name")?;
+            return Err(in_use(name, format!("tunnel \"{user}\"")));
         }
     }
     for name in wanted {
-        let worker =
-            sqlx::query("SELECT w.name FROM domains d JOIN workers w ON w.id = d.worker_id WHERE d.hostname = $1")
-                .bind(name)
-                .fetch_optional(&mut *connection)
-                .await?;
+        let worker = query("SELECT w.name FROM domains d JOIN workers w ON w.id = d.worker_id WHERE d.hostname = $1")
+            .bind(name)
+            .fetch_optional(&mut *transaction)
+            .await?;
         if let Some(worker) = worker {
-            return Err(in_use(name, format!("Worker \"{}\"", worker.try_get::<String, _>("name")?)));
+            let user: String = worker.try_get("name")?;
+            return Err(in_use(name, format!("Worker \"{user}\"")));
         }
     }
     Ok(())
 }
 
-async fn source(connection: &mut SqliteConnection, id: Uuid) -> Result<ConfigSource, StoreError> {
-    let row = sqlx::query("SELECT * FROM tunnels WHERE id = $1 AND deleted_on IS NULL")
-        .bind(id.to_string())
-        .fetch_optional(connection)
+async fn source(transaction: &mut Transaction, id: Uuid) -> Result<ConfigSource, StoreError> {
+    let row = query("SELECT * FROM tunnels WHERE id = $1 AND deleted_on IS NULL")
+        .bind(id)
+        .fetch_optional(transaction)
         .await?
         .ok_or_else(|| StoreError::not_found(Thing::Tunnel, id))?;
     Ok(tunnel::read(&row)?.config_src)
@@ -115,8 +115,8 @@ async fn source(connection: &mut SqliteConnection, id: Uuid) -> Result<ConfigSou
 impl Store {
     /// What a tunnel's connectors are told; `None` when nothing was ever set.
     pub async fn tunnel_configuration(&self, tunnel: Uuid) -> Result<Option<TunnelConfiguration>, StoreError> {
-        let mut connection = self.database.reader.acquire().await?;
-        configuration(&mut connection, tunnel).await
+        let mut transaction = self.database.read().await?;
+        configuration(&mut transaction, tunnel).await
     }
 
     /// Replaces what a remotely managed tunnel's connectors are told. Refused when one of its host names leads elsewhere.
@@ -127,25 +127,25 @@ impl Store {
         by: &Actor,
     ) -> Result<TunnelConfiguration, StoreError> {
         let mut write = Write::begin(self).await?;
-        if source(write.connection(), tunnel).await? == ConfigSource::Local {
+        if source(write.transaction(), tunnel).await? == ConfigSource::Local {
             let reason =
                 "this tunnel is configured by its connector's own file, not from here; route host names to it instead";
             return Err(StoreError::invalid("config_src", reason.to_owned()));
         }
-        require_free(write.connection(), &ingress_hostnames(config), tunnel).await?;
-        let before = configuration(write.connection(), tunnel).await?;
+        require_free(write.transaction(), &ingress_hostnames(config), tunnel).await?;
+        let before = configuration(write.transaction(), tunnel).await?;
         let version = before.as_ref().map_or(1, |before| before.version.saturating_add(1));
         let after = TunnelConfiguration { version, config: config.clone(), created_on: write.at };
-        sqlx::query(
+        query(
             "INSERT INTO tunnel_configurations (tunnel_id, version, config, created_on) VALUES ($1, $2, $3, $4)
              ON CONFLICT (tunnel_id) DO UPDATE SET version = excluded.version, config = excluded.config,
              created_on = excluded.created_on",
         )
-        .bind(tunnel.to_string())
-        .bind(version)
+        .bind(tunnel)
+        .bind(i64::from(version))
         .bind(to_json("config", config)?)
-        .bind(to_micros(after.created_on))
-        .execute(write.connection())
+        .bind(after.created_on)
+        .execute(write.transaction())
         .await?;
         let change = Change::new("update", Thing::Tunnel, tunnel)
             .before(json!({ "config": before.map(|before| before.config) }))
@@ -157,24 +157,24 @@ impl Store {
 
     /// The host names that were routed to a tunnel one by one, in order.
     pub async fn tunnel_hostnames(&self, tunnel: Uuid) -> Result<Vec<String>, StoreError> {
-        let mut connection = self.database.reader.acquire().await?;
-        hostnames(&mut connection, tunnel).await
+        let mut transaction = self.database.read().await?;
+        hostnames(&mut transaction, tunnel).await
     }
 
     /// Routes a host name (lower case; `*.` at its beginning stands for every name below) to a tunnel.
     pub async fn route_hostname(&self, tunnel: Uuid, hostname: &str, by: &Actor) -> Result<(), StoreError> {
         let mut write = Write::begin(self).await?;
-        tunnel::require_live(write.connection(), tunnel).await?;
-        require_free(write.connection(), &BTreeSet::from([hostname.to_owned()]), tunnel).await?;
+        tunnel::require_live(write.transaction(), tunnel).await?;
+        require_free(write.transaction(), &BTreeSet::from([hostname.to_owned()]), tunnel).await?;
         // A deleted tunnel may still have it.
-        sqlx::query(
+        query(
             "INSERT INTO tunnel_hostnames (hostname, tunnel_id, created_on) VALUES ($1, $2, $3)
              ON CONFLICT (hostname) DO UPDATE SET tunnel_id = excluded.tunnel_id, created_on = excluded.created_on",
         )
         .bind(hostname)
-        .bind(tunnel.to_string())
-        .bind(to_micros(write.at))
-        .execute(write.connection())
+        .bind(tunnel)
+        .bind(write.at)
+        .execute(write.transaction())
         .await?;
         let change = Change::new("create", Thing::Hostname, hostname).after(json!({ "tunnel_id": tunnel }));
         write.record(by, change).await?;
@@ -184,12 +184,12 @@ impl Store {
     /// Takes a host name from a tunnel that it was routed to one by one.
     pub async fn unroute_hostname(&self, tunnel: Uuid, hostname: &str, by: &Actor) -> Result<(), StoreError> {
         let mut write = Write::begin(self).await?;
-        let removed = sqlx::query("DELETE FROM tunnel_hostnames WHERE hostname = $1 AND tunnel_id = $2")
+        let removed = query("DELETE FROM tunnel_hostnames WHERE hostname = $1 AND tunnel_id = $2")
             .bind(hostname)
-            .bind(tunnel.to_string())
-            .execute(write.connection())
+            .bind(tunnel)
+            .execute(write.transaction())
             .await?;
-        if removed.rows_affected() == 0 {
+        if removed == 0 {
             return Err(StoreError::not_found(Thing::Hostname, hostname));
         }
         let change = Change::new("delete", Thing::Hostname, hostname).before(json!({ "tunnel_id": tunnel }));

@@ -4,12 +4,11 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
 use crate::Store;
 use crate::audit::{Actor, Change};
-use crate::database::{Write, to_json, to_micros};
+use crate::database::{Transaction, Write, query, to_json};
 use crate::deployment::{self, Deployment, DeploymentDetail, Percentage, Share};
 use crate::error::{StoreError, Thing};
 use crate::seal::Secret;
@@ -85,25 +84,25 @@ pub struct Published {
     pub created: bool,
 }
 
-async fn keep_bundle(connection: &mut SqliteConnection, modules: &[Module]) -> Result<String, StoreError> {
+async fn keep_bundle(transaction: &mut Transaction, modules: &[Module]) -> Result<String, StoreError> {
     let etag = etag(modules);
     let size: usize = modules.iter().map(|module| module.body.len()).sum();
-    let made = sqlx::query("INSERT INTO bundles (etag, size) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+    let made = query("INSERT INTO bundles (etag, size) VALUES ($1, $2) ON CONFLICT DO NOTHING")
         .bind(&etag)
         .bind(i64::try_from(size).unwrap_or(i64::MAX))
-        .execute(&mut *connection)
+        .execute(&mut *transaction)
         .await?;
-    if made.rows_affected() == 0 {
+    if made == 0 {
         return Ok(etag);
     }
     for (position, module) in modules.iter().enumerate() {
-        sqlx::query("INSERT INTO modules (etag, position, name, kind, body) VALUES ($1, $2, $3, $4, $5)")
+        query("INSERT INTO modules (etag, position, name, kind, body) VALUES ($1, $2, $3, $4, $5)")
             .bind(&etag)
             .bind(i64::try_from(position).unwrap_or(i64::MAX))
             .bind(&module.name)
             .bind(module.kind.content_type())
             .bind(module.body.as_ref())
-            .execute(&mut *connection)
+            .execute(&mut *transaction)
             .await?;
     }
     Ok(etag)
@@ -138,18 +137,18 @@ impl Store {
         let at = write.at;
         let account = self.account.id.as_str();
         let name = &publish.worker;
-        let found = worker::find(write.connection(), account, name).await?;
+        let found = worker::find(write.transaction(), account, name).await?;
         let created = found.is_none();
         let mut owner = match (found, publish.if_absent) {
             (Some(worker), _) => worker,
             (None, IfAbsent::Refuse) => return Err(StoreError::not_found(Thing::Worker, name)),
             (None, IfAbsent::Create) => {
-                let count: i64 = sqlx::query("SELECT COUNT(*) FROM workers WHERE account_id = $1")
+                let count: u64 = query("SELECT COUNT(*) AS count FROM workers WHERE account_id = $1")
                     .bind(account)
-                    .fetch_one(write.connection())
+                    .fetch_one(write.transaction())
                     .await?
-                    .try_get(0)?;
-                if count.unsigned_abs() >= MAX_WORKERS {
+                    .number("workers", "count")?;
+                if count >= MAX_WORKERS {
                     return Err(StoreError::QuotaExceeded { thing: Thing::Worker, limit: MAX_WORKERS });
                 }
                 let worker = Worker {
@@ -159,48 +158,46 @@ impl Store {
                     created_on: at,
                     modified_on: at,
                 };
-                worker::insert(write.connection(), account, &worker).await?;
+                worker::insert(write.transaction(), account, &worker).await?;
                 worker
             }
         };
         publish.settings.apply(&mut owner.settings);
         owner.modified_on = at;
-        worker::update(write.connection(), &owner).await?;
+        worker::update(write.transaction(), &owner).await?;
 
-        let latest: Option<u32> = sqlx::query("SELECT MAX(number) AS number FROM versions WHERE worker_id = $1")
-            .bind(owner.id.to_string())
-            .fetch_one(write.connection())
+        let latest: u32 = query("SELECT COALESCE(MAX(number), 0) AS number FROM versions WHERE worker_id = $1")
+            .bind(owner.id)
+            .fetch_one(write.transaction())
             .await?
-            .try_get("number")?;
+            .number("versions", "number")?;
         if let Base::Latest(expected) = publish.base
-            && expected != latest
+            && expected.unwrap_or(0) != latest
         {
             return Err(StoreError::ConcurrentChange { worker: name.clone() });
         }
         let NewVersion { code, detail, secrets } = publish.version;
         let etag = match code {
-            Code::Modules(modules) => keep_bundle(write.connection(), &modules).await?,
+            Code::Modules(modules) => keep_bundle(write.transaction(), &modules).await?,
             Code::SameAs(etag) => etag,
         };
-        let version = Version { id: Uuid::new_v4(), number: latest.unwrap_or(0) + 1, etag, created_on: at, detail };
-        sqlx::query(
-            "INSERT INTO versions (id, worker_id, number, etag, detail, created_on) VALUES ($1, $2, $3, $4, $5, $6)",
-        )
-        .bind(version.id.to_string())
-        .bind(owner.id.to_string())
-        .bind(version.number)
-        .bind(&version.etag)
-        .bind(to_json("version", &version.detail)?)
-        .bind(to_micros(at))
-        .execute(write.connection())
-        .await?;
+        let version = Version { id: Uuid::new_v4(), number: latest + 1, etag, created_on: at, detail };
+        query("INSERT INTO versions (id, worker_id, number, etag, detail, created_on) VALUES ($1, $2, $3, $4, $5, $6)")
+            .bind(version.id)
+            .bind(owner.id)
+            .bind(version.number)
+            .bind(&version.etag)
+            .bind(to_json("version", &version.detail)?)
+            .bind(at)
+            .execute(write.transaction())
+            .await?;
         for (secret_name, secret) in &secrets {
             let sealed = self.sealer.seal(&secret_place(version.id, secret_name), secret.expose())?;
-            sqlx::query("INSERT INTO version_secrets (version_id, name, sealed) VALUES ($1, $2, $3)")
-                .bind(version.id.to_string())
+            query("INSERT INTO version_secrets (version_id, name, sealed) VALUES ($1, $2, $3)")
+                .bind(version.id)
                 .bind(secret_name)
                 .bind(sealed)
-                .execute(write.connection())
+                .execute(write.transaction())
                 .await?;
         }
         write
@@ -218,9 +215,9 @@ impl Store {
         let deployment = match publish.deploy {
             None => None,
             Some(detail) => {
-                let before = deployment::current(write.connection(), &owner.id.to_string()).await?;
+                let before = deployment::current(write.transaction(), owner.id).await?;
                 let shares = vec![Share { version_id: version.id, percentage: Percentage::ALL }];
-                let deployment = deployment::insert(write.connection(), owner.id, shares, detail, at).await?;
+                let deployment = deployment::insert(write.transaction(), owner.id, shares, detail, at).await?;
                 let mut change = Change::new("deploy", Thing::Worker, name).after(deployment::audit_view(&deployment));
                 if let Some(before) = before {
                     change = change.before(deployment::audit_view(&before));

@@ -4,13 +4,12 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
-use sqlx::{Row, sqlite::SqliteRow};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::Store;
 use crate::audit::{Actor, Change};
-use crate::database::{Write, from_json, is_unique_violation, time, to_json, to_micros, uuid};
+use crate::database::{Row, Write, from_json, query, time, to_json, uuid};
 use crate::error::{StoreError, Thing};
 use crate::service_policy::ServicePolicy;
 
@@ -179,7 +178,7 @@ pub struct VpcService {
     pub modified_on: OffsetDateTime,
 }
 
-pub(crate) fn read(row: &SqliteRow) -> Result<VpcService, StoreError> {
+pub(crate) fn read(row: &Row) -> Result<VpcService, StoreError> {
     let id = uuid(row, "services", "id")?;
     Ok(VpcService {
         id,
@@ -191,26 +190,26 @@ pub(crate) fn read(row: &SqliteRow) -> Result<VpcService, StoreError> {
 
 /// Errs unless everything that the specification points at exists.
 async fn check_references(write: &mut Write<'_>, spec: &VpcServiceSpec) -> Result<(), StoreError> {
-    crate::tunnel::require_live(write.connection(), spec.host.tunnel_id()).await?;
+    crate::tunnel::require_live(write.transaction(), spec.host.tunnel_id()).await?;
     if let Some(tls) = &spec.tls {
         if let Some(id) = tls.certificate_authority {
-            crate::certificate::require(write.connection(), id, crate::CertificateKind::Authority).await?;
+            crate::certificate::require(write.transaction(), id, crate::CertificateKind::Authority).await?;
         }
         if let Some(id) = tls.client_certificate {
-            crate::certificate::require(write.connection(), id, crate::CertificateKind::Client).await?;
+            crate::certificate::require(write.transaction(), id, crate::CertificateKind::Client).await?;
         }
     }
     for id in spec.policy.iter().flat_map(|policy| &policy.trusted_roots) {
-        crate::certificate::require(write.connection(), *id, crate::CertificateKind::Authority).await?;
+        crate::certificate::require(write.transaction(), *id, crate::CertificateKind::Authority).await?;
     }
     Ok(())
 }
 
-fn name_taken(error: sqlx::Error, name: &str) -> StoreError {
-    if is_unique_violation(&error) {
+fn name_taken(error: StoreError, name: &str) -> StoreError {
+    if error.is_unique_violation() {
         StoreError::AlreadyExists { thing: Thing::Service, name: name.to_owned() }
     } else {
-        StoreError::Database(error)
+        error
     }
 }
 
@@ -219,27 +218,27 @@ impl Store {
     pub async fn create_service(&self, spec: VpcServiceSpec, by: &Actor) -> Result<VpcService, StoreError> {
         let mut write = Write::begin(self).await?;
         check_references(&mut write, &spec).await?;
-        let count: i64 = sqlx::query("SELECT COUNT(*) FROM services WHERE account_id = $1")
+        let count: u64 = query("SELECT COUNT(*) AS count FROM services WHERE account_id = $1")
             .bind(self.account.id.as_str())
-            .fetch_one(write.connection())
+            .fetch_one(write.transaction())
             .await?
-            .try_get(0)?;
-        if count.unsigned_abs() >= MAX_SERVICES {
+            .number("services", "count")?;
+        if count >= MAX_SERVICES {
             return Err(StoreError::QuotaExceeded { thing: Thing::Service, limit: MAX_SERVICES });
         }
         let service = VpcService { id: Uuid::new_v4(), spec, created_on: write.at, modified_on: write.at };
-        sqlx::query(
+        query(
             "INSERT INTO services (id, account_id, name, kind, tunnel_id, spec, created_on, modified_on)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
         )
-        .bind(service.id.to_string())
+        .bind(service.id)
         .bind(self.account.id.as_str())
         .bind(&service.spec.name)
         .bind(service.spec.protocol.kind())
         .bind(service.spec.host.tunnel_id().to_string())
         .bind(to_json("service", &service.spec)?)
-        .bind(to_micros(service.created_on))
-        .execute(write.connection())
+        .bind(service.created_on)
+        .execute(write.transaction())
         .await
         .map_err(|error| name_taken(error, &service.spec.name))?;
         write.record(by, Change::new("create", Thing::Service, service.id).after(&service.spec)).await?;
@@ -249,9 +248,9 @@ impl Store {
 
     /// All VPC Services, the oldest first.
     pub async fn services(&self) -> Result<Vec<VpcService>, StoreError> {
-        sqlx::query("SELECT * FROM services WHERE account_id = $1 ORDER BY created_on, id")
+        query("SELECT * FROM services WHERE account_id = $1 ORDER BY created_on, id")
             .bind(self.account.id.as_str())
-            .fetch_all(&self.database.reader)
+            .fetch_all(&mut self.database.read().await?)
             .await?
             .iter()
             .map(read)
@@ -260,10 +259,10 @@ impl Store {
 
     /// One VPC Service.
     pub async fn service(&self, id: Uuid) -> Result<VpcService, StoreError> {
-        let row = sqlx::query("SELECT * FROM services WHERE id = $1 AND account_id = $2")
-            .bind(id.to_string())
+        let row = query("SELECT * FROM services WHERE id = $1 AND account_id = $2")
+            .bind(id)
             .bind(self.account.id.as_str())
-            .fetch_optional(&self.database.reader)
+            .fetch_optional(&mut self.database.read().await?)
             .await?
             .ok_or_else(|| StoreError::not_found(Thing::Service, id))?;
         read(&row)
@@ -272,27 +271,25 @@ impl Store {
     /// Replaces a VPC Service as a whole.
     pub async fn replace_service(&self, id: Uuid, spec: VpcServiceSpec, by: &Actor) -> Result<VpcService, StoreError> {
         let mut write = Write::begin(self).await?;
-        let row = sqlx::query("SELECT * FROM services WHERE id = $1 AND account_id = $2")
-            .bind(id.to_string())
+        let row = query("SELECT * FROM services WHERE id = $1 AND account_id = $2")
+            .bind(id)
             .bind(self.account.id.as_str())
-            .fetch_optional(write.connection())
+            .fetch_optional(write.transaction())
             .await?
             .ok_or_else(|| StoreError::not_found(Thing::Service, id))?;
         let before = read(&row)?;
         check_references(&mut write, &spec).await?;
         let after = VpcService { id, spec, created_on: before.created_on, modified_on: write.at };
-        sqlx::query(
-            "UPDATE services SET name = $1, kind = $2, tunnel_id = $3, spec = $4, modified_on = $5 WHERE id = $6",
-        )
-        .bind(&after.spec.name)
-        .bind(after.spec.protocol.kind())
-        .bind(after.spec.host.tunnel_id().to_string())
-        .bind(to_json("service", &after.spec)?)
-        .bind(to_micros(after.modified_on))
-        .bind(id.to_string())
-        .execute(write.connection())
-        .await
-        .map_err(|error| name_taken(error, &after.spec.name))?;
+        query("UPDATE services SET name = $1, kind = $2, tunnel_id = $3, spec = $4, modified_on = $5 WHERE id = $6")
+            .bind(&after.spec.name)
+            .bind(after.spec.protocol.kind())
+            .bind(after.spec.host.tunnel_id().to_string())
+            .bind(to_json("service", &after.spec)?)
+            .bind(after.modified_on)
+            .bind(id)
+            .execute(write.transaction())
+            .await
+            .map_err(|error| name_taken(error, &after.spec.name))?;
         write.record(by, Change::new("update", Thing::Service, id).before(&before.spec).after(&after.spec)).await?;
         write.commit().await?;
         Ok(after)
@@ -302,22 +299,22 @@ impl Store {
     /// `destination_not_found`.
     pub async fn delete_service(&self, id: Uuid, force: Force, by: &Actor) -> Result<VpcService, StoreError> {
         let mut write = Write::begin(self).await?;
-        let row = sqlx::query("SELECT * FROM services WHERE id = $1 AND account_id = $2")
-            .bind(id.to_string())
+        let row = query("SELECT * FROM services WHERE id = $1 AND account_id = $2")
+            .bind(id)
             .bind(self.account.id.as_str())
-            .fetch_optional(write.connection())
+            .fetch_optional(write.transaction())
             .await?
             .ok_or_else(|| StoreError::not_found(Thing::Service, id))?;
         let service = read(&row)?;
         if force == Force::No {
             let users =
-                crate::deployment::deployed_users(write.connection(), |binding| binding.service_id() == Some(id))
+                crate::deployment::deployed_users(write.transaction(), |binding| binding.service_id() == Some(id))
                     .await?;
             if !users.is_empty() {
                 return Err(StoreError::InUse { thing: Thing::Service, name: service.spec.name, users });
             }
         }
-        sqlx::query("DELETE FROM services WHERE id = $1").bind(id.to_string()).execute(write.connection()).await?;
+        query("DELETE FROM services WHERE id = $1").bind(id).execute(write.transaction()).await?;
         write.record(by, Change::new("delete", Thing::Service, id).before(&service.spec)).await?;
         write.commit().await?;
         Ok(service)

@@ -17,13 +17,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
 use crate::Store;
 use crate::account::Account;
 use crate::certificate::{self, KeyedCertificate};
-use crate::database::uuid;
+use crate::database::{Transaction, query, uuid};
 use crate::deployment::{self, Deployment};
 use crate::error::StoreError;
 use crate::publication::{self, TunnelConfiguration};
@@ -94,14 +93,13 @@ pub struct Snapshot {
     pub certificates: HashMap<Uuid, Arc<KeyedCertificate>>,
 }
 
-async fn generation(connection: &mut SqliteConnection) -> Result<u64, StoreError> {
-    let generation: i64 =
-        sqlx::query("SELECT generation FROM meta WHERE id = 1").fetch_one(connection).await?.try_get(0)?;
-    Ok(generation.unsigned_abs())
+/// The generation that the database has.
+pub(crate) async fn generation(transaction: &mut Transaction) -> Result<u64, StoreError> {
+    query("SELECT generation FROM meta WHERE id = 1").fetch_one(transaction).await?.number("meta", "generation")
 }
 
 async fn load(
-    connection: &mut SqliteConnection,
+    transaction: &mut Transaction,
     sealer: &Sealer,
     account: &Account,
     previous: Option<&Snapshot>,
@@ -113,49 +111,50 @@ async fn load(
         .map(|(id, version)| (*id, version))
         .collect();
     // The first read fixes what this transaction sees.
-    let generation = generation(connection).await?;
+    let generation = generation(transaction).await?;
+    let mut deployments = deployment::all_current(transaction).await?;
+    let mut reached = triggers::all(transaction).await?;
     let mut workers = BTreeMap::new();
-    let rows = sqlx::query("SELECT * FROM workers WHERE account_id = $1")
+    let rows = query("SELECT * FROM workers WHERE account_id = $1")
         .bind(account.id.as_str())
-        .fetch_all(&mut *connection)
+        .fetch_all(&mut *transaction)
         .await?;
     for row in rows {
         let worker = worker::read(&row)?;
-        let id = worker.id.to_string();
-        let deployment = deployment::current(connection, &id).await?;
-        let reached = triggers::read(connection, &id).await?;
+        let deployment = deployments.remove(&worker.id);
+        let triggers = reached.remove(&worker.id).unwrap_or_default();
         let mut versions = HashMap::new();
         for share in deployment.iter().flat_map(|deployment| &deployment.shares) {
             let served = match known.get(&share.version_id) {
                 Some(version) => Arc::clone(version),
                 None => {
-                    let row = sqlx::query("SELECT * FROM versions WHERE id = $1")
-                        .bind(share.version_id.to_string())
-                        .fetch_one(&mut *connection)
+                    let row = query("SELECT * FROM versions WHERE id = $1")
+                        .bind(share.version_id)
+                        .fetch_one(&mut *transaction)
                         .await?;
                     Arc::new(ServedVersion {
                         version: version::read(&row)?,
-                        secrets: version::read_secrets(connection, sealer, share.version_id).await?,
+                        secrets: version::read_secrets(transaction, sealer, share.version_id).await?,
                     })
                 }
             };
             versions.insert(share.version_id, served);
         }
-        workers.insert(worker.name.clone(), Arc::new(ServedWorker { worker, deployment, versions, triggers: reached }));
+        workers.insert(worker.name.clone(), Arc::new(ServedWorker { worker, deployment, versions, triggers }));
     }
     let mut services = HashMap::new();
-    for row in sqlx::query("SELECT * FROM services WHERE account_id = $1")
+    for row in query("SELECT * FROM services WHERE account_id = $1")
         .bind(account.id.as_str())
-        .fetch_all(&mut *connection)
+        .fetch_all(&mut *transaction)
         .await?
     {
         let service = service::read(&row)?;
         services.insert(service.id, Arc::new(service));
     }
     let mut tunnels = HashMap::new();
-    for row in sqlx::query("SELECT * FROM tunnels WHERE account_id = $1 AND deleted_on IS NULL")
+    for row in query("SELECT * FROM tunnels WHERE account_id = $1 AND deleted_on IS NULL")
         .bind(account.id.as_str())
-        .fetch_all(&mut *connection)
+        .fetch_all(&mut *transaction)
         .await?
     {
         let id = uuid(&row, "tunnels", "id")?;
@@ -169,9 +168,9 @@ async fn load(
         tunnels.insert(id, Arc::new(ServedTunnel { tunnel, secret, configuration, hostnames }));
     }
     let mut certificates = HashMap::new();
-    for row in sqlx::query("SELECT * FROM certificates WHERE account_id = $1")
+    for row in query("SELECT * FROM certificates WHERE account_id = $1")
         .bind(account.id.as_str())
-        .fetch_all(&mut *connection)
+        .fetch_all(&mut *transaction)
         .await?
     {
         let keyed = certificate::read_keyed(sealer, &row)?;
@@ -186,7 +185,7 @@ impl Store {
     pub async fn snapshot(&self) -> Result<Arc<Snapshot>, StoreError> {
         // One at a time, so that callers who come together share one reading and the newest is kept.
         let mut last = self.last_snapshot.lock().await;
-        let mut transaction = self.database.reader.begin().await?;
+        let mut transaction = self.database.read().await?;
         if let Some(snapshot) = last.as_ref()
             && snapshot.generation == generation(&mut transaction).await?
         {

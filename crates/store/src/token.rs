@@ -7,13 +7,12 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::Store;
 use crate::audit::{Actor, Change};
-use crate::database::{Write, from_json, now, optional_time, time, to_json, to_micros, uuid};
+use crate::database::{Row, Transaction, Write, from_json, now, optional_time, query, time, to_json, uuid};
 use crate::error::{StoreError, Thing};
 use crate::key::{fill_random, hex, write_private};
 use crate::permission::Permission;
@@ -87,7 +86,7 @@ fn draw() -> Result<String, StoreError> {
     Ok(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes)))
 }
 
-fn read(row: &SqliteRow) -> Result<ApiToken, StoreError> {
+fn read(row: &Row) -> Result<ApiToken, StoreError> {
     let id = uuid(row, "tokens", "id")?;
     Ok(ApiToken {
         id,
@@ -108,24 +107,19 @@ fn audit_view(token: &ApiToken) -> serde_json::Value {
     })
 }
 
-async fn insert(
-    connection: &mut SqliteConnection,
-    account: &str,
-    token: &ApiToken,
-    hash: &str,
-) -> Result<(), StoreError> {
-    sqlx::query(
+async fn insert(transaction: &mut Transaction, account: &str, token: &ApiToken, hash: &str) -> Result<(), StoreError> {
+    query(
         "INSERT INTO tokens (id, account_id, name, hash, permissions, created_on, expires_on)
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )
-    .bind(token.id.to_string())
+    .bind(token.id)
     .bind(account)
     .bind(&token.name)
     .bind(hash)
     .bind(to_json("permissions", &token.permissions)?)
-    .bind(to_micros(token.created_on))
-    .bind(token.expires_on.map(to_micros))
-    .execute(connection)
+    .bind(token.created_on)
+    .bind(token.expires_on)
+    .execute(transaction)
     .await?;
     Ok(())
 }
@@ -157,7 +151,7 @@ impl Store {
             last_used_on: None,
             revoked_on: None,
         };
-        insert(write.connection(), self.account.id.as_str(), &token, &hash(&text)).await?;
+        insert(write.transaction(), self.account.id.as_str(), &token, &hash(&text)).await?;
         write.record(by, Change::new("create", Thing::Token, token.id).after(audit_view(&token))).await?;
         write.commit().await?;
         Ok((token, Secret::new(text)))
@@ -165,9 +159,9 @@ impl Store {
 
     /// Looks a shown token up. Revocation and expiry count from the moment they are there.
     pub async fn check_token(&self, shown: &str) -> Result<TokenCheck, StoreError> {
-        let row = sqlx::query("SELECT * FROM tokens WHERE hash = $1")
+        let row = query("SELECT * FROM tokens WHERE hash = $1")
             .bind(hash(shown))
-            .fetch_optional(&self.database.reader)
+            .fetch_optional(&mut self.database.read().await?)
             .await?;
         let Some(row) = row else {
             return Ok(TokenCheck::Unknown);
@@ -182,20 +176,22 @@ impl Store {
         }
         if token.last_used_on.is_none_or(|at| present - at >= LAST_USE_GRAIN) {
             // Not a change of configuration: no generation, no audit row.
-            sqlx::query("UPDATE tokens SET last_used_on = $1 WHERE id = $2")
-                .bind(to_micros(present))
-                .bind(token.id.to_string())
-                .execute(&self.database.writer)
+            let mut transaction = self.database.write().await?;
+            query("UPDATE tokens SET last_used_on = $1 WHERE id = $2")
+                .bind(present)
+                .bind(token.id)
+                .execute(&mut transaction)
                 .await?;
+            transaction.commit().await?;
         }
         Ok(TokenCheck::Accepted(token))
     }
 
     /// All tokens, the newest first; revoked ones too.
     pub async fn tokens(&self) -> Result<Vec<ApiToken>, StoreError> {
-        sqlx::query("SELECT * FROM tokens WHERE account_id = $1 ORDER BY created_on DESC, id")
+        query("SELECT * FROM tokens WHERE account_id = $1 ORDER BY created_on DESC, id")
             .bind(self.account.id.as_str())
-            .fetch_all(&self.database.reader)
+            .fetch_all(&mut self.database.read().await?)
             .await?
             .iter()
             .map(read)
@@ -205,22 +201,18 @@ impl Store {
     /// Revokes a token at once. Revoking it again changes nothing.
     pub async fn revoke_token(&self, id: Uuid, by: &Actor) -> Result<(), StoreError> {
         let mut write = Write::begin(self).await?;
-        let row = sqlx::query("SELECT * FROM tokens WHERE id = $1 AND account_id = $2")
-            .bind(id.to_string())
+        let row = query("SELECT * FROM tokens WHERE id = $1 AND account_id = $2")
+            .bind(id)
             .bind(self.account.id.as_str())
-            .fetch_optional(write.connection())
+            .fetch_optional(write.transaction())
             .await?
             .ok_or_else(|| StoreError::not_found(Thing::Token, id))?;
         let token = read(&row)?;
         if token.revoked_on.is_some() {
             return Ok(());
         }
-        let at = to_micros(write.at);
-        sqlx::query("UPDATE tokens SET revoked_on = $1 WHERE id = $2")
-            .bind(at)
-            .bind(id.to_string())
-            .execute(write.connection())
-            .await?;
+        let at = write.at;
+        query("UPDATE tokens SET revoked_on = $1 WHERE id = $2").bind(at).bind(id).execute(write.transaction()).await?;
         write.record(by, Change::new("revoke", Thing::Token, id).before(audit_view(&token))).await?;
         write.commit().await
     }
@@ -229,7 +221,7 @@ impl Store {
     /// Does nothing in a store that had one, even if it was revoked since. The file is durable before the store
     /// knows the token, and a start that was cut between the two is taken up by the next one.
     pub async fn ensure_admin_token(&self, data_dir: &Path) -> Result<(), StoreError> {
-        let any = sqlx::query("SELECT 1 FROM tokens LIMIT 1").fetch_optional(&self.database.reader).await?;
+        let any = query("SELECT 1 FROM tokens LIMIT 1").fetch_optional(&mut self.database.read().await?).await?;
         if any.is_some() {
             return Ok(());
         }
@@ -250,8 +242,13 @@ impl Store {
             });
         }
         let mut write = Write::begin(self).await?;
-        let taken = sqlx::query("SELECT 1 FROM tokens LIMIT 1").fetch_optional(write.connection()).await?;
+        let taken = query("SELECT 1 FROM tokens LIMIT 1").fetch_optional(write.transaction()).await?;
         if taken.is_some() {
+            let known = query("SELECT 1 FROM tokens WHERE hash = $1").bind(hash(&text));
+            if known.fetch_optional(write.transaction()).await?.is_none() {
+                // Another edge on the same database was first, and its token is the one that counts.
+                fs::remove_file(&path).map_err(|source| StoreError::DataDirectory { path, source })?;
+            }
             return Ok(());
         }
         let token = ApiToken {
@@ -263,7 +260,7 @@ impl Store {
             last_used_on: None,
             revoked_on: None,
         };
-        insert(write.connection(), self.account.id.as_str(), &token, &hash(&text)).await?;
+        insert(write.transaction(), self.account.id.as_str(), &token, &hash(&text)).await?;
         write
             .record(&Actor::program(), Change::new("create", Thing::Token, token.id).after(audit_view(&token)))
             .await?;

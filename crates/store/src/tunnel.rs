@@ -2,13 +2,12 @@
 //! that listings can show them; their names are free again.
 
 use serde_json::json;
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::Store;
 use crate::audit::{Actor, Change};
-use crate::database::{Write, is_unique_violation, optional_time, time, to_micros, uuid};
+use crate::database::{Row, Transaction, Write, optional_time, query, time, uuid};
 use crate::error::{StoreError, Thing};
 use crate::key::fill_random;
 use crate::seal::{Sealer, Secret};
@@ -75,7 +74,7 @@ pub(crate) fn place(id: Uuid) -> String {
     format!("tunnels/{id}/secret")
 }
 
-pub(crate) fn read(row: &SqliteRow) -> Result<Tunnel, StoreError> {
+pub(crate) fn read(row: &Row) -> Result<Tunnel, StoreError> {
     let id = uuid(row, "tunnels", "id")?;
     let source: String = row.try_get("config_src")?;
     Ok(Tunnel {
@@ -91,16 +90,16 @@ pub(crate) fn read(row: &SqliteRow) -> Result<Tunnel, StoreError> {
     })
 }
 
-pub(crate) fn open_secret(sealer: &Sealer, row: &SqliteRow, id: Uuid) -> Result<Secret, StoreError> {
+pub(crate) fn open_secret(sealer: &Sealer, row: &Row, id: Uuid) -> Result<Secret, StoreError> {
     let sealed: Vec<u8> = row.try_get("sealed_secret")?;
     sealer.open(&place(id), &sealed)
 }
 
 /// Errs unless there is such a tunnel and it is not deleted.
-pub(crate) async fn require_live(connection: &mut SqliteConnection, id: Uuid) -> Result<(), StoreError> {
-    sqlx::query("SELECT 1 FROM tunnels WHERE id = $1 AND deleted_on IS NULL")
-        .bind(id.to_string())
-        .fetch_optional(connection)
+pub(crate) async fn require_live(transaction: &mut Transaction, id: Uuid) -> Result<(), StoreError> {
+    query("SELECT 1 FROM tunnels WHERE id = $1 AND deleted_on IS NULL")
+        .bind(id)
+        .fetch_optional(transaction)
         .await?
         .map(drop)
         .ok_or_else(|| StoreError::not_found(Thing::Tunnel, id))
@@ -144,23 +143,23 @@ impl Store {
         let tunnel =
             Tunnel { id: Uuid::new_v4(), name: name.to_owned(), config_src, created_on: write.at, deleted_on: None };
         let sealed = self.sealer.seal(&place(tunnel.id), secret.expose())?;
-        sqlx::query(
+        query(
             "INSERT INTO tunnels (id, account_id, name, sealed_secret, config_src, created_on)
              VALUES ($1, $2, $3, $4, $5, $6)",
         )
-        .bind(tunnel.id.to_string())
+        .bind(tunnel.id)
         .bind(self.account.id.as_str())
         .bind(&tunnel.name)
         .bind(sealed)
         .bind(tunnel.config_src.as_str())
-        .bind(to_micros(tunnel.created_on))
-        .execute(write.connection())
+        .bind(tunnel.created_on)
+        .execute(write.transaction())
         .await
         .map_err(|error| {
-            if is_unique_violation(&error) {
+            if error.is_unique_violation() {
                 StoreError::AlreadyExists { thing: Thing::Tunnel, name: tunnel.name.clone() }
             } else {
-                StoreError::Database(error)
+                error
             }
         })?;
         write.record(by, Change::new("create", Thing::Tunnel, tunnel.id).after(audit_view(&tunnel))).await?;
@@ -168,16 +167,16 @@ impl Store {
         Ok(tunnel)
     }
 
-    /// Tunnels that fit the query, the newest first.
-    pub async fn tunnels(&self, query: &TunnelQuery) -> Result<Vec<Tunnel>, StoreError> {
-        sqlx::query(
+    /// The tunnels that are wanted, the newest first.
+    pub async fn tunnels(&self, wanted: &TunnelQuery) -> Result<Vec<Tunnel>, StoreError> {
+        query(
             "SELECT * FROM tunnels WHERE account_id = $1 AND ($2 IS NULL OR name = $2)
              AND ($3 IS NULL OR (deleted_on IS NOT NULL) = $3) ORDER BY created_on DESC, id",
         )
         .bind(self.account.id.as_str())
-        .bind(query.name.as_deref())
-        .bind(query.deleted)
-        .fetch_all(&self.database.reader)
+        .bind(wanted.name.as_deref())
+        .bind(wanted.deleted)
+        .fetch_all(&mut self.database.read().await?)
         .await?
         .iter()
         .map(read)
@@ -186,10 +185,10 @@ impl Store {
 
     /// One tunnel; deleted ones are found too.
     pub async fn tunnel(&self, id: Uuid) -> Result<Tunnel, StoreError> {
-        let row = sqlx::query("SELECT * FROM tunnels WHERE id = $1 AND account_id = $2")
-            .bind(id.to_string())
+        let row = query("SELECT * FROM tunnels WHERE id = $1 AND account_id = $2")
+            .bind(id)
             .bind(self.account.id.as_str())
-            .fetch_optional(&self.database.reader)
+            .fetch_optional(&mut self.database.read().await?)
             .await?
             .ok_or_else(|| StoreError::not_found(Thing::Tunnel, id))?;
         read(&row)
@@ -197,13 +196,12 @@ impl Store {
 
     /// The secret of a tunnel that is not deleted.
     pub async fn tunnel_secret(&self, id: Uuid) -> Result<Secret, StoreError> {
-        let row =
-            sqlx::query("SELECT sealed_secret FROM tunnels WHERE id = $1 AND account_id = $2 AND deleted_on IS NULL")
-                .bind(id.to_string())
-                .bind(self.account.id.as_str())
-                .fetch_optional(&self.database.reader)
-                .await?
-                .ok_or_else(|| StoreError::not_found(Thing::Tunnel, id))?;
+        let row = query("SELECT sealed_secret FROM tunnels WHERE id = $1 AND account_id = $2 AND deleted_on IS NULL")
+            .bind(id)
+            .bind(self.account.id.as_str())
+            .fetch_optional(&mut self.database.read().await?)
+            .await?
+            .ok_or_else(|| StoreError::not_found(Thing::Tunnel, id))?;
         open_secret(&self.sealer, &row, id)
     }
 
@@ -227,11 +225,8 @@ impl Store {
             }
         }
         let mut write = Write::begin(self).await?;
-        require_live(write.connection(), id).await?;
-        let row = sqlx::query("SELECT * FROM tunnels WHERE id = $1")
-            .bind(id.to_string())
-            .fetch_one(write.connection())
-            .await?;
+        require_live(write.transaction(), id).await?;
+        let row = query("SELECT * FROM tunnels WHERE id = $1").bind(id).fetch_one(write.transaction()).await?;
         let before = read(&row)?;
         let mut after = before.clone();
         if let Some(name) = name {
@@ -245,17 +240,17 @@ impl Store {
             Some(secret) => self.sealer.seal(&place(id), secret.expose())?,
             None => row.try_get("sealed_secret")?,
         };
-        sqlx::query("UPDATE tunnels SET name = $1, sealed_secret = $2 WHERE id = $3")
+        query("UPDATE tunnels SET name = $1, sealed_secret = $2 WHERE id = $3")
             .bind(&after.name)
             .bind(sealed)
-            .bind(id.to_string())
-            .execute(write.connection())
+            .bind(id)
+            .execute(write.transaction())
             .await
             .map_err(|error| {
-                if is_unique_violation(&error) {
+                if error.is_unique_violation() {
                     StoreError::AlreadyExists { thing: Thing::Tunnel, name: after.name.clone() }
                 } else {
-                    StoreError::Database(error)
+                    error
                 }
             })?;
         let mut view = audit_view(&after);
@@ -271,23 +266,20 @@ impl Store {
     /// it, unless forced; those then fail with `destination_not_found`.
     pub async fn delete_tunnel(&self, id: Uuid, force: Force, by: &Actor) -> Result<Tunnel, StoreError> {
         let mut write = Write::begin(self).await?;
-        require_live(write.connection(), id).await?;
-        let row = sqlx::query("SELECT * FROM tunnels WHERE id = $1")
-            .bind(id.to_string())
-            .fetch_one(write.connection())
-            .await?;
+        require_live(write.transaction(), id).await?;
+        let row = query("SELECT * FROM tunnels WHERE id = $1").bind(id).fetch_one(write.transaction()).await?;
         let mut tunnel = read(&row)?;
         if force == Force::No {
             let mut users = Vec::new();
-            let services = sqlx::query("SELECT name FROM services WHERE tunnel_id = $1 ORDER BY name")
-                .bind(id.to_string())
-                .fetch_all(write.connection())
+            let services = query("SELECT name FROM services WHERE tunnel_id = $1 ORDER BY name")
+                .bind(id)
+                .fetch_all(write.transaction())
                 .await?;
             for service in services {
-                users.push(format!("VPC Service \"{}\"", service.try_get::<String, _>("name")?));
+                users.push(format!("VPC Service \"{}\"", service.try_get::<String>("name")?));
             }
             users.extend(
-                crate::deployment::deployed_users(write.connection(), |binding| binding.tunnel_id() == Some(id))
+                crate::deployment::deployed_users(write.transaction(), |binding| binding.tunnel_id() == Some(id))
                     .await?,
             );
             if !users.is_empty() {
@@ -295,11 +287,11 @@ impl Store {
             }
         }
         tunnel.deleted_on = Some(write.at);
-        let at = to_micros(write.at);
-        sqlx::query("UPDATE tunnels SET deleted_on = $1 WHERE id = $2")
+        let at = write.at;
+        query("UPDATE tunnels SET deleted_on = $1 WHERE id = $2")
             .bind(at)
-            .bind(id.to_string())
-            .execute(write.connection())
+            .bind(id)
+            .execute(write.transaction())
             .await?;
         write.record(by, Change::new("delete", Thing::Tunnel, id).before(audit_view(&tunnel))).await?;
         write.commit().await?;

@@ -6,12 +6,11 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::Store;
-use crate::database::{from_json, time, uuid};
+use crate::database::{Row, Transaction, from_json, query, time, uuid};
 use crate::error::{StoreError, Thing};
 use crate::key::hex;
 use crate::seal::{Sealer, Secret};
@@ -269,11 +268,11 @@ pub(crate) fn secret_place(version: Uuid, name: &str) -> String {
     format!("version_secrets/{version}/{name}")
 }
 
-pub(crate) fn read(row: &SqliteRow) -> Result<Version, StoreError> {
+pub(crate) fn read(row: &Row) -> Result<Version, StoreError> {
     let id = uuid(row, "versions", "id")?;
     Ok(Version {
         id,
-        number: row.try_get("number")?,
+        number: row.number("versions", "number")?,
         etag: row.try_get("etag")?,
         created_on: time(row, "created_on")?,
         detail: from_json("versions", &id.to_string(), row.try_get("detail")?)?,
@@ -281,13 +280,13 @@ pub(crate) fn read(row: &SqliteRow) -> Result<Version, StoreError> {
 }
 
 pub(crate) async fn read_secrets(
-    connection: &mut SqliteConnection,
+    transaction: &mut Transaction,
     sealer: &Sealer,
     version: Uuid,
 ) -> Result<BTreeMap<String, Secret>, StoreError> {
-    let rows = sqlx::query("SELECT name, sealed FROM version_secrets WHERE version_id = $1")
+    let rows = query("SELECT name, sealed FROM version_secrets WHERE version_id = $1")
         .bind(version.to_string())
-        .fetch_all(connection)
+        .fetch_all(transaction)
         .await?;
     rows.iter()
         .map(|row| {
@@ -303,9 +302,9 @@ impl Store {
     /// The versions of a Worker, the newest first.
     pub async fn versions(&self, worker: &str) -> Result<Vec<Version>, StoreError> {
         let id = self.worker_id(worker).await?;
-        sqlx::query("SELECT * FROM versions WHERE worker_id = $1 ORDER BY number DESC")
-            .bind(id.to_string())
-            .fetch_all(&self.database.reader)
+        query("SELECT * FROM versions WHERE worker_id = $1 ORDER BY number DESC")
+            .bind(id)
+            .fetch_all(&mut self.database.read().await?)
             .await?
             .iter()
             .map(read)
@@ -315,10 +314,10 @@ impl Store {
     /// One version of a Worker.
     pub async fn version(&self, worker: &str, id: Uuid) -> Result<Version, StoreError> {
         let worker_id = self.worker_id(worker).await?;
-        let row = sqlx::query("SELECT * FROM versions WHERE id = $1 AND worker_id = $2")
-            .bind(id.to_string())
-            .bind(worker_id.to_string())
-            .fetch_optional(&self.database.reader)
+        let row = query("SELECT * FROM versions WHERE id = $1 AND worker_id = $2")
+            .bind(id)
+            .bind(worker_id)
+            .fetch_optional(&mut self.database.read().await?)
             .await?
             .ok_or_else(|| StoreError::not_found(Thing::Version, id))?;
         read(&row)
@@ -327,9 +326,9 @@ impl Store {
     /// The newest version of a Worker, deployed or not.
     pub async fn latest_version(&self, worker: &str) -> Result<Option<Version>, StoreError> {
         let id = self.worker_id(worker).await?;
-        sqlx::query("SELECT * FROM versions WHERE worker_id = $1 ORDER BY number DESC LIMIT 1")
-            .bind(id.to_string())
-            .fetch_optional(&self.database.reader)
+        query("SELECT * FROM versions WHERE worker_id = $1 ORDER BY number DESC LIMIT 1")
+            .bind(id)
+            .fetch_optional(&mut self.database.read().await?)
             .await?
             .as_ref()
             .map(read)
@@ -339,12 +338,12 @@ impl Store {
     /// The modules of a version, the order as uploaded. A version never changes, so whoever has read them may keep
     /// them under its etag.
     pub async fn modules(&self, version: Uuid) -> Result<Vec<Module>, StoreError> {
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT m.name, m.kind, m.body FROM versions v JOIN modules m ON m.etag = v.etag
              WHERE v.id = $1 ORDER BY m.position",
         )
         .bind(version.to_string())
-        .fetch_all(&self.database.reader)
+        .fetch_all(&mut self.database.read().await?)
         .await?;
         if rows.is_empty() {
             return Err(StoreError::not_found(Thing::Version, version));
@@ -359,7 +358,7 @@ impl Store {
                         row: version.to_string(),
                         reason: format!("kind is \"{kind}\""),
                     })?,
-                    body: Bytes::from(row.try_get::<Vec<u8>, _>("body")?),
+                    body: Bytes::from(row.try_get::<Vec<u8>>("body")?),
                 })
             })
             .collect()
@@ -367,8 +366,8 @@ impl Store {
 
     /// The secrets of a version, for the serving path and for the next version that inherits them.
     pub async fn version_secrets(&self, version: Uuid) -> Result<BTreeMap<String, Secret>, StoreError> {
-        let mut connection = self.database.reader.acquire().await?;
-        read_secrets(&mut connection, &self.sealer, version).await
+        let mut transaction = self.database.read().await?;
+        read_secrets(&mut transaction, &self.sealer, version).await
     }
 }
 

@@ -2,13 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::Store;
 use crate::audit::{Actor, Change};
-use crate::database::{Write, from_json, time, to_json, to_micros, uuid};
+use crate::database::{Row, Transaction, Write, from_json, query, time, to_json, uuid};
 use crate::error::{StoreError, Thing};
 use crate::service::Force;
 
@@ -102,7 +101,7 @@ pub struct Worker {
     pub modified_on: OffsetDateTime,
 }
 
-pub(crate) fn read(row: &SqliteRow) -> Result<Worker, StoreError> {
+pub(crate) fn read(row: &Row) -> Result<Worker, StoreError> {
     let id = uuid(row, "workers", "id")?;
     Ok(Worker {
         id,
@@ -114,46 +113,42 @@ pub(crate) fn read(row: &SqliteRow) -> Result<Worker, StoreError> {
 }
 
 pub(crate) async fn find(
-    connection: &mut SqliteConnection,
+    transaction: &mut Transaction,
     account: &str,
     name: &str,
 ) -> Result<Option<Worker>, StoreError> {
-    sqlx::query("SELECT * FROM workers WHERE account_id = $1 AND name = $2")
+    query("SELECT * FROM workers WHERE account_id = $1 AND name = $2")
         .bind(account)
         .bind(name)
-        .fetch_optional(connection)
+        .fetch_optional(transaction)
         .await?
         .as_ref()
         .map(read)
         .transpose()
 }
 
-pub(crate) async fn insert(
-    connection: &mut SqliteConnection,
-    account: &str,
-    worker: &Worker,
-) -> Result<(), StoreError> {
-    sqlx::query(
+pub(crate) async fn insert(transaction: &mut Transaction, account: &str, worker: &Worker) -> Result<(), StoreError> {
+    query(
         "INSERT INTO workers (id, account_id, name, settings, created_on, modified_on)
          VALUES ($1, $2, $3, $4, $5, $6)",
     )
-    .bind(worker.id.to_string())
+    .bind(worker.id)
     .bind(account)
     .bind(&worker.name)
     .bind(to_json("settings", &worker.settings)?)
-    .bind(to_micros(worker.created_on))
-    .bind(to_micros(worker.modified_on))
-    .execute(connection)
+    .bind(worker.created_on)
+    .bind(worker.modified_on)
+    .execute(transaction)
     .await?;
     Ok(())
 }
 
-pub(crate) async fn update(connection: &mut SqliteConnection, worker: &Worker) -> Result<(), StoreError> {
-    sqlx::query("UPDATE workers SET settings = $1, modified_on = $2 WHERE id = $3")
+pub(crate) async fn update(transaction: &mut Transaction, worker: &Worker) -> Result<(), StoreError> {
+    query("UPDATE workers SET settings = $1, modified_on = $2 WHERE id = $3")
         .bind(to_json("settings", &worker.settings)?)
-        .bind(to_micros(worker.modified_on))
-        .bind(worker.id.to_string())
-        .execute(connection)
+        .bind(worker.modified_on)
+        .bind(worker.id)
+        .execute(transaction)
         .await?;
     Ok(())
 }
@@ -161,12 +156,12 @@ pub(crate) async fn update(connection: &mut SqliteConnection, worker: &Worker) -
 impl Store {
     /// The identifier of the Worker of this name.
     pub(crate) async fn worker_id(&self, name: &str) -> Result<Uuid, StoreError> {
-        let mut connection = self.database.reader.acquire().await?;
-        self.worker_id_in(&mut connection, name).await
+        let mut transaction = self.database.read().await?;
+        self.worker_id_in(&mut transaction, name).await
     }
 
-    pub(crate) async fn worker_id_in(&self, connection: &mut SqliteConnection, name: &str) -> Result<Uuid, StoreError> {
-        find(connection, self.account.id.as_str(), name)
+    pub(crate) async fn worker_id_in(&self, transaction: &mut Transaction, name: &str) -> Result<Uuid, StoreError> {
+        find(transaction, self.account.id.as_str(), name)
             .await?
             .map(|worker| worker.id)
             .ok_or_else(|| StoreError::not_found(Thing::Worker, name))
@@ -174,9 +169,9 @@ impl Store {
 
     /// All Workers, by name.
     pub async fn workers(&self) -> Result<Vec<Worker>, StoreError> {
-        sqlx::query("SELECT * FROM workers WHERE account_id = $1 ORDER BY name")
+        query("SELECT * FROM workers WHERE account_id = $1 ORDER BY name")
             .bind(self.account.id.as_str())
-            .fetch_all(&self.database.reader)
+            .fetch_all(&mut self.database.read().await?)
             .await?
             .iter()
             .map(read)
@@ -185,8 +180,8 @@ impl Store {
 
     /// One Worker.
     pub async fn worker(&self, name: &str) -> Result<Worker, StoreError> {
-        let mut connection = self.database.reader.acquire().await?;
-        find(&mut connection, self.account.id.as_str(), name)
+        let mut transaction = self.database.read().await?;
+        find(&mut transaction, self.account.id.as_str(), name)
             .await?
             .ok_or_else(|| StoreError::not_found(Thing::Worker, name))
     }
@@ -199,7 +194,7 @@ impl Store {
         by: &Actor,
     ) -> Result<Worker, StoreError> {
         let mut write = Write::begin(self).await?;
-        let mut worker = find(write.connection(), self.account.id.as_str(), name)
+        let mut worker = find(write.transaction(), self.account.id.as_str(), name)
             .await?
             .ok_or_else(|| StoreError::not_found(Thing::Worker, name))?;
         let before = worker.settings.clone();
@@ -208,7 +203,7 @@ impl Store {
             return Ok(worker);
         }
         worker.modified_on = write.at;
-        update(write.connection(), &worker).await?;
+        update(write.transaction(), &worker).await?;
         write.record(by, Change::new("update", Thing::Worker, name).before(&before).after(&worker.settings)).await?;
         write.commit().await?;
         Ok(worker)
@@ -216,9 +211,9 @@ impl Store {
 
     /// The Workers whose deployed versions call this one, each as `Worker "name"`.
     pub async fn worker_users(&self, name: &str) -> Result<Vec<String>, StoreError> {
-        let mut connection = self.database.reader.acquire().await?;
+        let mut transaction = self.database.read().await?;
         let users =
-            crate::deployment::deployed_users(&mut connection, |binding| binding.worker() == Some(name)).await?;
+            crate::deployment::deployed_users(&mut transaction, |binding| binding.worker() == Some(name)).await?;
         let itself = format!("Worker \"{name}\"");
         Ok(users.into_iter().filter(|user| *user != itself).collect())
     }
@@ -226,13 +221,14 @@ impl Store {
     /// Deletes a Worker with everything that belongs to it. Refused while other Workers call it, unless forced.
     pub async fn delete_worker(&self, name: &str, force: Force, by: &Actor) -> Result<(), StoreError> {
         let mut write = Write::begin(self).await?;
-        let worker = find(write.connection(), self.account.id.as_str(), name)
+        let worker = find(write.transaction(), self.account.id.as_str(), name)
             .await?
             .ok_or_else(|| StoreError::not_found(Thing::Worker, name))?;
         if force == Force::No {
             let itself = format!("Worker \"{name}\"");
             let mut users =
-                crate::deployment::deployed_users(write.connection(), |binding| binding.worker() == Some(name)).await?;
+                crate::deployment::deployed_users(write.transaction(), |binding| binding.worker() == Some(name))
+                    .await?;
             users.retain(|user| *user != itself);
             if !users.is_empty() {
                 return Err(StoreError::InUse { thing: Thing::Worker, name: name.to_owned(), users });
@@ -240,10 +236,10 @@ impl Store {
         }
         let id = worker.id.to_string();
         // Deployments first: they refer to the versions that go with the Worker.
-        sqlx::query("DELETE FROM deployments WHERE worker_id = $1").bind(&id).execute(write.connection()).await?;
-        sqlx::query("DELETE FROM workers WHERE id = $1").bind(&id).execute(write.connection()).await?;
-        sqlx::query("DELETE FROM bundles WHERE NOT EXISTS (SELECT 1 FROM versions v WHERE v.etag = bundles.etag)")
-            .execute(write.connection())
+        query("DELETE FROM deployments WHERE worker_id = $1").bind(&id).execute(write.transaction()).await?;
+        query("DELETE FROM workers WHERE id = $1").bind(&id).execute(write.transaction()).await?;
+        query("DELETE FROM bundles WHERE NOT EXISTS (SELECT 1 FROM versions v WHERE v.etag = bundles.etag)")
+            .execute(write.transaction())
             .await?;
         write
             .record(

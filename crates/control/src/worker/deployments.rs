@@ -11,7 +11,7 @@ use crate::ControlState;
 use crate::auth::Caller;
 use crate::codes;
 use crate::envelope::{ApiError, Reply};
-use crate::request::{JsonBody, Params};
+use crate::request::{JsonBody, Params, path_uuid};
 use crate::worker::{deployment_view, metadata};
 
 /// How many deployments a listing shows, and a rollback looks back.
@@ -26,6 +26,15 @@ pub(crate) async fn list(
     Reply::new(json!({
         "deployments": deployments.iter().map(deployment_view).collect::<Vec<_>>(),
     }))
+}
+
+/// `GET …/deployments/{deployment}`.
+pub(crate) async fn read(
+    State(state): State<ControlState>,
+    Params((_, script, deployment)): Params<(String, String, String)>,
+) -> Result<Reply, ApiError> {
+    let deployment = state.store().deployment(&script, path_uuid(&deployment, "deployment")?).await?;
+    Reply::new(deployment_view(&deployment))
 }
 
 fn shares(body: &Value) -> Result<Vec<Share>, ApiError> {

@@ -43,6 +43,11 @@ fn unavailable(what: &str, advice: &str) -> ApiError {
     wrong(format!("{what} not available in Culvert. {advice}"))
 }
 
+/// Static assets, refused.
+pub(crate) fn no_assets() -> ApiError {
+    unavailable("Static assets are", "Remove assets from the configuration, or import the files as modules.")
+}
+
 fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
@@ -266,10 +271,7 @@ pub(crate) fn parse(metadata: &Value) -> Result<Metadata, ApiError> {
                 ));
             }
             "assets" if !is_empty(value) => {
-                return Err(unavailable(
-                    "Static assets are",
-                    "Remove assets from the configuration, or import the files as modules.",
-                ));
+                return Err(no_assets());
             }
             "containers" if !is_empty(value) => {
                 return Err(unavailable("Containers are", "Remove containers from the configuration."));

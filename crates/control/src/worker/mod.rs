@@ -10,6 +10,7 @@ mod settings;
 mod triggers;
 mod upload;
 mod versions;
+mod zones;
 
 use serde_json::{Value, json};
 use store::{Deployment, Permission, Version};
@@ -123,6 +124,8 @@ pub(crate) fn percent(percent: f64) -> Value {
 
 /// The operations on Workers.
 pub(crate) fn add(api: Api) -> Api {
+    const ROUTES: &str = "/zones/{zone}/workers/routes";
+    const ROUTE: &str = "/zones/{zone}/workers/routes/{route}";
     api.add(get("/accounts/{account}/workers/scripts", READ, "List Workers").list("Script"), read::list)
         .add(
             get("/accounts/{account}/workers/scripts/{script}", READ, "Download the modules of a Worker"),
@@ -186,6 +189,14 @@ pub(crate) fn add(api: Api) -> Api {
         )
         .add(
             get(
+                "/accounts/{account}/workers/scripts/{script}/deployments/{deployment}",
+                READ,
+                "Read a deployment of a Worker",
+            ),
+            deployments::read,
+        )
+        .add(
+            get(
                 "/accounts/{account}/workers/scripts/{script}/settings",
                 READ,
                 "Read the settings of the latest version",
@@ -238,6 +249,14 @@ pub(crate) fn add(api: Api) -> Api {
             )
             .one("SubdomainView"),
             settings::change_subdomain,
+        )
+        .add(
+            delete(
+                "/accounts/{account}/workers/scripts/{script}/subdomain",
+                EDIT,
+                "Serve a Worker under its name no more",
+            ),
+            settings::remove_subdomain,
         )
         .add(
             get("/accounts/{account}/workers/scripts/{script}/secrets", READ, "List the names of a Worker's secrets"),
@@ -324,7 +343,25 @@ pub(crate) fn add(api: Api) -> Api {
         )
         .add(
             get("/accounts/{account}/workers/domains", READ, "List custom domains").list("CustomDomain"),
-            triggers::domains,
+            zones::domains,
+        )
+        .add(
+            put(
+                "/accounts/{account}/workers/domains",
+                EDIT,
+                Body::Json("NewCustomDomain"),
+                "Give a Worker a custom domain",
+            )
+            .one("CustomDomain"),
+            zones::put_domain,
+        )
+        .add(
+            get("/accounts/{account}/workers/domains/{domain}", READ, "Read a custom domain").one("CustomDomain"),
+            zones::domain,
+        )
+        .add(
+            delete("/accounts/{account}/workers/domains/{domain}", EDIT, "Take a custom domain from its Worker"),
+            zones::remove_domain,
         )
         .add(
             get(
@@ -368,8 +405,21 @@ pub(crate) fn add(api: Api) -> Api {
             read::nothing,
         )
         .add(get("/accounts/{account}/storage/kv/namespaces", READ, "List KV namespaces: none"), read::nothing)
-        .add(get("/zones", READ, "Find the zone of a route: any name is one"), triggers::zones)
-        .add(get("/zones/{zone}/workers/routes", READ, "List the routes in a zone"), triggers::zone_routes)
+        .add(
+            post(
+                "/accounts/{account}/workers/scripts/{script}/assets-upload-session",
+                EDIT,
+                Body::Json("AssetManifest"),
+                "Refuse static assets, which are not available in Culvert",
+            ),
+            publish::refuse_assets,
+        )
+        .add(get("/zones", READ, "Find the zone of a route: any name is one"), zones::zones)
+        .add(get(ROUTES, READ, "List the routes in a zone"), zones::zone_routes)
+        .add(post(ROUTES, EDIT, Body::Json("NewRoute"), "Give a Worker a route"), zones::create_route)
+        .add(get(ROUTE, READ, "Read a route"), zones::route)
+        .add(put(ROUTE, EDIT, Body::Json("NewRoute"), "Replace a route"), zones::replace_route)
+        .add(delete(ROUTE, EDIT, "Delete a route"), zones::remove_route)
 }
 
 #[cfg(test)]

@@ -209,6 +209,11 @@ pub(crate) async fn post_version(
     Ok(Reply::new(version_view(&published.version))?.messages(remarks))
 }
 
+/// `POST …/assets-upload-session`: what wrangler asks for before it uploads a Worker with static assets.
+pub(crate) async fn refuse_assets(Params(_): Params<(String, String)>) -> ApiError {
+    metadata::no_assets()
+}
+
 /// What a derived version changes.
 pub(crate) struct Derivation {
     /// Completed against the version before; `None` keeps its bindings.

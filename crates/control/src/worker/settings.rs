@@ -171,6 +171,19 @@ pub(crate) async fn change_subdomain(
     Reply::new(subdomain(&worker))
 }
 
+/// `DELETE …/scripts/{script}/subdomain`.
+pub(crate) async fn remove_subdomain(
+    State(state): State<ControlState>,
+    caller: Caller,
+    Params((_, script)): Params<(String, String)>,
+) -> Result<Reply, ApiError> {
+    let off =
+        SettingsPatch { subdomain_enabled: Some(false), previews_enabled: Some(false), ..SettingsPatch::default() };
+    let worker = state.store().update_worker_settings(&script, off, &caller.actor()).await?;
+    state.platform().configuration_changed().await;
+    Reply::new(subdomain(&worker))
+}
+
 /// `GET …/workers/workers/{script}`: newer wranglers print the host name of its address.
 pub(crate) async fn read_worker(
     State(state): State<ControlState>,

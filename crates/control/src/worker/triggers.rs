@@ -1,17 +1,14 @@
-//! Where a Worker is reached besides its own name: routes, custom domains, cron triggers. Culvert keeps no zones: a
-//! zone is a name that a route was given, and its identifier is made from the name.
-
-use std::collections::BTreeMap;
+//! Where a Worker is reached besides its own name: routes, custom domains, cron triggers, each list set as a whole.
 
 use axum::extract::State;
 use serde_json::{Value, json};
-use store::{Cron, Domain, Force, Route, Schedule};
+use store::{Cron, Force, Schedule};
 
 use crate::ControlState;
 use crate::auth::Caller;
-use crate::codes;
 use crate::envelope::{ApiError, Reply};
 use crate::request::{JsonBody, Params, QueryParams, rfc3339};
+use crate::worker::zones::{domain_view, route_view};
 
 const MAX_SCHEDULES: usize = 250;
 const MAX_ROUTES: usize = 1_000;
@@ -63,7 +60,7 @@ pub(crate) async fn set_schedules(
 }
 
 /// A host name in a route or a custom domain, in lower case.
-fn host_name(text: &str, wildcard: bool) -> Option<String> {
+pub(super) fn host_name(text: &str, wildcard: bool) -> Option<String> {
     let host = text.to_ascii_lowercase();
     let plain =
         if wildcard { host.strip_prefix("*.").or_else(|| host.strip_prefix('*')).unwrap_or(&host) } else { &host };
@@ -79,7 +76,7 @@ fn host_name(text: &str, wildcard: bool) -> Option<String> {
 }
 
 /// Checks a route pattern: host with an optional leading `*`, then a path with an optional trailing `*`.
-fn route_pattern(text: &str) -> Result<String, &'static str> {
+pub(super) fn route_pattern(text: &str) -> Result<String, &'static str> {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
     let (host, path) = match rest.split_once('/') {
         Some((host, path)) => (host, format!("/{path}")),
@@ -98,24 +95,13 @@ fn route_pattern(text: &str) -> Result<String, &'static str> {
     Ok(format!("{host}{path}"))
 }
 
-fn routes_view(routes: &[Route], script: &str) -> Vec<Value> {
-    let view = |route: &Route| {
-        json!({
-            "id": route.id.simple().to_string(),
-            "pattern": route.pattern,
-            "script": script,
-            "zone_name": route.zone_name,
-        })
-    };
-    routes.iter().map(view).collect()
-}
-
 /// `GET …/routes`, Culvert's own.
 pub(crate) async fn routes(
     State(state): State<ControlState>,
     Params((_, script)): Params<(String, String)>,
 ) -> Result<Reply, ApiError> {
-    Reply::new(routes_view(&state.store().triggers(&script).await?.routes, &script))
+    let routes = state.store().triggers(&script).await?.routes;
+    Reply::new(routes.iter().map(|route| route_view(route, &script)).collect::<Vec<_>>())
 }
 
 /// `PUT …/routes`.
@@ -146,18 +132,7 @@ pub(crate) async fn set_routes(
         .collect::<Result<Vec<_>, ApiError>>()?;
     let routes = state.store().set_routes(&script, routes, &caller.actor()).await?;
     state.platform().configuration_changed().await;
-    Reply::new(routes_view(&routes, &script))
-}
-
-fn domain_view(domain: &Domain, script: &str) -> Value {
-    json!({
-        "id": domain.id.simple().to_string(),
-        "hostname": domain.hostname,
-        "service": script,
-        "environment": "production",
-        "zone_id": zone_id(&domain.hostname),
-        "zone_name": domain.hostname,
-    })
+    Reply::new(routes.iter().map(|route| route_view(route, &script)).collect::<Vec<_>>())
 }
 
 fn origins(value: Option<&Value>, field: &str) -> Result<Vec<String>, ApiError> {
@@ -251,105 +226,6 @@ pub(crate) async fn set_domains(
     Reply::new(domains.iter().map(|domain| domain_view(domain, &script)).collect::<Vec<_>>())
 }
 
-/// `GET …/workers/domains`.
-pub(crate) async fn domains(State(state): State<ControlState>, query: QueryParams) -> Result<Reply, ApiError> {
-    let snapshot = state.store().snapshot().await?;
-    let views: Vec<Value> = snapshot
-        .workers
-        .iter()
-        .filter(|(name, _)| query.text("service").is_none_or(|wanted| wanted == *name))
-        .flat_map(|(name, served)| {
-            served
-                .triggers
-                .domains
-                .iter()
-                .filter(|domain| query.text("hostname").is_none_or(|wanted| wanted == domain.hostname))
-                .map(move |domain| domain_view(domain, name))
-        })
-        .collect();
-    Reply::page(views, query.page(100, 1_000)?)
-}
-
-/// The identifier of a zone: its name in hexadecimal, so that it can be read back.
-fn zone_id(name: &str) -> String {
-    name.bytes().fold(String::new(), |mut text, byte| {
-        use std::fmt::Write;
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-fn zone_name(id: &str) -> Option<String> {
-    if id.is_empty() || !id.len().is_multiple_of(2) || !id.is_ascii() {
-        return None;
-    }
-    let bytes = id
-        .as_bytes()
-        .chunks_exact(2)
-        .map(|pair| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok()))
-        .collect::<Option<Vec<u8>>>()?;
-    host_name(&String::from_utf8(bytes).ok()?, false)
-}
-
-/// `GET /zones?name=`: any host name is a zone, if routes are to be put in it.
-pub(crate) async fn zones(State(state): State<ControlState>, query: QueryParams) -> Result<Reply, ApiError> {
-    let account = state.store().account();
-    let view = |name: &str| {
-        json!({
-            "id": zone_id(name),
-            "name": name,
-            "status": "active",
-            "account": { "id": account.slug, "name": account.name },
-        })
-    };
-    let names: Vec<String> = match query.text("name") {
-        Some(name) => host_name(name, false).into_iter().collect(),
-        None => {
-            let snapshot = state.store().snapshot().await?;
-            let named: BTreeMap<String, ()> = snapshot
-                .workers
-                .values()
-                .flat_map(|served| &served.triggers.routes)
-                .filter_map(|route| route.zone_name.clone())
-                .map(|name| (name, ()))
-                .collect();
-            named.into_keys().collect()
-        }
-    };
-    Reply::page(names.iter().map(|name| view(name)).collect(), query.page(20, 1_000)?)
-}
-
-/// `GET /zones/{zone}/workers/routes`.
-pub(crate) async fn zone_routes(
-    State(state): State<ControlState>,
-    Params(zone): Params<String>,
-) -> Result<Reply, ApiError> {
-    let name = zone_name(&zone)
-        .ok_or_else(|| ApiError::new(codes::BAD_IDENTIFIER, format!("\"{zone}\" is not the identifier of a zone.")))?;
-    let snapshot = state.store().snapshot().await?;
-    let routes: Vec<Value> = snapshot
-        .workers
-        .iter()
-        .flat_map(|(script, served)| {
-            served
-                .triggers
-                .routes
-                .iter()
-                .map(move |route| (script, route))
-        })
-        .filter(|(_, route)| {
-            let host = route.pattern.split('/').next().unwrap_or_default();
-            let host = host.trim_start_matches('*').trim_start_matches('.');
-            host == name || host.ends_with(&format!(".{name}"))
-        })
-        .map(|(script, route)| {
-            json!({ "id": route.id.simple().to_string(), "pattern": route.pattern, "script": script })
-        })
-        .collect();
-    Reply::new(routes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -367,15 +243,6 @@ mod tests {
         }
         for text in ["", "/x", "a..b/*", "a.test/*x", "a.*.test/", "a.test/?q", "a.test/a b"] {
             assert!(route_pattern(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn zone_identifiers_hold_their_name() {
-        let id = zone_id("example.test");
-        assert_eq!(zone_name(&id).as_deref(), Some("example.test"));
-        for id in ["", "z", "zz", "2f"] {
-            assert_eq!(zone_name(id), None);
         }
     }
 }

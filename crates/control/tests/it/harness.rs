@@ -29,7 +29,8 @@ pub struct FakePlatform {
     /// Generation of the snapshot that "is served".
     pub served: AtomicUsize,
     pub candidates: Mutex<Vec<WorkerCandidate>>,
-    pub revoked: Mutex<Vec<Uuid>>,
+    /// Tunnels whose connections were cut.
+    pub cut: Mutex<Vec<Uuid>>,
     pub connections: Mutex<HashMap<Uuid, Vec<TunnelConnection>>>,
     pub queries: Mutex<Vec<TelemetryQuery>>,
     /// The other ends of the tails that were asked for.
@@ -76,8 +77,8 @@ impl Platform for FakePlatform {
         self.connections.lock().unwrap().get(&tunnel).cloned().unwrap_or_default()
     }
 
-    fn tunnel_revoked(&self, tunnel: Uuid) {
-        self.revoked.lock().unwrap().push(tunnel);
+    fn cut_tunnel(&self, tunnel: Uuid) {
+        self.cut.lock().unwrap().push(tunnel);
     }
 
     fn invocations(&self, query: TelemetryQuery) -> BoxFuture<'_, Result<TelemetryPage, TelemetryError>> {
@@ -225,14 +226,15 @@ impl Drop for Server {
 impl Server {
     pub async fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let store = Arc::new(Store::open(directory.path(), &KeySource::DataDirectory).await.unwrap());
+        let location = crate::engine::database().await.parse().unwrap();
+        let store = Arc::new(Store::open(directory.path(), &location, &KeySource::DataDirectory).await.unwrap());
         store.ensure_admin_token(directory.path()).await.unwrap();
         let token = std::fs::read_to_string(directory.path().join(store::ADMIN_TOKEN_FILE)).unwrap().trim().to_owned();
         let platform = Arc::new(FakePlatform {
             store: Arc::clone(&store),
             served: AtomicUsize::new(0),
             candidates: Mutex::default(),
-            revoked: Mutex::default(),
+            cut: Mutex::default(),
             connections: Mutex::default(),
             queries: Mutex::default(),
             tails: Mutex::default(),

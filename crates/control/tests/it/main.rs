@@ -1,9 +1,11 @@
-//! The API over a real socket, with a platform that only notes what it is asked.
+//! The API over a real socket, with a platform that only notes what it is asked. The configuration is in SQLite here.
 #![allow(clippy::unwrap_used)]
 
 mod access;
 mod certificates;
 mod dashboard;
+#[path = "sqlite.rs"]
+mod engine;
 mod harness;
 mod lifecycle;
 mod registry;

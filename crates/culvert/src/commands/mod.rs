@@ -1,5 +1,6 @@
 //! One room per command. Each gets its arguments and ends with what it did or a [`Failure`].
 
+pub mod backup;
 pub mod connect;
 pub mod deploy;
 pub mod diagnose;
@@ -34,6 +35,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Logs(arguments) => on_one_thread(logs::run(*arguments)),
         Command::Tail(arguments) => on_one_thread(tail::run(*arguments)),
         Command::Token(arguments) => on_one_thread(token::run(arguments)),
+        Command::Backup(arguments) => on_one_thread(backup::run(arguments)),
         Command::Explain(arguments) => explain::run(&arguments),
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use control::EdgeAddresses;
 use serde::{Deserialize, Serialize};
-use store::{KeySource, Secret, Store};
+use store::{Secret, Store};
 use telemetry::Telemetry;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
@@ -22,8 +22,8 @@ use super::signals::{on_hangup, until_told_to_stop};
 use crate::configuration::Configuration;
 use crate::failure::Failure;
 use crate::wiring::{
-    Callable, ControlPlatform, Current, Dispatcher, KnownTunnels, Outbounds, PublicNetwork, PublicSockets, PublishedHosts,
-    Serving, StoredTunnels, scheduler, tail_workers,
+    Callable, ControlPlatform, Current, Dispatcher, KnownTunnels, Outbounds, PublicNetwork, PublicSockets,
+    PublishedHosts, Serving, StoredTunnels, scheduler, tail_workers,
 };
 use crate::{cli, dashboard};
 
@@ -71,7 +71,7 @@ pub fn run(arguments: cli::Serve) -> Result<(), Failure> {
 async fn serve(configuration: Configuration) -> Result<(), Failure> {
     let directory = &configuration.data_dir;
     let failed = |what: &'static str| move |error: &dyn std::fmt::Display| Failure::failed(format!("{what}: {error}"));
-    let store = Store::open(directory, &KeySource::DataDirectory)
+    let store = Store::open(directory, &configuration.database, &configuration.secrets_key)
         .await
         .map_err(|error| failed("the store cannot be opened")(&error))?;
     let store = Arc::new(store);
@@ -160,10 +160,11 @@ async fn serve(configuration: Configuration) -> Result<(), Failure> {
         cpu_ceiling,
     });
     platform.apply_sampling(None);
+    let follower = tokio::spawn(platform.clone().follow());
     let state = control::ControlState::with_pages(store.clone(), platform, dashboard::pages());
     let operators = tokio::spawn(control::serve(api, control::router(state), stop.clone()));
 
-    let scheduler = tokio::spawn(scheduler::run(current.clone(), callable.clone(), stop.clone()));
+    let scheduler = tokio::spawn(scheduler::run(store.clone(), current.clone(), callable.clone(), stop.clone()));
     let tails =
         tokio::spawn(tail_workers::run(telemetry.clone(), current.clone(), callable, store.changes(), stop.clone()));
 
@@ -178,6 +179,7 @@ async fn serve(configuration: Configuration) -> Result<(), Failure> {
     let _ = visitors.await;
     let _ = operators.await;
     let _ = scheduler.await;
+    follower.abort();
     workers.shutdown().await;
     let _ = tails.await;
     tunnel_edge.shutdown().await;

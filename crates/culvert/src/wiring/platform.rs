@@ -9,7 +9,7 @@ use control::{
 };
 use serde::Serialize;
 use serde_json::{Value, json};
-use store::Store;
+use store::{ServedTunnel, Store};
 use telemetry::{
     ConnectionFilter, InvocationFilter, InvocationView, LiveItem, MetricsQuery, MetricsSubject,
     PROMETHEUS_CONTENT_TYPE, Sampling, Telemetry,
@@ -23,6 +23,9 @@ use vpc::Vpc;
 use super::diagnosis::Diagnostics;
 use super::registrations::{VersionParts, worker_version};
 use super::serving::{Current, Serving};
+
+/// How long to wait before a configuration is read again that could not be read.
+const RELOAD_AGAIN: Duration = Duration::from_secs(1);
 
 /// The number that wrangler knows as "the script was rejected".
 const SCRIPT_REJECTED: u32 = 10021;
@@ -50,16 +53,35 @@ pub struct ControlPlatform {
 }
 
 impl ControlPlatform {
-    async fn reload(&self) {
+    /// Has what other edges change in a shared database served here, and what could not be read when it was changed.
+    pub async fn follow(self: Arc<Self>) {
+        let mut changes = self.store.changes();
+        loop {
+            while self.current.load().snapshot.generation < *changes.borrow_and_update() {
+                if !self.reload().await {
+                    tokio::time::sleep(RELOAD_AGAIN).await;
+                }
+            }
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Serves what the store has now. False when that cannot be read.
+    async fn reload(&self) -> bool {
         let _one_at_a_time = self.reloading.lock().await;
         let previous = self.current.load_full();
+        if previous.snapshot.generation >= *self.store.changes().borrow() {
+            return true;
+        }
         let serving = match Serving::load(&self.store, self.cpu_ceiling, Some(&previous)).await {
             Ok(serving) => Arc::new(serving),
             Err(error) => {
                 tracing::error!(
                     "the configuration was changed but cannot be read, so the state before is served on: {error}"
                 );
-                return;
+                return false;
             }
         };
         self.current.store(serving.clone());
@@ -74,6 +96,13 @@ impl ControlPlatform {
         for (id, _) in previous.services.iter().filter(|(id, service)| !same(id, service)) {
             self.vpc.forget(*id);
         }
+        let same = |id: &Uuid, tunnel: &ServedTunnel| {
+            serving.snapshot.tunnels.get(id).is_some_and(|now| now.secret == tunnel.secret)
+        };
+        for (id, _) in previous.snapshot.tunnels.iter().filter(|(id, tunnel)| !same(id, tunnel)) {
+            self.tunnels.revoke(*id);
+        }
+        true
     }
 
     /// Gives connectors what their tunnels were configured to be, before the change is acknowledged. Those that connect
@@ -156,7 +185,9 @@ impl Platform for ControlPlatform {
     }
 
     fn configuration_changed(&self) -> BoxFuture<'_, ()> {
-        Box::pin(self.reload())
+        Box::pin(async {
+            self.reload().await;
+        })
     }
 
     fn tunnel_connections(&self, tunnel: Uuid) -> Vec<TunnelConnection> {
@@ -181,7 +212,7 @@ impl Platform for ControlPlatform {
         serde_json::from_slice(&self.tunnels.local_configuration(tunnel)?).ok()
     }
 
-    fn tunnel_revoked(&self, tunnel: Uuid) {
+    fn cut_tunnel(&self, tunnel: Uuid) {
         self.tunnels.revoke(tunnel);
     }
 

@@ -75,7 +75,7 @@ pub fn worker_version(id: uuid::Uuid, name: &str, parts: &VersionParts<'_>, cpu_
     WorkerVersion {
         id,
         name: Arc::from(name),
-        main_module: parts.main_module.to_owned(),
+        main_module: path_in_bundle(parts.main_module).to_owned(),
         modules: parts.modules.iter().map(module).collect(),
         bindings,
         limits,
@@ -93,7 +93,12 @@ fn module(module: &Module) -> WorkerModule {
         store::ModuleKind::Text => ModuleKind::Text,
         store::ModuleKind::Wasm => ModuleKind::Wasm,
     };
-    WorkerModule { name: module.name.clone(), kind, content: module.body.clone() }
+    WorkerModule { name: path_in_bundle(&module.name).to_owned(), kind, content: module.body.clone() }
+}
+
+/// Modules are named by their paths in the bundle. wrangler names some by a relative specifier, `./hash-note.txt`.
+fn path_in_bundle(name: &str) -> &str {
+    name.strip_prefix("./").unwrap_or(name)
 }
 
 fn binding(kept: &store::Binding, parts: &VersionParts<'_>) -> Binding {

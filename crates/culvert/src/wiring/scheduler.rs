@@ -1,9 +1,11 @@
-//! Cron triggers: each that is due runs `scheduled` of its Worker, once for a minute, in UTC.
+//! Cron triggers: each that is due runs `scheduled` of its Worker, once for a minute, in UTC; of edges that share a
+//! database, one runs it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use invocation::{Call, Entrypoint, Event, RayId, WorkerCall};
-use store::{Cron, Snapshot};
+use store::{Cron, Snapshot, Store};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
@@ -71,7 +73,7 @@ fn triggers(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// Runs triggers when they are due, until told to stop.
-pub async fn run(current: Current, workers: Callable, stop: CancellationToken) {
+pub async fn run(store: Arc<Store>, current: Current, workers: Callable, stop: CancellationToken) {
     let mut clock = Clock::new(OffsetDateTime::now_utc());
     loop {
         let wait = clock.next() - OffsetDateTime::now_utc();
@@ -88,13 +90,19 @@ pub async fn run(current: Current, workers: Callable, stop: CancellationToken) {
         let serving = current.load_full();
         for due in clock.due(now, triggers(&serving.snapshot)) {
             tracing::debug!(worker = due.worker, cron = due.cron, "a cron trigger is due");
-            tokio::spawn(run_one(workers.clone(), due));
+            tokio::spawn(run_one(store.clone(), workers.clone(), due));
         }
     }
 }
 
-async fn run_one(workers: Callable, due: Due) {
+async fn run_one(store: Arc<Store>, workers: Callable, due: Due) {
     let Due { worker, cron, at } = due;
+    match store.claim_run(&worker, &cron, at).await {
+        Ok(true) => {}
+        Ok(false) => return,
+        // Twice is better than never.
+        Err(error) => tracing::warn!(worker, cron, "whether another edge runs this trigger is not known: {error}"),
+    }
     let event = Event::Scheduled { cron: cron.clone(), time: at.unix_timestamp().saturating_mul(1000) };
     let call = Call { event, entrypoint: Entrypoint::default(), ray_id: RayId(fastrand::u64(..)), depth: 0 };
     let run = workers.call(WorkerCall { worker: worker.as_str().into(), version: None, call });

@@ -17,7 +17,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// The program under test.
 pub fn culvert() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_culvert"));
-    for name in ["CULVERT_API", "CULVERT_API_TOKEN", "TUNNEL_TOKEN"] {
+    for name in ["CULVERT_API", "CULVERT_API_TOKEN", "CULVERT_DATABASE", "CULVERT_SECRETS_KEY", "TUNNEL_TOKEN"] {
         command.env_remove(name);
     }
     command
@@ -56,11 +56,11 @@ pub fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
 pub struct Edge {
     /// How many services were registered: their names are unique.
     services: AtomicUsize,
-    /// Of `culvert serve`.
-    options: Vec<String>,
     pub directory: TempDir,
     pub addresses: Addresses,
     pub process: Process,
+    /// Further arguments of `culvert serve`.
+    arguments: Vec<String>,
 }
 
 pub struct Addresses {
@@ -75,25 +75,28 @@ impl Edge {
     }
 
     /// With more options of `culvert serve`.
-    pub fn start_with(extra: &[&str]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+    pub fn start_with(arguments: &[&str]) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), arguments)
+    }
+
+    /// An edge on what is in a directory.
+    pub fn start_in(directory: TempDir, arguments: &[&str]) -> Self {
+        let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
         let any = "127.0.0.1:0";
-        let options: Vec<String> = extra.iter().map(|&option| option.to_owned()).collect();
-        let (process, addresses) = Self::serve(directory.path(), [any, any, any], &options);
-        Self { services: AtomicUsize::new(0), options, directory, addresses, process }
+        let (process, addresses) = Self::serve(directory.path(), [any, any, any], &arguments);
+        Self { services: AtomicUsize::new(0), directory, addresses, process, arguments }
     }
 
     /// The same data, served with more options on other ports.
     pub fn restart_with(self, extra: &[&str]) -> Self {
-        let Self { services, directory, process, mut options, .. } = self;
+        let Self { services, directory, process, mut arguments, .. } = self;
         drop(process);
-        options.extend(extra.iter().map(|&option| option.to_owned()));
-        let any = "127.0.0.1:0";
-        let (process, addresses) = Self::serve(directory.path(), [any, any, any], &options);
-        Self { services, options, directory, addresses, process }
+        arguments.extend(extra.iter().map(|&option| option.to_owned()));
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        Self { services, ..Self::start_in(directory, &arguments) }
     }
 
-    fn serve(directory: &Path, [http, api, tunnel]: [&str; 3], options: &[String]) -> (Process, Addresses) {
+    fn serve(directory: &Path, [http, api, tunnel]: [&str; 3], arguments: &[String]) -> (Process, Addresses) {
         let data = directory.join("data");
         let listening = data.join("addresses.json");
         let _ = fs::remove_file(&listening);
@@ -102,7 +105,7 @@ impl Edge {
             .args(["serve", "--data-dir"])
             .arg(&data)
             .args(["--http", http, "--api", api, "--tunnel", tunnel])
-            .args(options)
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -130,7 +133,7 @@ impl Edge {
         let Addresses { http, api, tunnel } = &self.addresses;
         let texts = [http, api, tunnel].map(ToString::to_string);
         let (process, addresses) =
-            Self::serve(self.directory.path(), texts.each_ref().map(String::as_str), &self.options);
+            Self::serve(self.directory.path(), texts.each_ref().map(String::as_str), &self.arguments);
         self.process = process;
         self.addresses = addresses;
     }
@@ -156,6 +159,11 @@ impl Edge {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
+    /// What the administrator's token is.
+    pub fn token(&self) -> String {
+        fs::read_to_string(self.data().join("admin-token")).unwrap().trim().to_owned()
+    }
+
     /// A GET of the API, below the account.
     pub fn api(&self, path: &str) -> Value {
         self.call_api("GET", path)
@@ -179,10 +187,6 @@ impl Edge {
         let envelope: Value = serde_json::from_slice(&answer.body).unwrap();
         assert_eq!(envelope["success"], true, "{envelope}");
         envelope["result"].clone()
-    }
-
-    fn token(&self) -> String {
-        fs::read_to_string(self.data().join("admin-token")).unwrap().trim().to_owned()
     }
 
     /// What Prometheus reads.

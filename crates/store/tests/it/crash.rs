@@ -8,14 +8,15 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use store::{AuditQuery, KeySource, Store, TunnelQuery};
+use store::{AuditQuery, DatabaseLocation, KeySource, Store, TunnelQuery};
 use uuid::Uuid;
 
-use crate::fixture::{by, publish, service, version};
+use crate::fixture::{Place, by, publish, service, version};
 
 const DIRECTORY: &str = "STORE_CRASH_DIRECTORY";
+const DATABASE: &str = "STORE_CRASH_DATABASE";
 const ROUNDS: usize = 12;
 
 fn acknowledge(line: &str) {
@@ -34,7 +35,8 @@ fn writer() {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let store = Store::open(Path::new(&directory), &KeySource::DataDirectory).await.unwrap();
+        let location: DatabaseLocation = std::env::var(DATABASE).unwrap().parse().unwrap();
+        let store = Store::open(Path::new(&directory), &location, &KeySource::DataDirectory).await.unwrap();
         store.ensure_admin_token(Path::new(&directory)).await.unwrap();
         acknowledge("open");
         let store = Arc::new(store);
@@ -73,31 +75,40 @@ struct Acknowledged {
     versions: Vec<(String, Uuid, u32)>,
 }
 
-fn run_and_kill(directory: &Path, after: Duration, all: &mut Acknowledged) {
+/// When a writer is killed.
+enum Moment {
+    /// So long after its start: while it opens the store, most likely.
+    Opening(Duration),
+    /// So long after it acknowledged so many writes.
+    Writing(usize, Duration),
+}
+
+fn run_and_kill(place: &Place, moment: Moment, all: &mut Acknowledged) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["crash::writer", "--exact", "--nocapture"])
-        .env(DIRECTORY, directory)
+        .env(DIRECTORY, place.path())
+        .env(DATABASE, &place.url)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap());
-    // The clock starts when the writer is at work, except that a round may also cut the opening itself.
-    if after > Duration::from_millis(10) {
-        let mut line = String::new();
-        while !line.contains("ack open") {
-            line.clear();
-            assert_ne!(output.read_line(&mut line).unwrap(), 0, "the writer ended early");
+    let mut text = String::new();
+    let after = match moment {
+        Moment::Opening(after) => after,
+        Moment::Writing(count, after) => {
+            while text.lines().filter(|line| line.starts_with("ack ")).count() < count {
+                assert_ne!(output.read_line(&mut text).unwrap(), 0, "the writer ended early");
+            }
+            after
         }
-    }
-    let until = Instant::now() + after;
+    };
     let reader = std::thread::spawn(move || {
-        let mut text = String::new();
         // A cut character at the end is no whole line.
         let _ = output.read_to_string(&mut text);
         text
     });
-    std::thread::sleep(until.saturating_duration_since(Instant::now()));
+    std::thread::sleep(after);
     child.kill().unwrap();
     child.wait().unwrap();
     let text = reader.join().unwrap();
@@ -119,9 +130,9 @@ fn run_and_kill(directory: &Path, after: Duration, all: &mut Acknowledged) {
     }
 }
 
-async fn check(directory: &Path, all: &Acknowledged) {
-    let store = Store::open(directory, &KeySource::DataDirectory).await.unwrap();
-    store.ensure_admin_token(directory).await.unwrap();
+async fn check(place: &Place, all: &Acknowledged) {
+    let store = place.open().await;
+    store.ensure_admin_token(place.path()).await.unwrap();
     let snapshot = store.snapshot().await.unwrap();
     for id in &all.tunnels {
         assert!(snapshot.tunnels.contains_key(id), "tunnel {id} is lost");
@@ -163,17 +174,17 @@ fn killed_at_any_moment_nothing_acknowledged_is_lost() {
     let seed = fastrand::u64(..);
     println!("seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
-    let directory = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let place = runtime.block_on(Place::new());
     let mut all = Acknowledged { tunnels: BTreeSet::new(), services: BTreeSet::new(), versions: Vec::new() };
     for round in 0..ROUNDS {
         // The first rounds cut the making of the store itself.
-        let after = match round {
-            0..3 => Duration::from_millis(random.u64(1..10)),
-            _ => Duration::from_micros(random.u64(11_000..120_000)),
+        let moment = match round {
+            0..3 => Moment::Opening(Duration::from_millis(random.u64(1..10))),
+            _ => Moment::Writing(random.usize(4..20), Duration::from_micros(random.u64(..10_000))),
         };
-        run_and_kill(directory.path(), after, &mut all);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(check(directory.path(), &all));
+        run_and_kill(&place, moment, &mut all);
+        runtime.block_on(check(&place, &all));
     }
     println!(
         "{} tunnels, {} services, {} versions were acknowledged",

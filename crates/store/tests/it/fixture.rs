@@ -1,23 +1,56 @@
 //! Stores in temporary directories, and things to put in them.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use bytes::Bytes;
 use store::{
-    Actor, Base, Binding, BindingKind, Code, ConfigSource, DeploymentDetail, IfAbsent, KeySource, Limits, Module,
-    ModuleKind, NewVersion, Protocol, Publish, Secret, ServiceHost, SettingsPatch, Store, Tunnel, VersionDetail,
-    VpcServiceSpec,
+    Actor, Base, Binding, BindingKind, Code, ConfigSource, DatabaseLocation, DeploymentDetail, IfAbsent, KeySource,
+    Limits, Module, ModuleKind, NewVersion, Protocol, Publish, Secret, ServiceHost, SettingsPatch, Store, Tunnel,
+    VersionDetail, VpcServiceSpec,
 };
 use uuid::Uuid;
 
-pub async fn open() -> (tempfile::TempDir, Store) {
-    let directory = tempfile::tempdir().unwrap();
-    let store = reopen(&directory).await;
-    (directory, store)
+use crate::engine;
+
+/// Where a store is: a directory, and the URL of a database of the engine under test.
+pub struct Place {
+    directory: tempfile::TempDir,
+    pub url: String,
 }
 
-pub async fn reopen(directory: &tempfile::TempDir) -> Store {
-    Store::open(directory.path(), &KeySource::DataDirectory).await.unwrap()
+impl Place {
+    pub async fn new() -> Self {
+        Place { directory: tempfile::tempdir().unwrap(), url: engine::database().await }
+    }
+
+    /// Another directory with the same database.
+    #[allow(dead_code, reason = "only PostgreSQL has such a thing")]
+    pub fn another(&self) -> Self {
+        Place { directory: tempfile::tempdir().unwrap(), url: self.url.clone() }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub fn location(&self) -> DatabaseLocation {
+        self.url.parse().unwrap()
+    }
+
+    pub async fn open(&self) -> Store {
+        Store::open(self.path(), &self.location(), &KeySource::DataDirectory).await.unwrap()
+    }
+}
+
+pub async fn open() -> (Place, Store) {
+    let place = Place::new().await;
+    let store = place.open().await;
+    (place, store)
+}
+
+pub async fn reopen(place: &Place) -> Store {
+    place.open().await
 }
 
 pub fn by() -> Actor {

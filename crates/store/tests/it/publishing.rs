@@ -216,3 +216,24 @@ async fn triggers_belong_to_one_worker() {
     store.delete_worker("a", Force::No, &by()).await.unwrap();
     assert!(store.triggers("a").await.is_err());
 }
+
+#[tokio::test]
+async fn a_cron_trigger_is_run_once_for_a_minute() {
+    let (place, store) = open().await;
+    store.publish(publish("w", version("1", Vec::new(), &[])), &by()).await.unwrap();
+    let crons = || vec!["*/5 * * * *".to_owned(), "0 0 * * *".to_owned()];
+    let schedules = store.set_schedules("w", crons(), &by()).await.unwrap();
+    let minute = time::OffsetDateTime::from_unix_timestamp(1_795_860_000).unwrap();
+    let later = minute + std::time::Duration::from_secs(300);
+    assert!(store.claim_run("w", "*/5 * * * *", minute).await.unwrap());
+    let other = reopen(&place).await;
+    assert!(!other.claim_run("w", "*/5 * * * *", minute).await.unwrap());
+    assert!(other.claim_run("w", "0 0 * * *", minute).await.unwrap());
+    assert!(other.claim_run("w", "*/5 * * * *", later).await.unwrap());
+    assert!(!store.claim_run("w", "*/5 * * * *", minute).await.unwrap());
+    assert!(!store.claim_run("w", "1 1 1 1 *", minute).await.unwrap());
+    assert!(!store.claim_run("nobody", "*/5 * * * *", minute).await.unwrap());
+    // Set again, it stays what it was.
+    assert_eq!(store.set_schedules("w", crons(), &by()).await.unwrap(), schedules);
+    assert!(!store.claim_run("w", "*/5 * * * *", later).await.unwrap());
+}

@@ -1,0 +1,248 @@
+//! Routes and custom domains one by one, as Terraform and the dashboard of zones manage them. Culvert keeps no zones: a
+//! zone is a name that a route was given, and its identifier is made from the name.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use serde_json::{Value, json};
+use store::{Domain, Route};
+
+use crate::ControlState;
+use crate::auth::Caller;
+use crate::codes;
+use crate::envelope::{ApiError, Reply};
+use crate::request::{JsonBody, Params, QueryParams, path_uuid};
+use crate::worker::triggers::{host_name, route_pattern};
+
+pub(super) fn route_view(route: &Route, script: &str) -> Value {
+    json!({
+        "id": route.id.simple().to_string(),
+        "pattern": route.pattern,
+        "script": script,
+        "zone_name": route.zone_name,
+    })
+}
+
+pub(super) fn domain_view(domain: &Domain, script: &str) -> Value {
+    json!({
+        "id": domain.id.simple().to_string(),
+        "hostname": domain.hostname,
+        "service": script,
+        "environment": "production",
+        "zone_id": zone_id(&domain.hostname),
+        "zone_name": domain.hostname,
+        "cert_id": "",
+    })
+}
+
+/// `GET …/workers/domains`.
+pub(crate) async fn domains(State(state): State<ControlState>, query: QueryParams) -> Result<Reply, ApiError> {
+    let snapshot = state.store().snapshot().await?;
+    let views: Vec<Value> = snapshot
+        .workers
+        .iter()
+        .filter(|(name, _)| query.text("service").is_none_or(|wanted| wanted == *name))
+        .flat_map(|(name, served)| {
+            served
+                .triggers
+                .domains
+                .iter()
+                .filter(|domain| query.text("hostname").is_none_or(|wanted| wanted == domain.hostname))
+                .map(move |domain| domain_view(domain, name))
+        })
+        .collect();
+    Reply::page(views, query.page(100, 1_000)?)
+}
+
+fn field<'a>(body: &'a Value, name: &str, what: &str) -> Result<&'a str, ApiError> {
+    body.get(name)
+        .and_then(Value::as_str)
+        .filter(|text| !text.is_empty())
+        .ok_or_else(|| ApiError::field(format!("/{name}"), format!("{name} must be {what}.")))
+}
+
+/// `PUT …/workers/domains`: gives a Worker a custom domain, which another one may have had.
+pub(crate) async fn put_domain(
+    State(state): State<ControlState>,
+    caller: Caller,
+    Params(_): Params<String>,
+    JsonBody(body): JsonBody,
+) -> Result<Reply, ApiError> {
+    let hostname = field(&body, "hostname", "a host name")?;
+    let hostname = host_name(hostname, false)
+        .ok_or_else(|| ApiError::field("/hostname", format!("\"{hostname}\" is not a host name without wildcard.")))?;
+    let script = field(&body, "service", "the name of a Worker")?;
+    let domain = state.store().put_domain(script, &hostname, &caller.actor()).await?;
+    state.platform().configuration_changed().await;
+    Reply::new(domain_view(&domain, script))
+}
+
+/// `GET …/workers/domains/{domain}`.
+pub(crate) async fn domain(
+    State(state): State<ControlState>,
+    Params((_, domain)): Params<(String, String)>,
+) -> Result<Reply, ApiError> {
+    let (script, domain) = state.store().domain(path_uuid(&domain, "custom domain")?).await?;
+    Reply::new(domain_view(&domain, &script))
+}
+
+/// `DELETE …/workers/domains/{domain}`.
+pub(crate) async fn remove_domain(
+    State(state): State<ControlState>,
+    caller: Caller,
+    Params((_, domain)): Params<(String, String)>,
+) -> Result<Reply, ApiError> {
+    state.store().delete_domain(path_uuid(&domain, "custom domain")?, &caller.actor()).await?;
+    state.platform().configuration_changed().await;
+    Ok(Reply::null())
+}
+
+/// The identifier of a zone: its name in hexadecimal, so that it can be read back.
+fn zone_id(name: &str) -> String {
+    name.bytes().fold(String::new(), |mut text, byte| {
+        use std::fmt::Write;
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn zone_name(id: &str) -> Option<String> {
+    if id.is_empty() || !id.len().is_multiple_of(2) || !id.is_ascii() {
+        return None;
+    }
+    let bytes = id
+        .as_bytes()
+        .chunks_exact(2)
+        .map(|pair| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok()))
+        .collect::<Option<Vec<u8>>>()?;
+    host_name(&String::from_utf8(bytes).ok()?, false)
+}
+
+/// `GET /zones?name=`: any host name is a zone, if routes are to be put in it.
+pub(crate) async fn zones(State(state): State<ControlState>, query: QueryParams) -> Result<Reply, ApiError> {
+    let account = state.store().account();
+    let view = |name: &str| {
+        json!({
+            "id": zone_id(name),
+            "name": name,
+            "status": "active",
+            "account": { "id": account.slug, "name": account.name },
+        })
+    };
+    let names: Vec<String> = match query.text("name") {
+        Some(name) => host_name(name, false).into_iter().collect(),
+        None => {
+            let snapshot = state.store().snapshot().await?;
+            let named: BTreeMap<String, ()> = snapshot
+                .workers
+                .values()
+                .flat_map(|served| &served.triggers.routes)
+                .filter_map(|route| route.zone_name.clone())
+                .map(|name| (name, ()))
+                .collect();
+            named.into_keys().collect()
+        }
+    };
+    Reply::page(names.iter().map(|name| view(name)).collect(), query.page(20, 1_000)?)
+}
+
+/// `GET /zones/{zone}/workers/routes`.
+pub(crate) async fn zone_routes(
+    State(state): State<ControlState>,
+    Params(zone): Params<String>,
+) -> Result<Reply, ApiError> {
+    let name = known_zone(&zone)?;
+    let snapshot = state.store().snapshot().await?;
+    let routes: Vec<Value> = snapshot
+        .workers
+        .iter()
+        .flat_map(|(script, served)| served.triggers.routes.iter().map(move |route| (script, route)))
+        .filter(|(_, route)| {
+            let host = route.pattern.split('/').next().unwrap_or_default();
+            let host = host.trim_start_matches('*').trim_start_matches('.');
+            host == name || host.ends_with(&format!(".{name}"))
+        })
+        .map(|(script, route)| route_view(route, script))
+        .collect();
+    Reply::new(routes)
+}
+
+fn known_zone(zone: &str) -> Result<String, ApiError> {
+    zone_name(zone)
+        .ok_or_else(|| ApiError::new(codes::BAD_IDENTIFIER, format!("\"{zone}\" is not the identifier of a zone.")))
+}
+
+/// The pattern and the Worker of a route in the body. A route without a Worker, which keeps Workers away from a part of
+/// another route, is not available.
+fn wanted_route(body: &Value) -> Result<(String, &str), ApiError> {
+    let text = field(body, "pattern", "a pattern such as app.example.test/*")?;
+    let pattern = route_pattern(text)
+        .map_err(|reason| ApiError::field("/pattern", format!("\"{text}\" is not a route pattern: {reason}.")))?;
+    Ok((pattern, field(body, "script", "the name of a Worker")?))
+}
+
+/// `POST /zones/{zone}/workers/routes`.
+pub(crate) async fn create_route(
+    State(state): State<ControlState>,
+    caller: Caller,
+    Params(zone): Params<String>,
+    JsonBody(body): JsonBody,
+) -> Result<Reply, ApiError> {
+    let zone = known_zone(&zone)?;
+    let (pattern, script) = wanted_route(&body)?;
+    let route = state.store().create_route(script, &pattern, Some(&zone), &caller.actor()).await?;
+    state.platform().configuration_changed().await;
+    Reply::new(route_view(&route, script))
+}
+
+/// `GET /zones/{zone}/workers/routes/{route}`.
+pub(crate) async fn route(
+    State(state): State<ControlState>,
+    Params((zone, route)): Params<(String, String)>,
+) -> Result<Reply, ApiError> {
+    known_zone(&zone)?;
+    let (script, route) = state.store().route(path_uuid(&route, "route")?).await?;
+    Reply::new(route_view(&route, &script))
+}
+
+/// `PUT /zones/{zone}/workers/routes/{route}`: another pattern, another Worker.
+pub(crate) async fn replace_route(
+    State(state): State<ControlState>,
+    caller: Caller,
+    Params((zone, route)): Params<(String, String)>,
+    JsonBody(body): JsonBody,
+) -> Result<Reply, ApiError> {
+    let zone = known_zone(&zone)?;
+    let id = path_uuid(&route, "route")?;
+    let (pattern, script) = wanted_route(&body)?;
+    let route = state.store().replace_route(id, script, &pattern, Some(&zone), &caller.actor()).await?;
+    state.platform().configuration_changed().await;
+    Reply::new(route_view(&route, script))
+}
+
+/// `DELETE /zones/{zone}/workers/routes/{route}`.
+pub(crate) async fn remove_route(
+    State(state): State<ControlState>,
+    caller: Caller,
+    Params((zone, route)): Params<(String, String)>,
+) -> Result<Reply, ApiError> {
+    known_zone(&zone)?;
+    let route = state.store().delete_route(path_uuid(&route, "route")?, &caller.actor()).await?;
+    state.platform().configuration_changed().await;
+    Reply::new(json!({ "id": route.id.simple().to_string() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zone_identifiers_hold_their_name() {
+        let id = zone_id("example.test");
+        assert_eq!(zone_name(&id).as_deref(), Some("example.test"));
+        for id in ["", "z", "zz", "2f"] {
+            assert_eq!(zone_name(id), None);
+        }
+    }
+}

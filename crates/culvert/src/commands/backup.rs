@@ -1,0 +1,18 @@
+//! `culvert backup`: a copy of the database of an edge, which may be running.
+
+use store::KEY_FILE;
+
+use crate::cli::Backup;
+use crate::failure::Failure;
+
+/// Makes the copy.
+pub async fn run(arguments: Backup) -> Result<(), Failure> {
+    let Backup { to, data_dir } = arguments;
+    store::backup(&data_dir, &to).await.map_err(|error| Failure::failed(format!("no backup was made: {error}")))?;
+    println!("Copied the configuration to {}", to.display());
+    let key = data_dir.join(KEY_FILE);
+    if key.exists() {
+        println!("Its secrets open only with {}: keep a copy of that too, in another place", key.display());
+    }
+    Ok(())
+}
