@@ -4,13 +4,19 @@ use std::path::PathBuf;
 
 use http::header::CONTENT_TYPE;
 use http::{Response, StatusCode};
-use invocation::{Body, BoxFuture, Connect, FetchError, Outbound, Socket, Subrequest};
+use invocation::{
+    Answer, Body, BoxFuture, CallFailed, Connect, Ended, FetchError, Outbound, Outcome, Socket, Subrequest, WorkerCall,
+};
 use telemetry::{ConnectionEvent, InvocationRecord, Sink};
 
 /// Serves a directory under any host name.
 pub struct Files(pub PathBuf);
 
 impl Outbound for Files {
+    fn call(&self, _: WorkerCall) -> BoxFuture<'static, Result<Answer, CallFailed>> {
+        Box::pin(async { Err(Ended::new(Outcome::ScriptNotFound, "There is no other Worker.").into()) })
+    }
+
     fn fetch(&self, subrequest: Subrequest) -> BoxFuture<'static, Result<Response<Body>, FetchError>> {
         let path = subrequest.request.uri().path().trim_start_matches('/').to_owned();
         let safe = !path.split('/').any(|part| part == "..");
