@@ -20,11 +20,12 @@ dashboard_sources := $(filter-out dashboard/src/api dashboard/src/api/schema.ts,
 node_sources := $(shell find crates/workers/node/src) $(addprefix crates/workers/node/,build.mjs modules.mjs)
 node_modules_built := crates/workers/node/dist/names.txt
 
-.PHONY: help env setup build dashboard node-modules demo test test-rust test-builtins test-dashboard lint bench wpt
+.PHONY: help env setup build dashboard node-modules demo test test-rust test-builtins test-dashboard test-errors lint bench wpt
 
 help:
 	@echo "make demo    install what is missing, build, and show everything on this machine"
 	@echo "make test    run everything there is to test"
+	@echo "make test-errors   cause every connection error for real, and print what came of each"
 	@echo "make build   build the program: $(culvert)"
 	@echo "make lint    formatting, clippy, eslint, types, licences"
 	@echo "make dashboard   build the dashboard's files only, which make build puts into the program"
@@ -67,6 +68,11 @@ test: lint test-rust test-builtins test-dashboard
 test-rust: build
 	@scripts/setup test
 	cargo test --release --locked --workspace
+
+# Causes every row of the table for real and prints what came of each.
+test-errors: build
+	@scripts/setup test
+	cargo test --release --locked -p culvert --test it errors:: -- --ignored --nocapture
 
 node_modules/.installed: package.json package-lock.json | setup
 	npm ci --silent --no-audit --no-fund

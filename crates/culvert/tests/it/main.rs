@@ -4,13 +4,16 @@
 mod bad_input;
 mod commands;
 mod demo;
+mod errors;
 mod failures;
 mod harness;
 mod limits;
 mod namespace;
+mod networks;
 mod private_service;
 mod published;
 mod services;
+mod sockets;
 mod survival;
 mod tail_workers;
 mod tunnels;

@@ -17,7 +17,7 @@ pub fn in_namespace(test: &str, setup: &str) -> bool {
     let status = Command::new("unshare")
         .args(["--user", "--map-root-user", "--net", "sh", "-c", &script])
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
+        .args(["--exact", test, "--nocapture", "--include-ignored"])
         .env(INSIDE, "1")
         .env("READY", &marker)
         .status();
