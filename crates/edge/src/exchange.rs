@@ -172,7 +172,9 @@ async fn exchange(
         Wish::show(&mut head.headers);
     }
     if let Some(visit) = visit {
-        visit.routed(&route);
+        if let Server::Worker(route) = &server {
+            visit.routed(route);
+        }
         visit.pass_on(&mut head);
     }
     head.uri = url;

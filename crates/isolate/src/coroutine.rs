@@ -136,7 +136,7 @@ mod tests {
             keep.set(Some(suspender.clone()));
             assert!(inside());
             let outer = suspender.clone();
-            let mut inner = Coroutine::new(move |_, ()| {
+            let mut inner = Coroutine::new(move |_: &Suspender<(), ()>, ()| {
                 assert!(outer.suspend(()).is_err());
             })
             .unwrap();

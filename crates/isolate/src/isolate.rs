@@ -320,10 +320,10 @@ impl Isolate {
         let mut realm = AutoRealm::new(runtime.cx(), global);
         let result = f(&mut Scope::new(&mut realm, &state));
         let rejections = jobs::checkpoint(&mut realm, &state);
-        let mut memory = memory::measure(&mut realm, &state);
+        let mut memory = memory::measure(&realm, &state);
         if state.memory.due.get() && state.stopped().is_none() {
             memory::check(&mut realm, &state);
-            memory = memory::measure(&mut realm, &state);
+            memory = memory::measure(&realm, &state);
         }
         // A stop that came too late for any script counts for this entry all the same.
         let stopped = state.stopped();

@@ -161,9 +161,9 @@ async fn load(
         let tunnel = tunnel::read(&row)?;
         let configuration = match tunnel.config_src {
             ConfigSource::Local => None,
-            ConfigSource::Remote => publication::configuration(connection, id).await?,
+            ConfigSource::Remote => publication::configuration(&mut *transaction, id).await?,
         };
-        let hostnames = publication::hostnames(connection, id).await?;
+        let hostnames = publication::hostnames(&mut *transaction, id).await?;
         let secret = tunnel::open_secret(sealer, &row, id)?;
         tunnels.insert(id, Arc::new(ServedTunnel { tunnel, secret, configuration, hostnames }));
     }

@@ -10,7 +10,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::BodyExt;
-use invocation::{Body, BoxFuture, FetchError, Invocation, Outbound, RayId, Subrequest};
+use invocation::{
+    Answer, Body, BoxFuture, CallFailed, Connect, Ended, FetchError, Invocation, Outbound, Outcome, RayId, Socket,
+    Subrequest, WorkerCall,
+};
 use telemetry::{ConnectionEvent, InvocationRecord, Sink};
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -33,6 +36,14 @@ const SOURCES: [&str; 4] = [
 struct Nowhere;
 
 impl Outbound for Nowhere {
+    fn call(&self, _: WorkerCall) -> BoxFuture<'static, Result<Answer, CallFailed>> {
+        Box::pin(async { Err(Ended::new(Outcome::ScriptNotFound, "There is no other Worker.").into()) })
+    }
+
+    fn connect(&self, _: Connect) -> BoxFuture<'static, Result<Box<dyn Socket>, FetchError>> {
+        Box::pin(async { Err(FetchError::Refused("there is no network here".to_owned())) })
+    }
+
     fn fetch(&self, _: Subrequest) -> BoxFuture<'static, Result<Response<Body>, FetchError>> {
         Box::pin(async { Err(FetchError::Refused("there is no network here".to_owned())) })
     }
