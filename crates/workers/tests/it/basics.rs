@@ -138,7 +138,7 @@ async fn time_and_text() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clocks_advance_with_io_only() {
-    let world = World::new();
+    let world = World::with(|options| options.freeze_clock = true);
     let (_, text) = world.text(&Arc::new(worker(&["clock.js"])), "/").await;
     assert_eq!(text, r#"{"still":[0,0,0],"moved":[true,true]}"#);
 }

@@ -288,6 +288,8 @@ impl World {
         let fake = Arc::new(Fake::default());
         let mut options = PlatformOptions::new(fake.clone(), records.clone(), tokio::runtime::Handle::current());
         options.isolates_per_worker = 2;
+        // Some of these Workers use CPU time by the clock.
+        options.freeze_clock = false;
         change(&mut options);
         let platform = Platform::start(options).unwrap();
         let _ = fake.platform.set(platform.clone());
