@@ -1,7 +1,12 @@
 // Expected: exceededMemory
+const keep = [];
+
 export default {
   fetch(request, env, ctx) {
-    const target = new EventTarget();
-    for (;;) target.addEventListener('x', () => target);
+    for (;;) {
+      const target = new EventTarget();
+      target.addEventListener('x', () => target);
+      keep.push(target);
+    }
   },
 };
