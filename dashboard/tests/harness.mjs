@@ -46,7 +46,7 @@ export async function openPage(world, { width = 1280, height = 900, colorScheme 
   const context = await world.browser.newContext({ viewport: { width, height }, colorScheme, timezoneId: "Europe/Vienna", locale: "en-GB" });
   await context.grantPermissions(["clipboard-read", "clipboard-write"]);
   const page = await context.newPage();
-  page.setDefaultTimeout(30_000);
+  page.setDefaultTimeout(60_000);
   page.complaints = [];
   page.on("pageerror", (error) => page.complaints.push(error.message));
   page.on("console", (message) => {
@@ -90,7 +90,7 @@ export async function choose(page, label, option) {
 export const params = (page) => new URL(page.url()).searchParams;
 
 /** Waits until something holds; says what it was when it does not. */
-export async function until(check, words, limit = 30_000) {
+export async function until(check, words, limit = 60_000) {
   const end = Date.now() + limit;
   let last;
   while (Date.now() < end) {

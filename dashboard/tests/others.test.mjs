@@ -76,7 +76,7 @@ describe("with facts", () => {
     await page.getByRole("button", { name: "Revoke ci" }).click();
     await page.getByRole("button", { name: "Revoke", exact: true }).click();
     await page.getByText("Revoked ci.").waitFor();
-    await other.getByText("Your session has ended.").waitFor({ timeout: 15_000 });
+    await other.getByText("Your session has ended.").waitFor();
     await page.goto(`${world.mock.url}/access/audit?resource=token`);
     await page.locator(".event-head").first().click();
     await page.getByText('"name": "ci"').waitFor();

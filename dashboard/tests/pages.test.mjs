@@ -43,7 +43,7 @@ function pages(facts) {
 }
 
 for (const [colorScheme, width] of [["light", 1280], ["dark", 360]]) {
-  test(`every page, ${colorScheme}, ${width} px`, { skip, timeout: 240_000 }, async () => {
+  test(`every page, ${colorScheme}, ${width} px`, { skip, timeout: 900_000 }, async () => {
     const page = await signedIn(world, "/", { width, colorScheme });
     for (const [path, act] of pages(world.mock.facts)) {
       await page.goto(world.mock.url + path);

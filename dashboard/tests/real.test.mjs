@@ -13,7 +13,7 @@ const AXE = readFileSync(new URL("../node_modules/axe-core/axe.min.js", import.m
 const SERVICES = "/connectivity/directory/services";
 const number = (text) => Number(text.replaceAll(/[^\d.]/g, ""));
 
-describe("the real program", { skip, timeout: 600_000 }, () => {
+describe("the real program", { skip, timeout: 1_800_000 }, () => {
   const world = setUpBrowser();
   const facts = {};
   let program;
