@@ -58,6 +58,7 @@ async fn behave(world: Arc<World>, stop: Arc<AtomicBool>) -> Vec<Duration> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes on a busy machine; run it with --ignored torture"]
 async fn hostile_workers_end_as_they_should() {
     let world = Arc::new(World::with(|options| {
         options.isolates_per_worker = 1;
