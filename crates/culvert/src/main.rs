@@ -1,5 +1,8 @@
 //! The program: reads the command line, does what it says, and ends with 0 (done), 1 (refused or failed) or 2 (wrong usage).
 
+// What `serve` waits for is nested deeply, and its being `Send` is proved level by level.
+#![recursion_limit = "256"]
+
 mod api_client;
 mod cli;
 mod commands;

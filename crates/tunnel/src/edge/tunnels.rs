@@ -83,7 +83,7 @@ impl Tunnels {
         is_websocket: bool,
         timeout: Duration,
     ) -> Result<Answer, OpenError> {
-        published::send(self.registry.choose(tunnel), request, is_websocket, timeout).await
+        published::send(self.choose(tunnel), request, is_websocket, timeout).await
     }
 
     /// Sends one DNS query (wire format) and gives back the answer (wire format), whatever it says.
