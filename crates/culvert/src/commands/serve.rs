@@ -165,8 +165,7 @@ async fn serve(configuration: Configuration) -> Result<(), Failure> {
     let operators = tokio::spawn(control::serve(api, control::router(state), stop.clone()));
 
     let scheduler = tokio::spawn(scheduler::run(store.clone(), current.clone(), callable.clone(), stop.clone()));
-    let tails =
-        tokio::spawn(tail_workers::run(telemetry.clone(), current.clone(), callable, store.changes(), stop.clone()));
+    let tails = tokio::spawn(tail_workers::run(telemetry.watch(), current.clone(), callable, stop.clone()));
 
     announce(&addresses_file, &addresses)?;
     tokio::select! {

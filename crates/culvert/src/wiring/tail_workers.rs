@@ -5,8 +5,8 @@ use std::sync::Arc;
 use invocation::{Call, Entrypoint, Event, WorkerCall};
 use serde_json::{Value, json};
 use store::Snapshot;
-use telemetry::{InvocationRecord, InvocationView, LiveItem, Telemetry};
-use tokio::sync::{Semaphore, watch};
+use telemetry::{InvocationRecord, InvocationView, LiveItem, LiveReader};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::dispatcher::Callable;
@@ -21,10 +21,6 @@ fn consumers<'a>(snapshot: &'a Snapshot, producer: &str) -> impl Iterator<Item =
     named.unwrap_or_default().iter().filter_map(|consumer| consumer.get("service")?.as_str())
 }
 
-fn any(snapshot: &Snapshot) -> bool {
-    snapshot.workers.values().any(|served| !served.worker.settings.tail_consumers.is_empty())
-}
-
 /// A record as `tail` gets it: as it is shown, with the fields that Workers look for.
 fn trace_item(record: &InvocationRecord) -> Option<Value> {
     let mut item = serde_json::to_value(InvocationView::of(record)).ok()?;
@@ -35,45 +31,20 @@ fn trace_item(record: &InvocationRecord) -> Option<Value> {
     Some(item)
 }
 
-/// Hands records over, until told to stop. `changes` follows the configuration: while it names no tail Worker, nothing is watched.
-pub async fn run(
-    telemetry: Telemetry,
-    current: Current,
-    workers: Callable,
-    mut changes: watch::Receiver<u64>,
-    stop: CancellationToken,
-) {
+/// Hands records over, until told to stop. They are watched from the start, so that a Worker's first record after its deployment is not missed.
+pub async fn run(mut live: LiveReader, current: Current, workers: Callable, stop: CancellationToken) {
     let room = Arc::new(Semaphore::new(HANDED_OVER));
     loop {
-        if !any(&current.load().snapshot) {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                // The store changes before what is served does.
-                changed = changes.changed() => if changed.is_err() { return },
-            }
-            wait_until_served(&current, &changes).await;
-            continue;
+        let item = tokio::select! {
+            () = stop.cancelled() => return,
+            item = live.next() => item,
+        };
+        match item {
+            None => return,
+            Some(LiveItem::Invocation(record)) => hand_over(&record, &current, &workers, &room),
+            Some(LiveItem::Missed(missed)) => tracing::debug!(missed, "tail Workers did not get all records"),
+            Some(LiveItem::Connection(_)) => {}
         }
-        let mut live = telemetry.watch();
-        while any(&current.load().snapshot) {
-            let item = tokio::select! {
-                () = stop.cancelled() => return,
-                item = live.next() => item,
-            };
-            match item {
-                None => return,
-                Some(LiveItem::Invocation(record)) => hand_over(&record, &current, &workers, &room),
-                Some(LiveItem::Missed(missed)) => tracing::warn!(missed, "tail Workers did not get all records"),
-                Some(LiveItem::Connection(_)) => {}
-            }
-        }
-    }
-}
-
-/// Waits until what is served is as new as the last change.
-async fn wait_until_served(current: &Current, changes: &watch::Receiver<u64>) {
-    while current.load().snapshot.generation < *changes.borrow() {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
 }
 
