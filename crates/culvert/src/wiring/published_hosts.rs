@@ -3,9 +3,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use http::Response;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, UPGRADE};
+use http::{HeaderMap, HeaderValue, Response};
 use http_body_util::BodyExt;
-use invocation::{Body, BodyError, BoxFuture, Invocation, NoAnswer, OriginFailure, Origins};
+use invocation::{Body, BodyError, BoxFuture, Invocation, NoAnswer, OriginFailure, Origins, Upgraded};
 use store::Snapshot;
 use tunnel::edge::{Answer, FlowError, OpenError, Tunnels};
 use uuid::Uuid;
@@ -79,21 +82,38 @@ impl Origins for PublishedHosts {
 
     fn forward(&self, origin: Uuid, invocation: Invocation) -> BoxFuture<'static, Result<Response<Body>, NoAnswer>> {
         let tunnels = self.tunnels.clone();
-        let request = invocation.request.map(|body| body.map_err(Into::into).boxed_unsync());
+        let mut request = invocation.request.map(|body| body.map_err(Into::into).boxed_unsync());
+        let is_websocket = asks_for_websocket(request.headers_mut());
         Box::pin(async move {
-            match tunnels.send_http(origin, request, false, ANSWER_TIMEOUT).await {
+            match tunnels.send_http(origin, request, is_websocket, ANSWER_TIMEOUT).await {
                 Ok(Answer::Response(response)) => {
                     let broken = |error: FlowError| BodyError::Network(error.to_string());
                     Ok(response.map(|body| body.map_err(broken).boxed_unsync()))
                 }
-                Ok(Answer::Upgraded(..)) => {
-                    let message = "it changed the protocol, and nobody had asked for it".to_owned();
-                    Err(NoAnswer { failure: OriginFailure::Unreachable, message })
+                Ok(Answer::Upgraded(head, flow)) => {
+                    let mut response = head.map(|()| invocation::empty());
+                    response.extensions_mut().insert(Upgraded::new(flow));
+                    Ok(response)
                 }
                 Err(error) => Err(NoAnswer { failure: failure(&error), message: error.to_string() }),
             }
         })
     }
+}
+
+/// Whether the request asks for a WebSocket, which is made one that its frames alone say everything about: the visitor's own
+/// handshake is the edge's business, and extensions would be agreed on with one side only.
+fn asks_for_websocket(headers: &mut HeaderMap) -> bool {
+    let asks = headers.get(UPGRADE).is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    if asks {
+        headers.remove(SEC_WEBSOCKET_EXTENSIONS);
+        // A visitor's by HTTP/2 has none (RFC 8441).
+        let key = STANDARD.encode(fastrand::u128(..).to_be_bytes());
+        if let (false, Ok(key)) = (headers.contains_key(SEC_WEBSOCKET_KEY), HeaderValue::try_from(key)) {
+            headers.insert(SEC_WEBSOCKET_KEY, key);
+        }
+    }
+    asks
 }
 
 fn failure(error: &OpenError) -> OriginFailure {

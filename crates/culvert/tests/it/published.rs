@@ -1,6 +1,8 @@
 //! Private services at host names of their own: published through a tunnel, reached by visitors without a Worker.
 
-use crate::harness::{Answer, Edge, http_service, request};
+use std::io::{BufReader, Read, Write};
+
+use crate::harness::{Answer, Edge, connect, http_service, private_service, read_head, read_request, request};
 
 fn visit(edge: &Edge, host: &str, path: &str) -> Answer {
     request(edge.addresses.http, "GET", path, &[("Host", host)], b"")
@@ -68,6 +70,51 @@ fn a_host_name_leads_to_one_place() {
     assert_eq!(names, serde_json::json!([{ "hostname": "other.example.test", "source": "route" }]));
     let refused = edge.run(&["tunnel", "publish", "second", "not a name", "--service", "http://127.0.0.1:9"]);
     assert!(String::from_utf8(refused.stderr).unwrap().contains("is not a host name"));
+}
+
+#[test]
+fn a_websocket_reaches_its_service() {
+    let edge = Edge::start();
+    let tunnel = edge.tunnel(&[]);
+    // Answers the handshake and gives back what it gets; frames are the two sides' business.
+    let port = private_service(|stream| {
+        let mut writer = stream.try_clone().unwrap();
+        let mut reader = BufReader::new(stream);
+        let (_, headers, _) = read_request(&mut reader).unwrap();
+        assert!(headers.contains(&("upgrade".to_owned(), "websocket".to_owned())), "{headers:?}");
+        let head = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\nhello";
+        writer.write_all(head.as_bytes()).unwrap();
+        let mut bytes = [0; 64];
+        while let Ok(length) = reader.read(&mut bytes)
+            && length > 0
+        {
+            writer.write_all(&bytes[..length]).unwrap();
+        }
+    });
+    let service = format!("http://127.0.0.1:{port}");
+    edge.json(&["tunnel", "publish", &tunnel.id, "live.example.test", "--service", &service]);
+    let stream = connect(edge.addresses.http);
+    let mut writer = stream.try_clone().unwrap();
+    let mut reader = BufReader::new(stream);
+    writer
+        .write_all(b"GET /live HTTP/1.1\r\nHost: live.example.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZQ==\r\n\r\n")
+        .unwrap();
+    let head = read_head(&mut reader);
+    assert_eq!(
+        (head.status, head.header("sec-websocket-accept")),
+        (101, Some("OEPSNnbvaxYns+EYSv7+c2kBj+o=")),
+        "{head:?}"
+    );
+    let mut hello = [0; 5];
+    reader.read_exact(&mut hello).unwrap();
+    assert_eq!(&hello, b"hello");
+    for _ in 0..3 {
+        writer.write_all(b"\x81\x85\0\0\0\0frame").unwrap();
+        let mut frame = [0; 11];
+        reader.read_exact(&mut frame).unwrap();
+        assert_eq!(&frame[6..], b"frame");
+    }
+    writer.shutdown(std::net::Shutdown::Both).unwrap();
 }
 
 #[test]
