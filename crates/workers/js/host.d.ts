@@ -152,6 +152,8 @@ interface Host {
     /** A digest in pieces. It belongs to the invocation and ends with it. */
     hashCreate(hash: string): number;
     hashUpdate(digest: number, bytes: Uint8Array): void;
+    /** Another one that has been given the same so far. */
+    hashCopy(digest: number): number;
     hashFinish(digest: number): Uint8Array | undefined;
     hmac(hash: string, key: Uint8Array, bytes: Uint8Array): Uint8Array | undefined;
     /** Takes as long whatever the bytes are; false for different lengths. */
@@ -200,7 +202,7 @@ interface Host {
 
     // === compression ===
     /** "deflate", "deflate-raw" or "gzip". It belongs to the invocation and ends with it. */
-    compressorCreate(format: string, decompress: boolean): number | undefined;
+    compressorCreate(format: string, decompress: boolean, level?: number): number | undefined;
     /** Further input, or without bytes: no more comes. What was given before must have been taken. */
     compressorGive(id: number, bytes: Uint8Array | undefined): void;
     /** Output, at most 64 KiB; undefined when more input is needed or all is done. Throws a TypeError at malformed input. */

@@ -29,6 +29,8 @@ const names = {
     onResolve({ filter: /^(node:)?[\w/-]+\/?$/ }, ({ path, kind }) => {
       if (kind === "entry-point") return undefined;
       const name = path.replace(/^node:/, "").replace(/\/$/, "");
+      // As packages name it, before `process.js` is there.
+      if (path === "process/") return { path: join(source, "internal_process.js") };
       if (UNENV.includes(name)) return path.startsWith("node:") ? { path: join(here, "../../../node_modules/unenv/dist/runtime/node", `${name}.mjs`) } : undefined;
       if (MODULES.includes(name) && name !== "punycode") return { path: join(source, `${name.replaceAll("/", "_")}.js`) };
       // Polyfills for what every engine here has.

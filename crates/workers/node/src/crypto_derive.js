@@ -1,6 +1,7 @@
 /** Keys from passwords and secrets: `pbkdf2`, `scrypt`, `hkdf` of `node:crypto`. */
 import { bytesOf, encoded, hashOf, later } from "./crypto_bytes.js";
 import { secretOf } from "./crypto_keys.js";
+import { scryptOf } from "./crypto_scrypt.js";
 import { coded, outOfRange, requireFunction, requireInteger } from "./errors.js";
 import { host } from "./internal_host.js";
 
@@ -33,9 +34,7 @@ export function scryptSync(password, salt, length, options = {}) {
   if (128 * cost * block > most) {
     throw coded(RangeError, "ERR_CRYPTO_INVALID_SCRYPT_PARAMS", `Invalid scrypt params: memory limit exceeded (${128 * cost * block} bytes are needed, maxmem is ${most})`);
   }
-  const key = host.scrypt(bytesOf(password, "password"), bytesOf(salt, "salt"), cost, block, parallel, length);
-  if (key === undefined) throw coded(RangeError, "ERR_CRYPTO_INVALID_SCRYPT_PARAMS", "Invalid scrypt params");
-  return encoded(key);
+  return encoded(scryptOf(bytesOf(password, "password"), bytesOf(salt, "salt"), cost, block, parallel, length));
 }
 /** @param {any} password @param {any} salt @param {number} length @param {any} options @param {any} [callback] */
 export function scrypt(password, salt, length, options, callback = options) {

@@ -1,7 +1,8 @@
 /** `node:process` (https://nodejs.org/api/process.html), as far as a Worker has a process. */
 import EventEmitter from "./events.js";
-import { coded, requireFunction, unavailable } from "./errors.js";
+import { coded, unavailable } from "./errors.js";
 import { env as bindings } from "./internal_env.js";
+import { nextTick } from "./internal_process.js";
 import { loaded } from "./registry.js";
 import { Writable } from "./stream.js";
 
@@ -26,12 +27,7 @@ export const features = Object.freeze({ inspector: false, debug: false, ipv6: tr
 export const config = Object.freeze({ target_defaults: {}, variables: {} });
 export const exitCode = undefined;
 
-/** @param {Function} code @param {any[]} values */
-export function nextTick(code, ...values) {
-  requireFunction(code, "callback");
-  queueMicrotask(values.length === 0 ? /** @type {any} */ (code) : () => code(...values));
-}
-
+export { nextTick };
 export const cwd = () => "/";
 export const chdir = () => {
   throw unavailable("process.chdir");

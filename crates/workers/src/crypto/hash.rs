@@ -64,6 +64,7 @@ impl Hash {
 }
 
 /// A digest of pieces.
+#[derive(Clone)]
 pub(crate) enum Hasher {
     Md5(Md5),
     Sha(digest::Context),

@@ -45,8 +45,7 @@ impl Compressors {
     }
 }
 
-fn coder(format: &str, decompress: bool) -> Option<Coder> {
-    let level = Compression::default();
+fn coder(format: &str, decompress: bool, level: Compression) -> Option<Coder> {
     Some(match (format, decompress) {
         ("deflate", false) => Coder::Compress(Compress::new(level, true)),
         ("deflate-raw", false) => Coder::Compress(Compress::new(level, false)),
@@ -126,7 +125,12 @@ impl Stream {
 /// `compressorCreate(format, decompress)`
 pub(super) fn create(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Value, Throw> {
     let host = scope.data::<Host>();
-    let Some(coder) = coder(&arguments.string(0)?, arguments.bool(1)?) else { return Ok(Value::Undefined) };
+    let level = if arguments.is_undefined(2) {
+        Compression::default()
+    } else {
+        Compression::new(u32::try_from(id(arguments, 2)?.min(9)).unwrap_or_default())
+    };
+    let Some(coder) = coder(&arguments.string(0)?, arguments.bool(1)?, level) else { return Ok(Value::Undefined) };
     let mut compressors = host.compressors.borrow_mut();
     if compressors.table.len() >= LIMIT {
         return Err(Throw::Error(format!(

@@ -83,6 +83,22 @@ pub(super) fn hash_update(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> R
     Ok(Value::Undefined)
 }
 
+/// `hashCopy(id)`: another digest that has been given the same so far.
+pub(super) fn hash_copy(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Value, Throw> {
+    let host = scope.data::<Host>();
+    let mut hashers = host.hashers.borrow_mut();
+    let Some((_, hasher)) = hashers.table.get_mut(id(arguments, 0)?) else {
+        return Err(Throw::Error("The request that this digest belongs to has ended.".to_owned()));
+    };
+    let copy = hasher.clone();
+    if hashers.table.len() >= LIMIT {
+        return Err(Throw::Error(format!(
+            "Too many digests are being computed at the same time: the limit is {LIMIT}."
+        )));
+    }
+    Ok(number(hashers.table.insert((host.current(), copy)).unwrap_or(0)))
+}
+
 /// `hashFinish(id)`
 pub(super) fn hash_finish(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Value, Throw> {
     let finished = scope.data::<Host>().hashers.borrow_mut().table.remove(id(arguments, 0)?);
