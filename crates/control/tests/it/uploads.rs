@@ -21,7 +21,7 @@ async fn an_upload_arrives_as_it_was_sent() {
         { "name": "API", "type": "vpc_service", "service_id": service },
         { "name": "NET_T", "type": "vpc_network", "tunnel_id": tunnel },
         { "name": "NET_N", "type": "vpc_network", "network_id": "cf1:network" },
-        { "name": "OTHER", "type": "service", "service": "other", "entrypoint": "Api" },
+        { "name": "OTHER", "type": "service", "service": "other", "entrypoint": "Admin" },
         { "name": "SELF", "type": "service", "service": "w" },
         { "name": "VER", "type": "version_metadata" },
     ]);

@@ -169,13 +169,19 @@ async fn the_other_replica_takes_over() {
     let survivor = second.id;
     drop(first);
     let started = Instant::now();
-    for _ in 0..20 {
+    let mut taken_over = 0;
+    while taken_over < 20 {
         let mut flow = edge.tunnels.open_tcp(TUNNEL, destination, PATIENCE).await.unwrap();
-        flow.write_all(b"x").await.unwrap();
-        assert_eq!(flow.read_u8().await.unwrap(), b'x');
-        assert_eq!(flow.connector(), survivor);
+        let written = flow.write_all(b"x").await;
+        let answer = flow.read_u8().await;
+        // Its tasks end a moment later: what it still takes may be lost with it.
+        if flow.connector() == survivor {
+            written.unwrap();
+            assert_eq!(answer.unwrap(), b'x');
+            taken_over += 1;
+        }
+        assert!(started.elapsed() < PATIENCE, "{taken_over} flows were taken over");
     }
-    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
     drop(second);
 }
 

@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     fn run(format: &str, decompress: bool, chunks: &[&[u8]]) -> Result<Vec<u8>, &'static str> {
-        let mut stream = Stream::new(0, coder(format, decompress).unwrap());
+        let mut stream = Stream::new(0, coder(format, decompress, Compression::default()).unwrap());
         let mut result = Vec::new();
         let ends = chunks.iter().map(Some).chain([None]);
         for chunk in ends {
