@@ -71,9 +71,9 @@ export function split(version: string, percentage: number, deployments: readonly
 }
 
 export function versionMessage(version: Pick<Version, "annotations">): string {
-  return version.annotations?.["workers/message"] ?? "";
+  return version.annotations["workers/message"] ?? "";
 }
 
 export function versionTag(version: Pick<Version, "annotations">): string {
-  return version.annotations?.["workers/tag"] ?? "";
+  return version.annotations["workers/tag"] ?? "";
 }

@@ -32,7 +32,7 @@ export function WorkerDeployments({ name }: { name: string }) {
               <p>
                 {all[0].versions.map((item, index) => <span key={item.version_id}>{index > 0 ? ", " : ""}<strong>{item.percentage} %</strong> version {words(item.version_id)} <code className="muted">{shortId(item.version_id)}</code></span>)}
               </p>
-              <p className="muted">Since <Time at={all[0].created_on} form="full" />, by {all[0].source}{all[0].annotations?.["workers/message"] === undefined ? "" : `: ${all[0].annotations["workers/message"]}`}</p>
+              <p className="muted">Since <Time at={all[0].created_on} form="full" />, by {all[0].source}{all[0].annotations["workers/message"] === undefined ? "" : `: ${all[0].annotations["workers/message"]}`}</p>
             </div>
           )}
         </Loaded>
@@ -46,7 +46,7 @@ export function WorkerDeployments({ name }: { name: string }) {
                 { label: "Version", primary: true, cell: (version) => <>#{version.number} <code className="muted" title={version.id}>{shortId(version.id)}</code></> },
                 { label: "Traffic", cell: (version) => { const share = shareOf(version.id, active); return share > 0 ? <Badge health="healthy">{share} %</Badge> : <span className="muted">none</span>; } },
                 { label: "Made", cell: (version) => <Time at={version.metadata.created_on} /> },
-                { label: "By", cell: (version) => `${version.metadata.author_id ?? version.metadata.author_email ?? ""} (${version.metadata.source})` },
+                { label: "By", cell: (version) => `${version.metadata.author_id} (${version.metadata.source})` },
                 { label: "Message", wide: true, cell: (version) => <>{versionTag(version) === "" ? null : <Badge health="none">{versionTag(version)}</Badge>} {versionMessage(version)}</> },
                 { label: "", align: "end", cell: (version) => edit && shareOf(version.id, active) < 100 ? <Button small aria-label={`Deploy version ${version.number}`} onPress={() => setChosen(version)}>Deploy</Button> : null },
               ]}
@@ -62,9 +62,9 @@ export function WorkerDeployments({ name }: { name: string }) {
               columns={[
                 { label: "When", primary: true, cell: (deployment) => <Time at={deployment.created_on} form="full" /> },
                 { label: "Versions", cell: (deployment) => deployment.versions.map((item) => `${item.percentage} % ${words(item.version_id)}`).join(", ") },
-                { label: "Why", cell: (deployment) => deployment.annotations?.["workers/triggered_by"] ?? "" },
+                { label: "Why", cell: (deployment) => deployment.annotations["workers/triggered_by"] ?? "" },
                 { label: "By", cell: (deployment) => deployment.source },
-                { label: "Message", wide: true, cell: (deployment) => deployment.annotations?.["workers/message"] ?? "" },
+                { label: "Message", wide: true, cell: (deployment) => deployment.annotations["workers/message"] ?? "" },
               ]}
             />
           )}

@@ -46,7 +46,7 @@ export default function Workers() {
                     label="Workers" rows={rows} rowKey={(worker) => worker.id}
                     columns={[
                       { label: "Name", primary: true, cell: (worker) => <Link href={`/workers/${encodeURIComponent(worker.id)}`}>{worker.id}</Link> },
-                      { label: "Address", cell: (worker) => worker.url === undefined ? null : <a href={worker.url} target="_blank" rel="noreferrer">{worker.url.replace(/^https?:\/\//, "")}</a> },
+                      { label: "Address", cell: (worker) => <a href={worker.url} target="_blank" rel="noreferrer">{worker.url.replace(/^https?:\/\//, "")}</a> },
                       { label: "Requests, 6 h", align: "end", cell: (worker) => formatCount(groups.get(worker.id)?.count ?? 0) },
                       { label: "Success", align: "end", cell: (worker) => { const group = groups.get(worker.id); return group === undefined ? <span className="muted">–</span> : formatShare(group.count - group.failed, group.count); } },
                       { label: "CPU, p50", align: "end", cell: (worker) => { const cpu = times.get(worker.id)?.cpu; return cpu === undefined ? <span className="muted">–</span> : formatDuration(cpu.p50); } },

@@ -243,8 +243,16 @@ pub(crate) async fn derive(
             ApiError::new(codes::WORKER_NOT_FOUND, format!("Worker \"{}\" has no version yet.", worker.name))
         })?;
         let derivation = change(&previous)?;
-        if derivation.deploy == Deploy::Now {
-            check_deployed(state, script, &previous).await?;
+        if derivation.deploy == Deploy::Now
+            && let Err(refusal) = check_deployed(state, script, &previous).await
+        {
+            // The latest version and the deployments are read one after the other: another change may lie between.
+            let latest = self::previous(state, script).await?;
+            if latest.is_some_and(|latest| latest.version.id != previous.version.id) && attempt < ATTEMPTS {
+                attempt += 1;
+                continue;
+            }
+            return Err(refusal);
         }
         let before = &previous.version.detail;
         let resolved = match derivation.bindings {
