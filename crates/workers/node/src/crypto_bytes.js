@@ -35,17 +35,3 @@ export function encoded(bytes, encoding) {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return encoding === undefined || encoding === "buffer" ? buffer : buffer.toString(encoding);
 }
-
-/** Calls back with what `work` gives, later. @param {(error: any, result?: any) => void} callback @param {() => any} work */
-export function later(callback, work) {
-  queueMicrotask(() => {
-    let result;
-    try {
-      result = work();
-    } catch (error) {
-      callback(error);
-      return;
-    }
-    callback(null, result);
-  });
-}

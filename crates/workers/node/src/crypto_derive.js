@@ -1,5 +1,6 @@
 /** Keys from passwords and secrets: `pbkdf2`, `scrypt`, `hkdf` of `node:crypto`. */
-import { bytesOf, encoded, hashOf, later } from "./crypto_bytes.js";
+import { bytesOf, encoded, hashOf } from "./crypto_bytes.js";
+import { later } from "./internal_callback.js";
 import { secretOf } from "./crypto_keys.js";
 import { scryptOf } from "./crypto_scrypt.js";
 import { coded, outOfRange, requireFunction, requireInteger } from "./errors.js";

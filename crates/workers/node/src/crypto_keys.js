@@ -1,6 +1,7 @@
 /** Keys of `node:crypto`: KeyObjects, their forms, and how they are made. */
 import { Buffer } from "./buffer.js";
-import { bytesOf, later } from "./crypto_bytes.js";
+import { bytesOf } from "./crypto_bytes.js";
+import { later } from "./internal_callback.js";
 import { algorithmOf, elements, fromPem, pkcs8OfSec1, sec1OfPkcs8, toPem } from "./crypto_der.js";
 import { coded, invalidArgType, invalidArgValue, requireFunction, requireInteger } from "./errors.js";
 import { host } from "./internal_host.js";

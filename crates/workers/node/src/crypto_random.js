@@ -1,6 +1,6 @@
 /** Random numbers of `node:crypto`, and what compares without telling. */
 import { Buffer } from "./buffer.js";
-import { later } from "./crypto_bytes.js";
+import { later } from "./internal_callback.js";
 import { coded, invalidArgType, outOfRange, requireFunction, requireInteger } from "./errors.js";
 import { host } from "./internal_host.js";
 import { isAnyArrayBuffer, isArrayBufferView } from "./util_types.js";

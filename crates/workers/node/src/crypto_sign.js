@@ -1,6 +1,7 @@
 /** Signatures, and encryption with public keys, of `node:crypto`. */
 import { Buffer } from "./buffer.js";
-import { bytesOf, encoded, hashOf, later } from "./crypto_bytes.js";
+import { bytesOf, encoded, hashOf } from "./crypto_bytes.js";
+import { later } from "./internal_callback.js";
 import { derSignature, rawSignature } from "./crypto_der.js";
 import { privateMaterial, publicMaterial } from "./crypto_keys.js";
 import { coded, requireFunction } from "./errors.js";

@@ -1,6 +1,7 @@
 /** `node:zlib` (https://nodejs.org/api/zlib.html) for gzip and deflate; Brotli and Zstandard say that they are not there. */
 import { Buffer } from "./buffer.js";
 import { coded, invalidArgType, requireFunction, requireInteger, unavailable } from "./errors.js";
+import { later } from "./internal_callback.js";
 import { host } from "./internal_host.js";
 import { Transform } from "./stream.js";
 import { isAnyArrayBuffer, isArrayBufferView } from "./util_types.js";
@@ -194,26 +195,17 @@ export const inflateRawSync = sync("deflate-raw", true);
 export const unzipSync = sync(undefined, true);
 
 /** @param {(data: any, options: any) => any} work */
-const later = (work) => (/** @type {any} */ data, /** @type {any} */ options, /** @type {any} */ callback = options) => {
+const withCallback = (work) => (/** @type {any} */ data, /** @type {any} */ options, /** @type {any} */ callback = options) => {
   requireFunction(callback, "callback");
-  queueMicrotask(() => {
-    let result;
-    try {
-      result = work(data, options === callback ? undefined : options);
-    } catch (error) {
-      callback(error);
-      return;
-    }
-    callback(null, result);
-  });
+  later(callback, () => work(data, options === callback ? undefined : options));
 };
-export const gzip = later(gzipSync);
-export const gunzip = later(gunzipSync);
-export const deflate = later(deflateSync);
-export const inflate = later(inflateSync);
-export const deflateRaw = later(deflateRawSync);
-export const inflateRaw = later(inflateRawSync);
-export const unzip = later(unzipSync);
+export const gzip = withCallback(gzipSync);
+export const gunzip = withCallback(gunzipSync);
+export const deflate = withCallback(deflateSync);
+export const inflate = withCallback(inflateSync);
+export const deflateRaw = withCallback(deflateRawSync);
+export const inflateRaw = withCallback(inflateRawSync);
+export const unzip = withCallback(unzipSync);
 
 const missing = (/** @type {string} */ name) => () => {
   throw unavailable(`zlib.${name}`);
