@@ -20,12 +20,13 @@ dashboard_sources := $(filter-out dashboard/src/api dashboard/src/api/schema.ts,
 node_sources := $(shell find crates/workers/node/src) $(addprefix crates/workers/node/,build.mjs modules.mjs)
 node_modules_built := crates/workers/node/dist/names.txt
 
-.PHONY: help env setup build dashboard node-modules demo test test-rust test-builtins test-dashboard test-errors lint bench wpt
+.PHONY: help env setup build dashboard node-modules demo test test-rust test-builtins test-dashboard test-errors test-postgres lint bench wpt
 
 help:
 	@echo "make demo    install what is missing, build, and show everything on this machine"
 	@echo "make test    run everything there is to test"
 	@echo "make test-errors   cause every connection error for real, and print what came of each"
+	@echo "make test-postgres   PostgreSQL clients of npm in a Worker, through a tunnel, to a real PostgreSQL"
 	@echo "make build   build the program: $(culvert)"
 	@echo "make lint    formatting, clippy, eslint, types, licences"
 	@echo "make dashboard   build the dashboard's files only, which make build puts into the program"
@@ -63,7 +64,7 @@ dashboard/dist/index.html: dashboard/node_modules/.installed $(dashboard_sources
 demo: build
 	@$(culvert) demo
 
-test: lint test-rust test-builtins
+test: lint test-rust test-builtins test-postgres
 
 test-rust: build
 	@scripts/setup test
@@ -81,6 +82,11 @@ node_modules/.installed: package.json package-lock.json | setup
 test-builtins: node_modules/.installed
 	npm run --silent check:builtins
 	npm run --silent test:builtins
+
+# The PostgreSQL clients of npm, in a Worker, through a tunnel, to a real PostgreSQL.
+test-postgres: build node_modules/.installed
+	@scripts/setup test
+	CULVERT=$(culvert) node --no-warnings --test crates/culvert/tests/postgres/postgres.test.mjs
 
 # In Chromium, over a mock of the API and over the program itself. Not part of `make test` until all of it has passed on a quiet machine.
 test-dashboard: build
