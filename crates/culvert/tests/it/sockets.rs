@@ -35,7 +35,6 @@ fn bound(service: &str) -> String {
 }
 
 #[test]
-#[ignore = "not yet run against a built program"]
 fn a_tcp_service_is_reached_whatever_address_is_named() {
     let edge = Edge::start();
     let tunnel = edge.tunnel(&[]);
@@ -70,7 +69,6 @@ fn a_tcp_service_is_reached_whatever_address_is_named() {
 }
 
 #[test]
-#[ignore = "not yet run against a built program"]
 fn close_delivers_what_was_written() {
     let edge = Edge::start();
     let tunnel = edge.tunnel(&[]);
@@ -97,7 +95,6 @@ fn close_delivers_what_was_written() {
 }
 
 #[test]
-#[ignore = "not yet run against a built program"]
 fn failures_have_their_names() {
     let edge = Edge::start();
     let tunnel = edge.tunnel(&[]);
@@ -120,7 +117,6 @@ fn failures_have_their_names() {
 }
 
 #[test]
-#[ignore = "not yet run against a built program"]
 fn a_reset_is_connection_terminated() {
     let edge = Edge::start();
     let tunnel = edge.tunnel(&[]);
@@ -147,7 +143,6 @@ fn a_reset_is_connection_terminated() {
 }
 
 #[test]
-#[ignore = "not yet run against a built program"]
 fn tls_is_checked_as_the_service_says() {
     let edge = Edge::start();
     let tunnel = edge.tunnel(&[]);
@@ -167,7 +162,6 @@ fn tls_is_checked_as_the_service_says() {
 }
 
 #[test]
-#[ignore = "not yet run against a built program"]
 fn plain_connect_stays_out_of_private_networks() {
     let edge = Edge::start();
     let port = private_service(|mut stream| {
