@@ -16,6 +16,7 @@ mod registry;
 mod select;
 mod sender;
 mod session;
+mod session_pool;
 mod status;
 mod tunnels;
 mod udp;

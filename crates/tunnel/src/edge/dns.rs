@@ -3,8 +3,9 @@
 use super::attempt::{self, Attempt, Retry, UNHEARD};
 use super::link::Link;
 use super::open::{self, OpenError};
+use super::session_pool::{self, Wanted};
 use super::status::TransportKind;
-use super::udp::{self, SessionError};
+use super::udp::SessionError;
 use bytes::Bytes;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -135,13 +136,13 @@ pub enum DnsQueryError {
 impl Attempt for DnsQueryError {
     fn retry(&self) -> Retry {
         match self {
-            Self::ConnectorLost { .. } => Retry::OtherConnection,
+            // Sessions of other connections may be lent there.
+            Self::ConnectorLost { .. } | Self::TooManyFlows { .. } => Retry::OtherConnection,
             Self::NoConnector | Self::ConnectorTooOld { .. } | Self::NoDatagrams { .. } | Self::BadQuery(_) => {
                 Retry::Never
             }
             Self::ResolverRefused { .. }
             | Self::ResolverUnreachable { .. }
-            | Self::TooManyFlows { .. }
             | Self::TimedOut { .. }
             | Self::Other { .. } => Retry::OtherConnector,
         }
@@ -240,24 +241,36 @@ fn suitable(mut links: Vec<Arc<Link>>, resolver: Resolver) -> Result<Vec<Arc<Lin
 
 async fn query_udp(link: Arc<Link>, resolver: Resolver, message: Bytes) -> Result<Vec<u8>, DnsQueryError> {
     let failed = |error| DnsQueryError::from_session(&link, resolver, error);
-    let mut session = udp::open(Arc::clone(&link), resolver.address()).await.map_err(failed)?;
+    let mut lease = session_pool::borrow(&link, resolver.address(), Wanted::Any).await.map_err(failed)?;
     let mut patience = RETRANSMIT;
     loop {
+        let session = lease.session().map_err(failed)?;
         session.send(message.clone()).map_err(failed)?;
         let again = tokio::time::sleep(patience);
         tokio::pin!(again);
         loop {
             tokio::select! {
-                answer = session.receive() => {
-                    let answer = answer.map_err(failed)?;
-                    if answers(&message, &answer) {
-                        return Ok(answer.to_vec());
+                answer = session.receive() => match answer {
+                    Ok(answer) if answers(&message, &answer) => return Ok(answer.to_vec()),
+                    // Of an earlier query, or nonsense.
+                    Ok(_) => {}
+                    // It may have ended since it was used last, and only now that is heard.
+                    Err(SessionError::Refused(..)) if lease.was_used_before() => break,
+                    Err(error) => {
+                        lease.discard();
+                        return Err(failed(error));
                     }
+                },
+                () = &mut again => {
+                    patience *= 2;
+                    break;
                 }
-                () = &mut again => break,
             }
         }
-        patience *= 2;
+        if lease.was_used_before() {
+            lease.discard();
+            lease = session_pool::borrow(&link, resolver.address(), Wanted::New).await.map_err(failed)?;
+        }
     }
 }
 
@@ -285,7 +298,61 @@ async fn query_tcp(link: Arc<Link>, resolver: Resolver, message: Bytes) -> Resul
     })
 }
 
-/// Whether `answer` is a response (QR) with the id of `query`.
+/// Whether `answer` is a response (QR) with the id of `query` and to its question, which those that tell of a failure may
+/// leave out.
 fn answers(query: &[u8], answer: &[u8]) -> bool {
-    answer.len() >= HEADER && query.get(..2) == answer.get(..2) && answer.get(2).is_some_and(|flags| flags & 0x80 != 0)
+    let is_response = answer.get(2).is_some_and(|flags| flags & 0x80 != 0);
+    let has_question = answer.get(4..6).is_some_and(|count| count != [0, 0]);
+    answer.len() >= HEADER
+        && is_response
+        && query.get(..2) == answer.get(..2)
+        && (!has_question || question(query).is_none_or(|asked| starts_with(answer, asked)))
+}
+
+/// Whether the first question of a message is this one, whose name may be written in another case.
+fn starts_with(message: &[u8], question: &[u8]) -> bool {
+    let end = HEADER + question.len();
+    message.get(HEADER..end).is_some_and(|found| found.eq_ignore_ascii_case(question))
+}
+
+/// The first question of a message: name, type and class. `None` when there is none that can be read.
+fn question(message: &[u8]) -> Option<&[u8]> {
+    let mut end = HEADER;
+    loop {
+        let length = usize::from(*message.get(end)?);
+        // A pointer has no place in the first name.
+        if length & 0xc0 != 0 {
+            return None;
+        }
+        end += 1 + length;
+        if length == 0 {
+            return message.get(HEADER..end + 4);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn message(id: u8, flags: u8, name: &[u8]) -> Vec<u8> {
+        [&[0, id, flags, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], name, &[0, 1, 0, 1]].concat()
+    }
+
+    #[test]
+    fn an_answer_is_to_its_own_query() {
+        let query = message(7, 1, b"\x02db\x08internal\x00");
+        assert!(answers(&query, &message(7, 0x81, b"\x02db\x08internal\x00")));
+        assert!(answers(&query, &message(7, 0x81, b"\x02DB\x08Internal\x00")), "names know no case");
+        assert!(!answers(&query, &message(8, 0x81, b"\x02db\x08internal\x00")), "another id");
+        assert!(!answers(&query, &message(7, 0x81, b"\x02da\x08internal\x00")), "another question");
+        assert!(!answers(&query, &query), "a query");
+        assert!(answers(&query, &[0, 7, 0x81, 5, 0, 0, 0, 0, 0, 0, 0, 0]), "a refusal without the question");
+        assert!(!answers(&query, &[0, 7, 0x81]));
+        // What is no name is not looked at.
+        let odd = message(7, 1, &[0xff]);
+        assert_eq!(question(&odd), None);
+        assert!(answers(&odd, &message(7, 0x81, b"\x01x\x00")));
+    }
 }

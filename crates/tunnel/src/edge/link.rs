@@ -1,6 +1,7 @@
 //! One registered connection of a connector, as the rest of the edge uses it.
 
 use super::carrier::Carrier;
+use super::session_pool::SessionPool;
 use super::status::{ConnectionStatus, TransportKind};
 use super::udp::Sessions;
 use crate::quic::CloseCode;
@@ -25,6 +26,8 @@ pub(crate) struct Link {
     pub(crate) client: ClientInfo,
     pub(crate) carrier: Carrier,
     pub(crate) sessions: Sessions,
+    /// Sessions to resolvers.
+    pub(crate) pool: SessionPool,
     remote_address: SocketAddr,
     since: OffsetDateTime,
     started: Instant,
@@ -51,6 +54,7 @@ impl Link {
             client: registration.options.client.clone(),
             carrier,
             sessions: Sessions::default(),
+            pool: SessionPool::default(),
             remote_address,
             since: OffsetDateTime::now_utc(),
             started: Instant::now(),

@@ -3,8 +3,9 @@
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Round trips shorter than this are taken as equal: load then decides.
-const SHORTEST: Duration = Duration::from_millis(1);
+/// Round trips shorter than this weigh the same beside load. They are measured on machines that do other things as well: a
+/// handshake on a busy one takes a few milliseconds longer, and is remembered for seconds.
+const SHORTEST: Duration = Duration::from_millis(5);
 
 /// What is known of a connection when a flow is to be opened. Draining connections are no candidates.
 #[derive(Clone, Copy, Debug)]
@@ -27,11 +28,11 @@ impl Candidate {
 }
 
 /// The order in which connections are tried, as indexes into `candidates`: those that are heard before those that are
-/// not, cheap before dear, and each connector once before any is tried twice, as a connector that failed will mostly
+/// not, cheap before dear (of equals the nearest), and each connector once before any is tried twice, as a connector that failed will mostly
 /// fail again.
 pub(crate) fn order(candidates: &[Candidate]) -> Vec<usize> {
     let mut sorted: Vec<(usize, &Candidate)> = candidates.iter().enumerate().collect();
-    sorted.sort_by_key(|(index, candidate)| (candidate.silent, candidate.cost(), *index));
+    sorted.sort_by_key(|(index, candidate)| (candidate.silent, candidate.cost(), candidate.rtt, *index));
     let mut order: Vec<(bool, usize, usize)> = Vec::with_capacity(sorted.len());
     for (place, (index, candidate)) in sorted.iter().enumerate() {
         let before = sorted.iter().take(place).filter(|(_, other)| other.connector == candidate.connector).count();
@@ -60,13 +61,15 @@ mod tests {
         assert_eq!(order(&[]), Vec::<usize>::new());
         assert_eq!(order(&[candidate(1, 5, 10), candidate(1, 0, 10)]), [1, 0]);
         assert_eq!(order(&[candidate(1, 0, 50), candidate(1, 0, 10)]), [1, 0]);
+        // Of idle ones the nearest, however near both are.
+        assert_eq!(order(&[candidate(1, 0, 2), candidate(1, 0, 1)]), [1, 0]);
         // Far but idle against near but busy: 50 ms * 1 < 10 ms * 6.
         assert_eq!(order(&[candidate(1, 5, 10), candidate(2, 0, 50)]), [1, 0]);
-        // Below a millisecond only load counts.
+        // Below some milliseconds load counts first.
         let mut near = candidate(1, 1, 0);
         near.rtt = Duration::from_micros(80);
         let mut nearer = candidate(1, 0, 0);
-        nearer.rtt = Duration::from_micros(900);
+        nearer.rtt = Duration::from_millis(4);
         assert_eq!(order(&[near, nearer]), [1, 0]);
     }
 

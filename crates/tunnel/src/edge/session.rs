@@ -63,6 +63,7 @@ impl Drop for Membership {
         self.link.drain();
         self.registry.remove(&self.link);
         self.link.close(CloseCode::Done, "done");
+        self.link.pool.close();
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TryRecvError;
 use tunnel_proto::connector::DatagramVersion;
 use tunnel_proto::datagram::{v2, v3};
 use tunnel_proto::origin::DialFailure;
@@ -20,7 +21,7 @@ use uuid::Uuid;
 /// Events of one session that wait for its owner; more are dropped, as UDP does.
 const QUEUE: usize = 32;
 /// A connector ends an idle session after this time by itself.
-const IDLE: Duration = Duration::from_secs(10);
+pub(super) const IDLE: Duration = Duration::from_secs(10);
 /// How long one RPC on a stream of its own may take.
 const RPC_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an answer to a registration by datagram is awaited before it is asked again.
@@ -68,6 +69,7 @@ impl Sessions {
 }
 
 /// A session; dropping it forgets it, and tells the connector where the protocol has a message for that.
+#[derive(Debug)]
 pub(crate) struct Session {
     link: Arc<Link>,
     id: Uuid,
@@ -186,6 +188,17 @@ impl Session {
         Ok(())
     }
 
+    /// Whether it can serve another query, as far as that was heard. What came for an earlier one is forgotten.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        loop {
+            match self.events.try_recv() {
+                Ok(SessionEvent::Payload(_) | SessionEvent::Answer(v3::Answer::Accepted)) => {}
+                Ok(SessionEvent::Ended(_) | SessionEvent::Answer(_)) | Err(TryRecvError::Disconnected) => return false,
+                Err(TryRecvError::Empty) => return true,
+            }
+        }
+    }
+
     /// The next payload, or the reason why there will be none.
     pub(crate) async fn receive(&mut self) -> Result<Bytes, SessionError> {
         loop {
@@ -205,10 +218,12 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.link.sessions.lock().remove(&self.id);
-        if self.version == DatagramVersion::V2 {
+        if self.version == DatagramVersion::V2
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
             let (link, session) = (Arc::clone(&self.link), self.id);
             // Frees the connector's socket and its place among the active flows; it would idle out otherwise.
-            tokio::spawn(async move {
+            runtime.spawn(async move {
                 let message = "done".to_owned();
                 if let Err(error) =
                     call(&link, &Call::UnregisterUdpSession(UnregisterUdpSession { session, message })).await

@@ -1,13 +1,16 @@
 //! DNS through the tunnel, with a real dnsmasq behind the connector.
 
-use crate::setup::{Edge, PATIENCE, TUNNEL, closed_port};
+use crate::setup::{Edge, PATIENCE, TUNNEL, closed_port, eventually};
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::str::FromStr;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::net::UdpSocket;
+use tokio::task::{JoinHandle, JoinSet};
 use tunnel::DatagramVersion;
 use tunnel::connector::ConnectorOptions;
 use tunnel::edge::{DnsQueryError, DnsTransport, Resolver};
@@ -165,6 +168,103 @@ async fn a_silent_resolver_times_out_and_is_asked_again() {
     for _ in 0..2 {
         let length = silent.try_recv(&mut buffer).unwrap();
         assert_eq!(buffer[..length], message);
+    }
+}
+
+/// A resolver that answers every query that NAME does not exist, and counts from how many ports it was asked.
+struct Resolving {
+    address: SocketAddr,
+    ports: Arc<Mutex<HashSet<u16>>>,
+    task: JoinHandle<()>,
+}
+
+impl Resolving {
+    async fn start() -> Self {
+        Self::on(UdpSocket::bind("127.0.0.1:0").await.unwrap())
+    }
+
+    fn on(socket: UdpSocket) -> Self {
+        let address = socket.local_addr().unwrap();
+        let ports = Arc::new(Mutex::new(HashSet::new()));
+        let asked = Arc::clone(&ports);
+        let task = tokio::spawn(async move {
+            let mut buffer = vec![0; 512];
+            loop {
+                let (length, from) = socket.recv_from(&mut buffer).await.unwrap();
+                asked.lock().unwrap().insert(from.port());
+                buffer[2] |= 0x80;
+                buffer[3] = 3;
+                let _ = socket.send_to(&buffer[..length], from).await;
+            }
+        });
+        Self { address, ports, task }
+    }
+
+    /// Stops and gives back the port.
+    async fn stop(self) -> SocketAddr {
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled());
+        self.address
+    }
+}
+
+/// Asks for so many names at once. All must be answered.
+pub async fn many_names(edge: &Edge, resolver: Resolver, names: u16) {
+    let mut queries = JoinSet::new();
+    for id in 0..names {
+        let tunnels = edge.tunnels.clone();
+        let mut message = query(&format!("n{id}.internal."), RecordType::A);
+        message[..2].copy_from_slice(&id.to_be_bytes());
+        queries.spawn(async move {
+            tunnels.query_dns(TUNNEL, resolver, DnsTransport::Udp, &message, PATIENCE).await.map(|answer| (id, answer))
+        });
+    }
+    while let Some(answered) = queries.join_next().await {
+        let (id, answer) = answered.unwrap().unwrap();
+        let question = Message::from_vec(&answer).unwrap().queries.remove(0);
+        assert_eq!(question.name().to_string(), format!("n{id}.internal."));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_of_names_waits_and_does_not_fail() {
+    for datagrams in [DatagramVersion::V2, DatagramVersion::V3] {
+        let edge = Edge::start().await;
+        let _connector = edge.connect(ConnectorOptions { datagrams, ..edge.connector_options() }).await;
+        let resolver = Resolving::start().await;
+        many_names(&edge, Resolver::Address(resolver.address), 1500).await;
+        let ports = resolver.ports.lock().unwrap().len();
+        assert!(ports < 1500, "each name had a session of its own");
+        // The connector takes far fewer flows than there are names.
+        let another = Resolving::start().await;
+        let edge = edge.restart().await;
+        eventually("it is back", || edge.tunnels.preferred(TUNNEL).is_some()).await;
+        let few = r#"{"ingress":[],"warp-routing":{"maxActiveFlows":7}}"#;
+        assert_eq!(edge.tunnels.push_configuration(TUNNEL, 2, few).await[0].result, Ok(2));
+        many_names(&edge, Resolver::Address(another.address), 200).await;
+        assert!(another.ports.lock().unwrap().len() <= 7);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_serves_one_query_after_the_other() {
+    for datagrams in [DatagramVersion::V2, DatagramVersion::V3] {
+        let edge = Edge::start().await;
+        let _connector = edge.connect(ConnectorOptions { datagrams, ..edge.connector_options() }).await;
+        let resolving = Resolving::start().await;
+        let resolver = Resolver::Address(resolving.address);
+        let message = query("db.internal.", RecordType::A);
+        for _ in 0..5 {
+            ask(&edge, resolver, DnsTransport::Udp, &message).await.unwrap();
+        }
+        assert_eq!(resolving.ports.lock().unwrap().len(), 1);
+        // The session that is kept does not outlive its resolver unnoticed, nor stand in the way of the next one.
+        let address = resolving.stop().await;
+        let error = ask(&edge, resolver, DnsTransport::Udp, &message).await.unwrap_err();
+        assert!(matches!(error, DnsQueryError::ResolverRefused { .. }), "{error:?}");
+        let again = Resolving::on(UdpSocket::bind(address).await.unwrap());
+        ask(&edge, resolver, DnsTransport::Udp, &message).await.unwrap();
+        assert_eq!(again.ports.lock().unwrap().len(), 1);
     }
 }
 

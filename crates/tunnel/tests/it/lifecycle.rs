@@ -159,7 +159,6 @@ async fn revoking_cuts_at_once_and_keeps_it_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "hangs on how flows are spread, which is not yet certain here"]
 async fn the_other_replica_takes_over() {
     let edge = Edge::start().await;
     let first = edge.connect_one().await;
@@ -271,7 +270,6 @@ async fn connections_are_spread_over_several_edges() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "hangs on how flows are spread, which is not yet certain here"]
 async fn a_lost_connection_comes_back_beside_flows_on_the_others() {
     let edge = Edge::start().await;
     let relay = Relay::start(edge.address).await;
@@ -282,20 +280,20 @@ async fn a_lost_connection_comes_back_beside_flows_on_the_others() {
     };
     let connector = edge.connect(options).await;
     let destination = echo().await;
-    // One flow on each: load and latency decide, so that more than two may be needed.
-    let mut flows = vec![edge.tunnels.open_tcp(TUNNEL, destination, PATIENCE).await.unwrap()];
-    for _ in 0..100 {
-        let flow = edge.tunnels.open_tcp(TUNNEL, destination, PATIENCE).await.unwrap();
-        if flow.connection() != flows[0].connection() {
-            flows.push(flow);
-            break;
-        }
-    }
-    assert_eq!(flows.len(), 2, "all flows go over one connection");
     let status = edge.tunnels.connectors(TUNNEL);
     let direct = status[0].connections.iter().find(|connection| connection.index == 1).unwrap().id;
-    let (kept, lost): (Vec<_>, Vec<_>) = flows.into_iter().partition(|flow| flow.connection() == direct);
-    let (mut kept, mut lost) = (kept.into_iter().next().unwrap(), lost.into_iter().next().unwrap());
+    // A flow on each. Load and latency decide, and the relay is slow on a busy machine; all are held, so that load grows.
+    let (mut kept, mut lost) = (Vec::new(), Vec::new());
+    while kept.is_empty() || lost.is_empty() {
+        let flow = edge.tunnels.open_tcp(TUNNEL, destination, PATIENCE).await.unwrap();
+        if flow.connection() == direct {
+            kept.push(flow)
+        } else {
+            lost.push(flow)
+        }
+        assert!(kept.len() + lost.len() < 500, "{} flows go over one connection", kept.len() + lost.len());
+    }
+    let (mut kept, mut lost) = (kept.remove(0), lost.remove(0));
     relay.cut();
     let error = tokio::time::timeout(PATIENCE, lost.read_u8()).await.unwrap().unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionAborted);
