@@ -5,6 +5,7 @@ use super::state::{FlowPlace, State};
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpStream, UdpSocket};
@@ -53,13 +54,7 @@ impl DialError {
     }
 
     pub(super) fn from_io(network: Network, destination: SocketAddr, error: &io::Error) -> Self {
-        let cause = match error.kind() {
-            io::ErrorKind::ConnectionRefused => DialFailure::Refused,
-            io::ErrorKind::NetworkUnreachable => DialFailure::NetworkUnreachable,
-            io::ErrorKind::HostUnreachable => DialFailure::NoRouteToHost,
-            io::ErrorKind::TimedOut => DialFailure::TimedOut,
-            _ => DialFailure::Other,
-        };
+        let cause = cause_of(error);
         let detail = error.to_string().to_lowercase();
         Self {
             cause,
@@ -67,6 +62,21 @@ impl DialError {
             errno: error.raw_os_error(),
             phase: "dial",
         }
+    }
+
+    /// A socket of this machine that does not answer, in the words of Go.
+    pub(super) fn from_socket(path: &Path, error: &io::Error) -> Self {
+        let cause = cause_of(error);
+        let words =
+            if cause == DialFailure::Other { error.to_string().to_lowercase() } else { cause.words().to_owned() };
+        let text = format!("dial unix {}: connect: {words}", path.display());
+        Self { cause, text, errno: error.raw_os_error(), phase: "dial" }
+    }
+
+    /// A socket of this machine, where rules allow networks only.
+    pub(super) fn socket_not_allowed(path: &Path) -> Self {
+        let cause = DialFailure::NotAllowed;
+        Self { cause, text: format!("dial unix {}: {}", path.display(), cause.words()), errno: None, phase: "policy" }
     }
 
     /// The answer to the edge: cloudflared's text, and ours beside it.
@@ -79,6 +89,16 @@ impl DialError {
             metadata.push((origin::RATE_LIMITED.to_owned(), "true".to_owned()));
         }
         ConnectResponse { error: self.text.clone(), metadata }
+    }
+}
+
+fn cause_of(error: &io::Error) -> DialFailure {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => DialFailure::Refused,
+        io::ErrorKind::NetworkUnreachable => DialFailure::NetworkUnreachable,
+        io::ErrorKind::HostUnreachable => DialFailure::NoRouteToHost,
+        io::ErrorKind::TimedOut => DialFailure::TimedOut,
+        _ => DialFailure::Other,
     }
 }
 

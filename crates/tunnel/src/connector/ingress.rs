@@ -3,8 +3,13 @@
 use http::uri::{Authority, Scheme};
 use regex::Regex;
 use serde::Deserialize;
+use std::path::PathBuf;
 use std::time::Duration;
 
+/// The port of a TCP service whose rule names none and whose scheme is not one of [`PORTS`], as in cloudflared.
+const ANY_TCP_PORT: u16 = 7864;
+/// Ports of TCP services by scheme.
+const PORTS: [(&str, u16); 3] = [("ssh", 22), ("rdp", 3389), ("smb", 445)];
 /// How long a dial may take where the configuration says nothing, as in cloudflared.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -30,6 +35,7 @@ pub(crate) struct RequestConfiguration {
     origin_server_name: Option<String>,
     #[serde(rename = "noTLSVerify")]
     no_tls_verify: Option<bool>,
+    bastion_mode: Option<bool>,
 }
 
 /// Where requests of a rule go.
@@ -37,6 +43,14 @@ pub(crate) struct RequestConfiguration {
 pub(crate) enum Service {
     /// To an HTTP service.
     Http(Scheme, Authority),
+    /// To an HTTP service, with TLS or without, at a socket of this machine.
+    Unix { path: PathBuf, tls: bool },
+    /// To whatever is behind a TCP port, in a WebSocket.
+    Tcp { host: String, port: u16 },
+    /// The same, where the request names host and port.
+    Bastion,
+    /// Nowhere: a page says that the tunnel works.
+    HelloWorld,
     /// Nowhere: this status is the answer.
     Status(u16),
     /// To something that this connector does not speak; the text of the configuration.
@@ -93,11 +107,15 @@ pub(crate) fn parse(rules: Vec<RuleConfiguration>, defaults: &RequestConfigurati
                 .map(|name| name.to_ascii_lowercase())
                 .filter(|name| !name.is_empty() && name != "*"),
             path: path.map_err(|reason| IngressError::Path { rule: number, reason })?,
-            service: parse_service(&rule.service).map_err(|reason| IngressError::Service {
-                rule: number,
-                service: rule.service.clone(),
-                reason,
-            })?,
+            service: if is_bastion(rule.request.as_ref(), defaults) {
+                Service::Bastion
+            } else {
+                parse_service(&rule.service).map_err(|reason| IngressError::Service {
+                    rule: number,
+                    service: rule.service.clone(),
+                    reason,
+                })?
+            },
             settings: settings(rule.request.unwrap_or_default(), defaults),
         })
     };
@@ -119,22 +137,50 @@ fn settings(own: RequestConfiguration, defaults: &RequestConfiguration) -> Reque
     }
 }
 
+fn is_bastion(own: Option<&RequestConfiguration>, defaults: &RequestConfiguration) -> bool {
+    own.and_then(|own| own.bastion_mode).or(defaults.bastion_mode).unwrap_or(false)
+}
+
 fn parse_service(text: &str) -> Result<Service, &'static str> {
     if let Some(status) = text.strip_prefix("http_status:") {
         let status = status.parse().ok().filter(|status| (100..=999).contains(status));
         return status.map(Service::Status).ok_or("a status is a number from 100 to 999");
     }
-    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
-    let scheme = match scheme {
-        "http" | "ws" => Scheme::HTTP,
-        "https" | "wss" => Scheme::HTTPS,
-        _ => return Ok(Service::Unsupported(text.to_owned())),
+    for (prefix, tls) in [("unix:", false), ("unix+tls:", true)] {
+        if let Some(path) = text.strip_prefix(prefix) {
+            return if path.is_empty() {
+                Err("it names no socket")
+            } else {
+                Ok(Service::Unix { path: path.into(), tls })
+            };
+        }
+    }
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return match text {
+            "hello_world" | "hello-world" => Ok(Service::HelloWorld),
+            "bastion" => Ok(Service::Bastion),
+            "socks-proxy" => Ok(Service::Unsupported(text.to_owned())),
+            _ => Err(
+                "a service is for example http://10.0.0.5:8080, tcp://10.0.0.5:5432, unix:/run/app.sock or http_status:404",
+            ),
+        };
     };
     if rest.trim_end_matches('/').contains(['/', '?', '#']) {
         return Err("ingress rules don't support proxying to a different path on the origin service");
     }
     let authority = rest.trim_end_matches('/').parse::<Authority>().map_err(|_| "it names no host")?;
-    if authority.host().is_empty() { Err("it names no host") } else { Ok(Service::Http(scheme, authority)) }
+    if authority.host().is_empty() {
+        return Err("it names no host");
+    }
+    Ok(match scheme {
+        "http" | "ws" => Service::Http(Scheme::HTTP, authority),
+        "https" | "wss" => Service::Http(Scheme::HTTPS, authority),
+        other => {
+            let usual = PORTS.iter().find(|(scheme, _)| *scheme == other).map_or(ANY_TCP_PORT, |(_, port)| *port);
+            let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+            Service::Tcp { host, port: authority.port_u16().unwrap_or(usual) }
+        }
+    })
 }
 
 /// The name by which rules know a host: lower case, without port.
@@ -213,7 +259,29 @@ mod tests {
         ] {
             assert!(rules(wrong).is_err(), "{wrong}");
         }
-        let unsupported = rules(r#"[{"service":"ssh://10.0.0.5:22"}]"#).unwrap();
-        assert_eq!(unsupported[0].service, Service::Unsupported("ssh://10.0.0.5:22".to_owned()));
+    }
+
+    #[test]
+    fn services_are_of_many_kinds() {
+        let tcp = |host: &str, port| Service::Tcp { host: host.to_owned(), port };
+        for (text, expected) in [
+            ("ssh://10.0.0.5", tcp("10.0.0.5", 22)),
+            ("rdp://desk.internal", tcp("desk.internal", 3389)),
+            ("smb://[fd00::1]:4450", tcp("fd00::1", 4450)),
+            ("tcp://db.internal:5432", tcp("db.internal", 5432)),
+            ("tcp://db.internal", tcp("db.internal", 7864)),
+            ("unix:/run/app.sock", Service::Unix { path: "/run/app.sock".into(), tls: false }),
+            ("unix+tls:/run/app.sock", Service::Unix { path: "/run/app.sock".into(), tls: true }),
+            ("hello_world", Service::HelloWorld),
+            ("bastion", Service::Bastion),
+            ("socks-proxy", Service::Unsupported("socks-proxy".to_owned())),
+        ] {
+            assert_eq!(parse_service(text), Ok(expected), "{text}");
+        }
+        for wrong in ["unix:", "tcp://", "tcp://db:5432/x", "nonsense"] {
+            assert!(parse_service(wrong).is_err(), "{wrong}");
+        }
+        let bastion = rules(r#"[{"service":"tcp://x:1","originRequest":{"bastionMode":true}}]"#).unwrap();
+        assert_eq!(bastion[0].service, Service::Bastion);
     }
 }

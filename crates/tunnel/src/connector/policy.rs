@@ -68,6 +68,11 @@ impl DestinationPolicy {
         Self { rules }
     }
 
+    /// Whether sockets of the connector's own machine may be dialled, which no rule can name.
+    pub(crate) fn allows_sockets(&self) -> bool {
+        self.rules.is_empty()
+    }
+
     /// Whether `destination` may be dialled.
     pub fn allows(&self, destination: SocketAddr) -> bool {
         let address = destination.ip().to_canonical();

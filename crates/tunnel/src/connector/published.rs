@@ -1,8 +1,11 @@
-//! Published requests: finds the ingress rule, asks the private service by HTTP, and gives back what it answers.
+//! Published requests: finds the ingress rule, asks the private service by HTTP, or joins it by TCP, and gives back what it
+//! answers.
 
 mod dialler;
+mod origin_stream;
 mod over_http2;
 mod over_quic;
+mod tcp_websocket;
 mod unverified;
 mod websocket;
 
@@ -16,10 +19,11 @@ use crate::tls;
 use bytes::Bytes;
 use dialler::Dialler;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING,
+    UPGRADE,
 };
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
@@ -28,11 +32,18 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls_pki_types::ServerName;
 use std::error::Error;
+use std::path::Path;
 use std::sync::OnceLock;
+use tokio::net::TcpStream;
 use tunnel_proto::http::RequestHead;
 
 /// The beginning of cloudflared's text for a service that did not answer.
 const NOT_REACHED: &str = "Unable to reach the origin service. The service may be down or it may not be responding to traffic from the connector";
+
+/// What an ingress rule `hello_world` shows.
+const HELLO_WORLD: &str = include_str!("published/hello_world.html");
+/// Request field in which clients of a bastion name the destination.
+const JUMP_DESTINATION: &str = "cf-access-jump-destination";
 
 type BodyError = Box<dyn Error + Send + Sync>;
 /// A request's body on its way to a service.
@@ -43,8 +54,37 @@ type HttpClient = Client<HttpsConnector<Dialler>, Body>;
 enum Answer {
     /// The service's response; of status 101 when it changes the protocol.
     Service(Response<Incoming>),
-    /// The ingress rule's own status.
-    Status(StatusCode),
+    /// The ingress rule's own answer.
+    Own(OwnAnswer),
+    /// A TCP service, whose bytes go in the messages of a WebSocket; and the fields that agree to that.
+    Tcp(TcpStream, HeaderMap),
+}
+
+/// What the connector answers by itself.
+#[derive(Clone, Copy, Debug)]
+struct OwnAnswer {
+    status: StatusCode,
+    /// HTML.
+    page: Option<&'static str>,
+}
+
+impl OwnAnswer {
+    const fn status(status: StatusCode) -> Self {
+        Self { status, page: None }
+    }
+
+    fn fields(self) -> HeaderMap {
+        let mut fields = HeaderMap::new();
+        if let Some(page) = self.page {
+            fields.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+            fields.insert(CONTENT_LENGTH, HeaderValue::from(page.len()));
+        }
+        fields
+    }
+
+    fn body(self) -> Bytes {
+        Bytes::from_static(self.page.unwrap_or_default().as_bytes())
+    }
 }
 
 /// A request that got no answer.
@@ -98,19 +138,36 @@ impl Published {
     async fn ask(&self, policy: &DestinationPolicy, asked: Asked) -> Result<Answer, NoAnswer> {
         let host = ingress::host_name(&asked.head.host);
         let fits = |published: &&PublishedRule| published.rule.fits(&host, asked.target.path());
-        let Some(PublishedRule { rule, client }) = self.rules.iter().find(fits) else {
+        let Some(published) = self.rules.iter().find(fits) else {
             // Nothing was configured, as cloudflared has it.
-            return Ok(Answer::Status(StatusCode::SERVICE_UNAVAILABLE));
+            return Ok(Answer::Own(OwnAnswer::status(StatusCode::SERVICE_UNAVAILABLE)));
         };
+        let rule = &published.rule;
         match &rule.service {
-            Service::Http(scheme, authority) => {
-                let client = client.get_or_init(|| make_client(&rule.settings, policy)).as_ref();
-                let client = client.map_err(|reason| NoAnswer::from(reason.clone()))?;
-                let request = asked.into_request(scheme, authority, &rule.settings)?;
-                client.request(request).await.map(Answer::Service).map_err(|error| not_reached(&error))
+            Service::Http(scheme, authority) => published.ask(policy, asked, scheme, authority, None).await,
+            Service::Unix { path, tls } => {
+                let scheme = if *tls { Scheme::HTTPS } else { Scheme::HTTP };
+                published.ask(policy, asked, &scheme, &Authority::from_static("localhost"), Some(path)).await
             }
+            Service::Tcp { .. } | Service::Bastion if !asked.is_websocket => {
+                let text =
+                    "this host name leads to a TCP service, which takes WebSockets only: use `cloudflared access`";
+                Err(text.to_owned().into())
+            }
+            Service::Tcp { host, port } => by_tcp(&asked.head, policy, &rule.settings, host, *port).await,
+            Service::Bastion => {
+                let destination = asked.field(JUMP_DESTINATION).ok_or_else(|| {
+                    NoAnswer::from(format!(
+                        "no {JUMP_DESTINATION} says where to: give `cloudflared access` a --destination"
+                    ))
+                })?;
+                let (host, port) = bastion_destination(destination)?;
+                by_tcp(&asked.head, policy, &rule.settings, &host, port).await
+            }
+            Service::HelloWorld => Ok(Answer::Own(OwnAnswer { status: StatusCode::OK, page: Some(HELLO_WORLD) })),
             Service::Status(status) => {
-                Ok(Answer::Status(StatusCode::from_u16(*status).unwrap_or(StatusCode::NOT_FOUND)))
+                let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::NOT_FOUND);
+                Ok(Answer::Own(OwnAnswer::status(status)))
             }
             Service::Unsupported(service) => {
                 Err(format!("this connector does not serve `{service}`: run cloudflared for it").into())
@@ -119,7 +176,52 @@ impl Published {
     }
 }
 
+/// Connects to a TCP service.
+async fn by_tcp(
+    head: &RequestHead,
+    policy: &DestinationPolicy,
+    settings: &RequestSettings,
+    host: &str,
+    port: u16,
+) -> Result<Answer, NoAnswer> {
+    let dialled = Dialler::new(policy.clone(), settings.connect_timeout).tcp(host, port).await;
+    dialled.map(|stream| Answer::Tcp(stream, tcp_websocket::agreement(head))).map_err(of_dial)
+}
+
+/// Host and port of what a client names, which may have a scheme and a path around them.
+fn bastion_destination(text: &str) -> Result<(String, u16), NoAnswer> {
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let authority = rest.split('/').next().unwrap_or_default().parse::<Authority>().ok();
+    let destination = authority.as_ref().and_then(|authority| Some((authority.host(), authority.port_u16()?)));
+    let (host, port) =
+        destination.ok_or_else(|| NoAnswer::from(format!("`{text}` is no destination: write host:port")))?;
+    Ok((host.trim_start_matches('[').trim_end_matches(']').to_owned(), port))
+}
+
+impl PublishedRule {
+    /// Asks by HTTP, over `socket` where there is one.
+    async fn ask(
+        &self,
+        policy: &DestinationPolicy,
+        asked: Asked,
+        scheme: &Scheme,
+        authority: &Authority,
+        socket: Option<&Path>,
+    ) -> Result<Answer, NoAnswer> {
+        let client = self.client.get_or_init(|| make_client(&self.rule.settings, policy, socket)).as_ref();
+        let client = client.map_err(|reason| NoAnswer::from(reason.clone()))?;
+        let request = asked.into_request(scheme, authority, &self.rule.settings)?;
+        client.request(request).await.map(Answer::Service).map_err(|error| not_reached(&error))
+    }
+}
+
 impl Asked {
+    /// The first field of this name.
+    fn field(&self, wanted: &str) -> Option<&str> {
+        let field = self.head.fields.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        field.map(|(_, value)| value.as_str())
+    }
+
     fn into_request(
         self,
         scheme: &Scheme,
@@ -155,7 +257,11 @@ impl Asked {
 }
 
 /// What makes and keeps connections to the service of one rule.
-fn make_client(settings: &RequestSettings, policy: &DestinationPolicy) -> Result<HttpClient, String> {
+fn make_client(
+    settings: &RequestSettings,
+    policy: &DestinationPolicy,
+    socket: Option<&Path>,
+) -> Result<HttpClient, String> {
     let tls = if settings.unverified { unverified::client() } else { tls::client(None, tls::TLS12_AND_13) };
     let tls = tls.map_err(|error| error.to_string())?;
     let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
@@ -168,9 +274,18 @@ fn make_client(settings: &RequestSettings, policy: &DestinationPolicy) -> Result
         None => connector.enable_http1(),
     };
     let dialler = Dialler::new(policy.clone(), settings.connect_timeout);
+    let dialler = match socket {
+        Some(path) => dialler.to_socket(path.to_owned()),
+        None => dialler,
+    };
     let mut client = Client::builder(TokioExecutor::new());
     // A service that closes an idle connection just then must not cost a request.
     Ok(client.pool_timer(TokioTimer::new()).set_host(false).build(connector.wrap_connector(dialler)))
+}
+
+/// A service that could not be dialled, in cloudflared's words.
+fn of_dial(dial: DialError) -> NoAnswer {
+    NoAnswer { text: format!("{NOT_REACHED}: {}", dial.text), dial: Some(dial) }
 }
 
 /// What went wrong, with cloudflared's words at the end where it is a failure to dial.
@@ -178,7 +293,7 @@ fn not_reached(error: &hyper_util::client::legacy::Error) -> NoAnswer {
     let mut cause: &(dyn Error + 'static) = error;
     loop {
         if let Some(dial) = cause.downcast_ref::<DialError>() {
-            return NoAnswer { text: format!("{NOT_REACHED}: {}", dial.text), dial: Some(dial.clone()) };
+            return of_dial(dial.clone());
         }
         // An io::Error does not count what it holds as its source.
         let held = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);

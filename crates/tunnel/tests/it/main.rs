@@ -5,6 +5,7 @@ mod dns;
 mod flows;
 mod hostile;
 mod http2;
+mod kinds;
 mod lifecycle;
 mod networks;
 mod outages;

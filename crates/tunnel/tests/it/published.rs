@@ -16,8 +16,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tunnel::Uuid;
 use tunnel::connector::{ConnectorOptions, DestinationPolicy, Protocol};
@@ -97,7 +97,7 @@ async fn answer(mut request: Request<Incoming>) -> Result<Response<ServiceBody>,
     Ok(response)
 }
 
-async fn serve_connection(stream: TcpStream) {
+pub async fn serve_connection(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
     let connection = hyper::server::conn::http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service_fn(answer))
         .with_upgrades();
@@ -120,7 +120,7 @@ fn body(bytes: impl Into<Bytes>) -> RequestBody {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
-fn no_body() -> RequestBody {
+pub fn no_body() -> RequestBody {
     Empty::new().map_err(|never| match never {}).boxed_unsync()
 }
 

@@ -3,7 +3,8 @@
 //! Runs only where the environment variable CLOUDFLARED names the program, in a network namespace that has nothing but
 //! loopback: cloudflared looks for servers of Cloudflare at its start. `unshare` (util-linux) and `ip` (iproute2) make it.
 
-use crate::dns::{Dnsmasq, resolves};
+use crate::dns::{Dnsmasq, many_names, resolves};
+use crate::kinds::serves_every_kind;
 use crate::published::{killed_under_load, publish, serves_published_requests, service};
 use crate::setup::{Directory, Edge, PATIENCE, TUNNEL, closed_port, echo, eventually};
 use std::net::SocketAddr;
@@ -158,6 +159,14 @@ mod inside {
                 resolves(&edge, Resolver::Address(dnsmasq.address), transport).await;
             }
         }
+        // In version 3, it counts flows that it could not dial for ever: here all are.
+        for features in [&[][..], &["--features", "support_datagram_v3_2"][..]] {
+            let edge = Edge::start().await;
+            let options =
+                [&["--dns-resolver-addrs", resolver.as_str(), "--max-active-flows", "8"][..], features].concat();
+            let _cloudflared = Cloudflared::registered(&edge, 1, "quic", &options).await;
+            many_names(&edge, Resolver::Virtual, 100).await;
+        }
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -248,6 +257,7 @@ mod inside {
             let edge = Edge::start().await;
             let _cloudflared = Cloudflared::registered(&edge, 1, protocol, &[]).await;
             serves_published_requests(&edge, trailers).await;
+            serves_every_kind(&edge, 8).await;
         }
     }
 

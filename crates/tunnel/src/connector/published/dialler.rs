@@ -1,5 +1,6 @@
 //! Dials the services of ingress rules, within the connector's own rules.
 
+use super::origin_stream::OriginStream;
 use crate::connector::dial::DialError;
 use crate::connector::policy::DestinationPolicy;
 use http::Uri;
@@ -7,10 +8,11 @@ use http::uri::Scheme;
 use hyper_util::rt::TokioIo;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Instant;
 use tower_service::Service;
 use tunnel_proto::origin::{DialFailure, Network};
@@ -20,25 +22,50 @@ use tunnel_proto::origin::{DialFailure, Network};
 pub(super) struct Dialler {
     policy: DestinationPolicy,
     timeout: Duration,
+    /// The socket that takes the place of every host.
+    socket: Option<PathBuf>,
 }
 
 impl Dialler {
     /// `timeout` is for all addresses of a name together.
     pub(super) fn new(policy: DestinationPolicy, timeout: Duration) -> Self {
-        Self { policy, timeout }
+        Self { policy, timeout, socket: None }
     }
 
-    async fn dial(self, uri: Uri) -> Result<TcpStream, DialError> {
-        let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
+    /// The same, to a socket of this machine whatever the URL says.
+    pub(super) fn to_socket(self, path: PathBuf) -> Self {
+        Self { socket: Some(path), ..self }
+    }
+
+    async fn dial(self, uri: Uri) -> Result<OriginStream, DialError> {
+        if let Some(path) = &self.socket {
+            return self.unix(path).await.map(OriginStream::Unix);
+        }
+        let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         let port = uri.port_u16().unwrap_or(if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 });
+        self.tcp(host, port).await.map(OriginStream::Tcp)
+    }
+
+    async fn unix(&self, path: &std::path::Path) -> Result<UnixStream, DialError> {
+        if !self.policy.allows_sockets() {
+            return Err(DialError::socket_not_allowed(path));
+        }
+        match tokio::time::timeout(self.timeout, UnixStream::connect(path)).await {
+            Ok(connected) => connected.map_err(|error| DialError::from_socket(path, &error)),
+            Err(_) => Err(DialError::from_socket(path, &std::io::ErrorKind::TimedOut.into())),
+        }
+    }
+
+    /// Connects to the first address of `host`, a name or an address, that takes it.
+    pub(super) async fn tcp(&self, host: &str, port: u16) -> Result<TcpStream, DialError> {
         let deadline = Instant::now() + self.timeout;
-        let found = tokio::time::timeout_at(deadline, tokio::net::lookup_host((host.as_str(), port))).await;
+        let found = tokio::time::timeout_at(deadline, tokio::net::lookup_host((host, port))).await;
         let found: Vec<SocketAddr> = match found {
             Ok(Ok(found)) => found.collect(),
-            Ok(Err(_)) => return Err(DialError::no_such_host(&host)),
-            Err(_) => return Err(DialError::lookup_timed_out(&host)),
+            Ok(Err(_)) => return Err(DialError::no_such_host(host)),
+            Err(_) => return Err(DialError::lookup_timed_out(host)),
         };
-        let mut failure = DialError::no_such_host(&host);
+        let mut failure = DialError::no_such_host(host);
         for address in found {
             if !self.policy.allows(address) {
                 failure = DialError::of(Network::Tcp, address, DialFailure::NotAllowed, "policy");
@@ -59,7 +86,7 @@ impl Dialler {
 }
 
 impl Service<Uri> for Dialler {
-    type Response = TokioIo<TcpStream>;
+    type Response = TokioIo<OriginStream>;
     type Error = DialError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, DialError>> + Send>>;
 

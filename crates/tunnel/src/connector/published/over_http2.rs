@@ -1,6 +1,6 @@
 //! Published requests on an HTTP/2 connection, on which the edge is the client.
 
-use super::{Answer, Asked, Body, NoAnswer, no_body, websocket};
+use super::{Answer, Asked, Body, NoAnswer, no_body, tcp_websocket, websocket};
 use crate::body::{BodyReader, BodyWriter};
 use crate::connector::state::State;
 use crate::http2;
@@ -55,7 +55,19 @@ pub(crate) async fn serve(
             tracing::debug!(reason = text, "published request not answered");
             crate::connector::http2_session::refuse(respond, http2::META_CONNECTOR, &text)
         }
-        Ok(Answer::Status(status)) => respond.send_response(response_head(status, &HeaderMap::new()), true).map(drop),
+        Ok(Answer::Own(own)) => {
+            let body = own.body();
+            let mut stream = respond.send_response(response_head(own.status, &own.fields()), body.is_empty())?;
+            if body.is_empty() { Ok(()) } else { stream.send_data(body, true) }
+        }
+        Ok(Answer::Tcp(stream, fields)) => {
+            let head = response_head(StatusCode::SWITCHING_PROTOCOLS, &fields);
+            let mut writer = BodyWriter::new(respond.send_response(head, false)?);
+            if let Some(reader) = reader {
+                tcp_websocket::join(state, stream, reader, &mut writer).await;
+            }
+            Ok(())
+        }
         Ok(Answer::Service(response)) => {
             let head = response_head(response.status(), response.headers());
             let mut writer = BodyWriter::new(respond.send_response(head, false)?);

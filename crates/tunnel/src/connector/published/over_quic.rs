@@ -1,6 +1,6 @@
 //! Published requests in data streams of QUIC.
 
-use super::{Answer, Asked, Body, NoAnswer, has_body, no_body, websocket};
+use super::{Answer, Asked, Body, NoAnswer, has_body, no_body, tcp_websocket, websocket};
 use crate::connector::state::State;
 use bytes::Bytes;
 use futures_util::stream;
@@ -47,10 +47,18 @@ pub(crate) async fn serve(
     };
     match answer {
         Err(reason) => refuse(&mut send, &reason).await,
-        Ok(Answer::Status(status)) => {
-            send.write_chunk(response_head(status, &HeaderMap::new())).await?;
+        Ok(Answer::Own(own)) => {
+            send.write_chunk(response_head(own.status, &own.fields())).await?;
+            send.write_chunk(own.body()).await?;
             // Fails only when the edge has stopped the stream.
             let _ = send.finish();
+            Ok(())
+        }
+        Ok(Answer::Tcp(stream, fields)) => {
+            send.write_chunk(response_head(StatusCode::SWITCHING_PROTOCOLS, &fields)).await?;
+            if let Some(receive) = receive {
+                tcp_websocket::join(state, stream, std::io::Cursor::new(early).chain(receive), send).await;
+            }
             Ok(())
         }
         Ok(Answer::Service(response)) => {
