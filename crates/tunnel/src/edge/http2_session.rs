@@ -53,7 +53,7 @@ pub(crate) async fn serve(
         let opening = tokio::time::timeout(deadline, open(&shared, requests, address)).await;
         drop(place);
         match opening {
-            Ok(Ok((control, member, grant))) => {
+            Ok(Ok((control, Ok((member, grant))))) => {
                 let link = Arc::clone(&member.link);
                 let alive = async {
                     match (pings, &link.carrier) {
@@ -69,8 +69,9 @@ pub(crate) async fn serve(
                 };
                 session::run(&shared, member, grant, control, alive).await;
             }
-            Ok(Err(NotRegistered::Refused(_))) => tokio::time::sleep(REFUSED).await,
-            Ok(Err(NotRegistered::Failed(reason))) => tracing::debug!(%address, %reason, "no registration"),
+            // Without the control stream, what it still has to say would be lost.
+            Ok(Ok((_control, Err(NotRegistered::Refused(_))))) => tokio::time::sleep(REFUSED).await,
+            Ok(Ok((_, Err(reason))) | Err(reason)) => tracing::debug!(%address, %reason, "no registration"),
             Err(_) => tracing::debug!(%address, "no registration in time"),
         }
     };
@@ -87,7 +88,7 @@ pub(crate) async fn serve(
 }
 
 type Http2Control = Control<BodyReader, BodyWriter>;
-type Opened = (Http2Control, Membership, TunnelGrant);
+type Opened = (Http2Control, Result<(Membership, TunnelGrant), NotRegistered>);
 
 /// Opens the control stream and waits for the registration on it.
 async fn open(
@@ -110,6 +111,6 @@ async fn open(
     }
     let mut control = Control::new(BodyReader::new(response.into_body()), BodyWriter::new(body));
     let carrier = || Carrier::Http2(Http2::new(requests.clone()));
-    let (member, grant) = session::register(shared, &mut control, address, carrier).await?;
-    Ok((control, member, grant))
+    let registered = session::register(shared, &mut control, address, carrier).await;
+    Ok((control, registered))
 }
