@@ -2,7 +2,7 @@
 
 use super::carrier::Carrier;
 use super::link::Link;
-use super::session::{self, Control, NotRegistered, SMALL_MESSAGE};
+use super::session::{self, Control, NotRegistered};
 use super::udp::{self, SessionEvent};
 use super::{Shared, Unregistered};
 use crate::exchange::{self, ExchangeError};
@@ -18,6 +18,8 @@ use tunnel_proto::stream::RPC_SIGNATURE;
 
 /// How long a refused connector has to read the reason.
 const REFUSED: Duration = Duration::from_secs(1);
+/// The largest message on a stream that the connector opens, in bytes: the end of a UDP session and its reason.
+const STREAM_MESSAGE: usize = 8 * 1024;
 /// How long a stream that the connector opens may take.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -126,7 +128,7 @@ async fn serve_stream(link: &Link, mut writer: SendStream, mut reader: RecvStrea
         return Err(ExchangeError::Ended(": it does not begin with the RPC signature".to_owned()));
     }
     let mut server = RpcServer::new(Interfaces::EdgeSessions);
-    server.set_message_limit(SMALL_MESSAGE);
+    server.set_message_limit(STREAM_MESSAGE);
     let mut buffer = BytesMut::new();
     while let Some((question, call)) = exchange::next_call(&mut server, &mut reader, &mut writer, &mut buffer).await? {
         if let Call::UnregisterUdpSession(end) = call {

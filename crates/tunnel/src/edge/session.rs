@@ -18,8 +18,8 @@ use tunnel_proto::rpc::{
 };
 use uuid::Uuid;
 
-/// The largest message before the peer has proved who it is, and on streams where little is said.
-pub(crate) const SMALL_MESSAGE: usize = 64 * 1024;
+/// The largest message before the peer has proved who it is.
+const SMALL_MESSAGE: usize = 64 * 1024;
 /// The largest message after that: a local configuration.
 const LARGE_MESSAGE: usize = 1024 * 1024;
 /// How long the directory may think.
