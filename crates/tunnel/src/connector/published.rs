@@ -275,7 +275,7 @@ fn make_client(
     };
     let dialler = Dialler::new(policy.clone(), settings.connect_timeout);
     let dialler = match socket {
-        Some(path) => dialler.to_socket(path.to_owned()),
+        Some(path) => dialler.over_socket(path.to_owned()),
         None => dialler,
     };
     let mut client = Client::builder(TokioExecutor::new());

@@ -171,7 +171,7 @@ async fn a_silent_resolver_times_out_and_is_asked_again() {
     }
 }
 
-/// A resolver that answers every query that NAME does not exist, and counts from how many ports it was asked.
+/// A resolver that knows no name, and notes from which ports it was asked.
 struct Resolving {
     address: SocketAddr,
     ports: Arc<Mutex<HashSet<u16>>>,

@@ -33,7 +33,7 @@ impl Dialler {
     }
 
     /// The same, to a socket of this machine whatever the URL says.
-    pub(super) fn to_socket(self, path: PathBuf) -> Self {
+    pub(super) fn over_socket(self, path: PathBuf) -> Self {
         Self { socket: Some(path), ..self }
     }
 

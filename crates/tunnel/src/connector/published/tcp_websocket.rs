@@ -14,8 +14,8 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tunnel_proto::http::RequestHead;
 
-/// What is read of TCP at once, in bytes: a message.
-const BLOCK: usize = 32 * 1024;
+/// What is read of TCP at once, in bytes: a message. As in cloudflared, which takes no larger ones whole.
+const BLOCK: usize = 16 * 1024;
 /// The largest message from the other side, in bytes.
 const MESSAGE: usize = 1 << 20;
 
