@@ -7,6 +7,7 @@ use quinn::{ApplicationClose, Connection, ConnectionError, Endpoint, RecvStream,
 use rustls::crypto::CryptoProvider;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -26,31 +27,39 @@ async fn dial(edge: &Edge) -> Result<Connection, ConnectionError> {
 }
 
 async fn dial_with(edge: &Edge, provider: CryptoProvider) -> Result<Connection, ConnectionError> {
+    dial_at(edge.address, &edge.connector_options().ca_pem.unwrap(), provider).await
+}
+
+/// The TLS settings of a client that trusts the edge of this authority.
+pub fn trusting(pem: &str, provider: CryptoProvider) -> rustls::ClientConfig {
     let mut roots = rustls::RootCertStore::empty();
-    let pem = edge.connector_options().ca_pem.unwrap();
     roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
-    let mut tls = rustls::ClientConfig::builder_with_provider(Arc::new(provider))
+    rustls::ClientConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
         .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_no_client_auth()
+}
+
+pub async fn dial_at(address: SocketAddr, pem: &str, provider: CryptoProvider) -> Result<Connection, ConnectionError> {
+    let mut tls = trusting(pem, provider);
     tls.alpn_protocols = vec![b"argotunnel".to_vec()];
     let config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
     let endpoint = Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
-    endpoint.connect_with(config, edge.address, "quic.cftunnel.com").unwrap().await
+    endpoint.connect_with(config, address, "quic.cftunnel.com").unwrap().await
 }
 
-fn registration(token: &Token) -> Call {
+pub fn registration(token: &Token, index: u8, version: &str) -> Call {
     Call::RegisterConnection(RegisterConnection {
         account: token.account.clone(),
         secret: token.secret.clone(),
         tunnel: token.tunnel,
-        connection_index: 0,
+        connection_index: index,
         options: ConnectionOptions {
             client: ClientInfo {
                 id: Uuid::from_u128(7),
                 features: Features::default(),
-                version: "2025.6.0".to_owned(),
+                version: version.to_owned(),
                 platform: "x".to_owned(),
             },
             origin_local_ip: None,
@@ -63,9 +72,14 @@ fn registration(token: &Token) -> Call {
 
 /// Registers by hand. What is returned must be kept: dropping a stream ends it.
 async fn register(connection: &Connection, token: &Token) -> (Reply, (SendStream, RecvStream)) {
+    call(connection, &registration(token, 0, "2025.6.0")).await
+}
+
+/// Says this first.
+pub async fn call(connection: &Connection, call: &Call) -> (Reply, (SendStream, RecvStream)) {
     let (mut send, mut receive) = connection.open_bi().await.unwrap();
     let mut client = RpcClient::new();
-    client.call(&registration(token));
+    client.call(call);
     let mut buffer = vec![0; 4096];
     loop {
         while let Some(bytes) = client.poll_output() {
@@ -371,5 +385,57 @@ async fn a_connector_that_reads_nothing_holds_the_sender_back() {
         result.unwrap();
         written += piece.len();
         assert!(written < 256 << 20, "nothing holds it back");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_opens_its_own_tunnel_and_no_other() {
+    let other = Uuid::from_u128(2);
+    let directory = Directory { other: Some((other, vec![5; 32])), ..Directory::new() };
+    let edge = Edge::start_with(directory, EdgeLimits::default()).await;
+    let own = Token { tunnel: other, secret: vec![5; 32], ..edge.token() };
+    for (tunnel, secret) in [(TUNNEL, own.secret.clone()), (other, edge.token().secret), (TUNNEL, Vec::new())] {
+        let connection = dial(&edge).await.unwrap();
+        let (reply, _streams) = register(&connection, &Token { tunnel, secret, ..edge.token() }).await;
+        assert!(matches!(reply, Reply::RegisterConnection(Err(_))), "{reply:?}");
+    }
+    let connection = dial(&edge).await.unwrap();
+    let (reply, _control) = register(&connection, &own).await;
+    assert!(matches!(reply, Reply::RegisterConnection(Ok(_))), "{reply:?}");
+    // It is a connector of its own tunnel, and nothing of the other one comes to it.
+    assert_eq!(edge.tunnels.connectors(other).len(), 1);
+    let error = edge.tunnels.open_tcp(TUNNEL, echo().await, PATIENCE).await.unwrap_err();
+    assert_eq!(error, OpenError::NoConnector);
+    works(&edge).await;
+    // Once registered, it cannot become another one.
+    let (reply, _control) = call_again(&connection, &registration(&edge.token(), 0, "1")).await;
+    assert!(reply.is_err(), "{reply:?}");
+    assert_eq!(edge.tunnels.connectors(TUNNEL).iter().filter(|status| status.id == Uuid::from_u128(7)).count(), 0);
+}
+
+/// Asks on another stream of a connection that is registered.
+async fn call_again(connection: &Connection, call: &Call) -> (Result<(), String>, SendStream) {
+    let (mut send, mut receive) = connection.open_bi().await.unwrap();
+    let mut client = RpcClient::new();
+    client.call(call);
+    send.write_all(&RPC_SIGNATURE).await.unwrap();
+    while let Some(bytes) = client.poll_output() {
+        send.write_all(&bytes).await.unwrap();
+    }
+    let mut buffer = vec![0; 4096];
+    loop {
+        let length = match timeout(PATIENCE, receive.read(&mut buffer)).await.unwrap() {
+            Ok(Some(length)) => length,
+            Ok(None) => return (Err("ended".to_owned()), send),
+            Err(error) => return (Err(error.to_string()), send),
+        };
+        if client.handle_input(&buffer[..length]).is_err() {
+            return (Err("nonsense".to_owned()), send);
+        }
+        match client.poll_event() {
+            Some(ClientEvent::Returned { .. }) => return (Ok(()), send),
+            Some(ClientEvent::Failed { exception, .. }) => return (Err(exception.to_string()), send),
+            _ => {}
+        }
     }
 }

@@ -4,9 +4,11 @@
 mod dns;
 mod flows;
 mod hostile;
+mod hostile_http2;
 mod http2;
 mod kinds;
 mod lifecycle;
+mod memory;
 mod networks;
 mod outages;
 mod published;

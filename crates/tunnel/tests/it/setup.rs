@@ -23,6 +23,8 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// Knows [`TUNNEL`] and notes what happens.
 pub struct Directory {
     pub secret: Vec<u8>,
+    /// Another tunnel of the same account, with its secret.
+    pub other: Option<(Uuid, Vec<u8>)>,
     pub grant: TunnelGrant,
     pub configuration: Mutex<Option<(i32, String)>>,
     pub revoked: Mutex<HashSet<Uuid>>,
@@ -34,6 +36,7 @@ impl Directory {
     pub fn new() -> Self {
         Self {
             secret: (0..32).collect(),
+            other: None,
             grant: TunnelGrant { name: "test".to_owned(), remotely_managed: true },
             configuration: Mutex::default(),
             revoked: Mutex::default(),
@@ -44,13 +47,15 @@ impl Directory {
 
     fn check(&self, account: &str, tunnel: Uuid, secret: &[u8]) -> Result<TunnelGrant, Refusal> {
         *self.asked.lock().unwrap() += 1;
-        if tunnel != TUNNEL {
-            return Err(Refusal::UnknownTunnel);
-        }
+        let expected = match &self.other {
+            Some((other, expected)) if tunnel == *other => expected,
+            _ if tunnel == TUNNEL => &self.secret,
+            _ => return Err(Refusal::UnknownTunnel),
+        };
         if account != ACCOUNT {
             return Err(Refusal::WrongAccount);
         }
-        if secret != self.secret {
+        if secret != expected {
             return Err(Refusal::WrongSecret);
         }
         if self.revoked.lock().unwrap().contains(&tunnel) {
