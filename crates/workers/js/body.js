@@ -7,7 +7,7 @@ import { blobBytes, blobType, isBlob } from "./blob.js";
 import { utf8Encode } from "./bytes.js";
 import { isFormData, serializeFormData } from "./form_data.js";
 import host from "./host_object.js";
-import { checkOwner, current } from "./invocation.js";
+import { cancelOperation, checkOwner, current } from "./invocation.js";
 import { newNativeStream, takeNative } from "./native_stream.js";
 import {
   TypeError,
@@ -42,6 +42,8 @@ export class Body {
   owner;
   /** Set when the fetch that it belongs to was aborted: reading fails with it. @type {{reason: any} | undefined} */
   aborted = undefined;
+  /** What reads a native body whole, and what is told when that is given up. @type {{operation: Operation, reject: (reason: any) => void} | undefined} */
+  reading = undefined;
 
   /** @param {string | Uint8Array | undefined} source @param {BodyId} native @param {ReadableStream | undefined} stream */
   constructor(source, native, stream) {
@@ -161,7 +163,10 @@ export class Body {
   /** The fetch that it belongs to was aborted. @param {any} reason */
   abort(reason) {
     this.aborted = { reason };
-    if (this.#stream !== undefined) {
+    if (this.reading !== undefined) {
+      cancelOperation(this.reading.operation);
+      this.reading.reject(reason);
+    } else if (this.#stream !== undefined) {
       const state = stateOf(this.#stream);
       if (state.state === READABLE) state.controller.error(reason);
       state.native?.cancel();

@@ -61,6 +61,18 @@ function readAll(state, resolve, reject) {
   again();
 }
 
+/**
+ * Waits for a native body that is read whole.
+ * @param {Body} body
+ * @param {Operation} operation
+ * @param {(value: any) => void} resolve
+ * @param {(reason: any) => void} reject
+ */
+function whenRead(body, operation, resolve, reject) {
+  body.reading = { operation, reject };
+  onComplete(operation, resolve, reject);
+}
+
 /** @param {Body} body @param {(bytes: Uint8Array<ArrayBuffer>) => void} resolve @param {(reason: any) => void} reject */
 function takeBytes(body, resolve, reject) {
   const { source } = body;
@@ -70,7 +82,7 @@ function takeBytes(body, resolve, reject) {
     return;
   }
   const native = body.takeNative();
-  if (native !== 0) onComplete(host.bodyReadAll(native), resolve, reject);
+  if (native !== 0) whenRead(body, host.bodyReadAll(native), resolve, reject);
   else readAll(stateOf(body.stream), resolve, reject);
 }
 
@@ -85,7 +97,7 @@ function takeText(body, resolve, reject) {
   if (source === undefined) {
     const native = body.takeNative();
     if (native !== 0) {
-      onComplete(host.bodyReadText(native), resolve, reject);
+      whenRead(body, host.bodyReadText(native), resolve, reject);
       return;
     }
   }

@@ -202,10 +202,15 @@ test("an abort cancels the request, the body that is sent, and the body that is 
       const unread = await fetch("http://h/whole", { signal: third.signal });
       third.abort(new Error("late"));
       const late = await unread.text().catch((error) => error.message);
-      return [first, canceled, chunk, await next, late];
+
+      const fourth = new AbortController();
+      const taken = await fetch("http://h/slow", { signal: fourth.signal });
+      const whole = taken.text().catch((error) => error.message);
+      fourth.abort(new Error("enough"));
+      return [first, canceled, chunk, await next, late, await whole];
     },
   );
-  assert.deepEqual(result, ["AbortError", "AbortError", "first", "mine", "late"]);
+  assert.deepEqual(result, ["AbortError", "AbortError", "first", "mine", "late", "enough"]);
   assert.equal(host.canceled.size >= 1, true);
   assert.equal(host.bodies.get(calls[1].responseBody).canceled, true);
   assert.equal(host.bodies.get(calls[2].responseBody).canceled, true);
