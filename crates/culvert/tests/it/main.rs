@@ -3,8 +3,11 @@
 
 mod bad_input;
 mod commands;
+mod counting;
 mod demo;
+mod diagnosis;
 mod errors;
+mod exports;
 mod failures;
 mod harness;
 mod limits;
@@ -16,6 +19,7 @@ mod services;
 mod sockets;
 mod survival;
 mod tail_workers;
+mod tailing;
 mod tunnels;
 mod visitors;
 mod websockets;
