@@ -73,7 +73,7 @@ test-rust: build
 # Causes every row of the table for real and prints what came of each.
 test-errors: build
 	@scripts/setup test
-	cargo test --release --locked -p culvert --test it errors:: -- --ignored --nocapture
+	cargo test --release --locked -p culvert --test it errors:: -- --nocapture
 
 node_modules/.installed: package.json package-lock.json | setup
 	npm ci --silent --no-audit --no-fund

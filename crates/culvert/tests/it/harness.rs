@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -179,6 +179,11 @@ impl Edge {
         self.call_api_with("POST", path, body.to_string().as_bytes())
     }
 
+    /// A PUT of the API, below the account, that must succeed.
+    pub fn put(&self, path: &str, body: &Value) -> Value {
+        self.call_api_with("PUT", path, body.to_string().as_bytes())
+    }
+
     fn call_api_with(&self, method: &str, path: &str, body: &[u8]) -> Value {
         let path = format!("/client/v4/accounts/local{path}");
         let authorization = format!("Bearer {}", self.token());
@@ -237,7 +242,12 @@ impl Edge {
 
     /// A tunnel with a connector, connected.
     pub fn tunnel(&self, extra: &[&str]) -> ConnectedTunnel {
-        let id = self.json(&["tunnel", "create", "private"])["id"].as_str().unwrap().to_owned();
+        self.named_tunnel("private", extra)
+    }
+
+    /// One of this name.
+    pub fn named_tunnel(&self, name: &str, extra: &[&str]) -> ConnectedTunnel {
+        let id = self.json(&["tunnel", "create", name])["id"].as_str().unwrap().to_owned();
         let connector = self.connect(&id, extra);
         ConnectedTunnel { id, connector }
     }
@@ -393,7 +403,12 @@ pub fn read_chunk(stream: &mut impl BufRead) -> Option<Vec<u8>> {
 
 /// A private service: each connection goes to `serve`, on a thread of its own.
 pub fn private_service(serve: impl Fn(TcpStream) + Send + Sync + Clone + 'static) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    service_at(Ipv4Addr::LOCALHOST, serve)
+}
+
+/// The same at another address of this machine.
+pub fn service_at(address: Ipv4Addr, serve: impl Fn(TcpStream) + Send + Sync + Clone + 'static) -> u16 {
+    let listener = TcpListener::bind((address, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {

@@ -1,5 +1,5 @@
 //! Drives the built program from outside, as a user does: the program, HTTP, files, signals.
-#![allow(clippy::unwrap_used, dead_code, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs)]
 
 mod bad_input;
 mod commands;
@@ -7,6 +7,7 @@ mod counting;
 mod demo;
 mod diagnosis;
 mod errors;
+mod exchanges;
 mod exports;
 mod failures;
 mod harness;
@@ -14,6 +15,7 @@ mod limits;
 mod namespace;
 mod networks;
 mod private_service;
+mod public_network;
 mod published;
 mod services;
 mod sockets;

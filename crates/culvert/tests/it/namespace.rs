@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::failures::assert_failure;
 use crate::harness::{ConnectedTunnel, Edge};
 
-/// Runs the calling test in a namespace that has a loopback interface and what `setup` adds. True inside.
+/// Runs the calling test in a namespace of networks and mounts that has a loopback interface and what `setup` adds. True inside.
 pub fn in_namespace(test: &str, setup: &str) -> bool {
     const INSIDE: &str = "CULVERT_TEST_IN_NAMESPACE";
     if std::env::var_os(INSIDE).is_some() {
@@ -15,7 +15,7 @@ pub fn in_namespace(test: &str, setup: &str) -> bool {
     let ready = tempfile::tempdir().unwrap();
     let marker = ready.path().join("ready");
     let status = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--net", "sh", "-c", &script])
+        .args(["--user", "--map-root-user", "--mount", "--net", "sh", "-c", &script])
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture", "--include-ignored"])
         .env(INSIDE, "1")

@@ -2,30 +2,25 @@
 //! choose loopback.
 
 use std::io::Write;
-use std::net::TcpListener;
+use std::net::Ipv4Addr;
 
-use crate::harness::Edge;
+use crate::harness::{Edge, service_at};
 use crate::namespace::in_namespace;
 
 /// A host of the private network.
 const INSIDE: &str = "10.99.0.5";
 const SETUP: &str = "ip address add 10.99.0.5/32 dev lo && ip address add 10.98.0.5/32 dev lo";
 
-/// Listens at an address of the namespace and answers every connection with its own address.
+/// Answers every connection with its own address.
 fn host(address: &str) -> u16 {
-    let listener = TcpListener::bind((address, 0)).unwrap();
-    let at = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let text = format!("here is {}", at.ip());
-            let answer =
-                format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{text}", text.len());
-            let _ = stream.write_all(answer.as_bytes());
-            // Reads the request, so that closing is no reset.
-            let _ = std::io::copy(&mut stream, &mut std::io::sink());
-        }
-    });
-    at.port()
+    let address: Ipv4Addr = address.parse().unwrap();
+    service_at(address, move |mut stream| {
+        let text = format!("here is {address}");
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{text}", text.len());
+        let _ = stream.write_all(answer.as_bytes());
+        // Reads the request, so that closing is no reset.
+        let _ = std::io::copy(&mut stream, &mut std::io::sink());
+    })
 }
 
 fn deploy(edge: &Edge, network: &str) {
@@ -51,7 +46,6 @@ fn ask(edge: &Edge, to: &str) -> String {
 }
 
 #[test]
-#[ignore = "not yet run against a built program"]
 fn the_url_picks_the_target_behind_a_tunnel() {
     if !in_namespace("networks::the_url_picks_the_target_behind_a_tunnel", SETUP) {
         return;

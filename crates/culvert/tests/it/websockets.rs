@@ -18,7 +18,8 @@ export default { async fetch(request, env) {
   if (upstream !== null) {
     upstream.accept();
     upstream.addEventListener("message", ({ data }) => server.send(`bridged ${data}`));
-    server.addEventListener("close", ({ code, reason }) => upstream.close(code, reason));
+    server.addEventListener("close", ({ code, reason }) => { if (upstream.readyState === 1) upstream.close(code, reason); });
+    upstream.addEventListener("close", ({ code, reason }) => { if (server.readyState === 1) server.close(code, reason); });
   }
   server.addEventListener("message", ({ data }) => upstream === null ? server.send(`echo ${data}`) : upstream.send(data));
   return new Response(null, { status: 101, webSocket: client });
@@ -36,6 +37,11 @@ fn open(edge: &Edge, path: &str) -> WebSocket<TcpStream> {
 /// Closes and gives the other side's answer.
 fn close(mut socket: WebSocket<TcpStream>, code: u16, reason: &str) -> (u16, String) {
     socket.close(Some(CloseFrame { code: code.into(), reason: reason.to_owned().into() })).unwrap();
+    closed(socket)
+}
+
+/// The code and the reason with which the other side closes.
+fn closed(mut socket: WebSocket<TcpStream>) -> (u16, String) {
     loop {
         if let Message::Close(frame) = socket.read().unwrap() {
             return frame.map_or((1005, String::new()), |frame| (frame.code.into(), frame.reason.to_string()));
@@ -51,6 +57,10 @@ fn a_websocket_goes_all_the_way_in_both_directions() {
         let Ok(mut socket) = accept(stream) else { return };
         while let Ok(message) = socket.read() {
             let answer = match message {
+                Message::Text(text) if text == "leave" => {
+                    let _ = socket.close(Some(CloseFrame { code: 4003.into(), reason: "gone home".into() }));
+                    continue;
+                }
                 Message::Text(text) => Message::text(format!("private {text}")),
                 Message::Binary(bytes) => Message::Binary(bytes),
                 _ => continue,
@@ -82,6 +92,11 @@ fn a_websocket_goes_all_the_way_in_both_directions() {
         });
         assert_eq!(record["outcome"], "ok", "{record}");
         assert_eq!(record["event"]["response"]["status"], 101);
+    }
+    for path in ["/relay", "/bridge"] {
+        let mut socket = open(&edge, path);
+        socket.send(Message::text("leave")).unwrap();
+        assert_eq!(closed(socket), (4003, "gone home".to_owned()), "{path}");
     }
     let event = edge.fact("/connectivity/events", |event| event["status"] == 101);
     assert_eq!(event["worker"], "chat");

@@ -33,11 +33,13 @@ pub struct Stage<'a> {
     pub services: Vec<String>,
     certificates: Certificates,
     authority: String,
-    /// A root that is uploaded as a certificate authority and is none that can be used.
-    odd_root: String,
     lonely: String,
     doomed: String,
     old_fashioned: String,
+    /// A tunnel whose connector is killed by a request.
+    mortal: ConnectedTunnel,
+    /// A tunnel whose connector carries one connection at a time, and which has a route.
+    pub narrow: ConnectedTunnel,
     names: usize,
     processes: Vec<Process>,
     /// Deleted once the Worker that uses them is deployed.
@@ -65,17 +67,17 @@ impl<'a> Stage<'a> {
             edge.post("/mtls_certificates", &body)["id"].as_str().unwrap().to_owned()
         };
         let authority = upload("matrix", &certificates.authority);
-        let odd_root = upload("odd", &servers::odd_root());
         Some(Self {
             edge,
             tunnel,
             services: Vec::new(),
             certificates,
             authority,
-            odd_root,
             lonely: create("lonely"),
             doomed: create("doomed"),
             old_fashioned,
+            mortal: edge.named_tunnel("mortal", &["--protocol", "http2"]),
+            narrow: narrow(edge),
             names: 0,
             processes: vec![unbound, connector],
             to_delete: Vec::new(),
@@ -107,9 +109,11 @@ impl<'a> Stage<'a> {
 
     fn by_name(&mut self, name: &str, resolver: &str) -> String {
         let network = json!({ "tunnel_id": self.tunnel.id, "resolver_ips": [resolver] });
+        // Only who is silent need not be waited for.
+        let timeout = if resolver == SILENT { 1000 } else { 20_000 };
         self.bind(json!({
             "host": { "hostname": name, "resolver_network": network }, "http_port": 80,
-            "policy": { "dns_timeout_ms": 1000 },
+            "policy": { "dns_timeout_ms": timeout },
         }))
     }
 
@@ -222,6 +226,20 @@ impl<'a> Stage<'a> {
             ),
         ));
 
+        let network = json!({ "ipv4": "127.0.0.1", "network": { "tunnel_id": self.narrow.id } });
+        let held = servers::answers_and_stops(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+        let first = self.bind(json!({ "host": network, "http_port": held }));
+        let second = self.bind(json!({ "host": network, "http_port": port }));
+        cases.push(case(
+            "a connector that carries one connection",
+            ["connection_limit_reached", BAD, "connect"],
+            "carries no more connections",
+            format!(
+                "const held = await env.{first}.fetch('http://x/');
+                 try {{ return await env.{second}.fetch('http://x/'); }} finally {{ await held.body.cancel(); }}"
+            ),
+        ));
+
         let service = self.bind(json!({ "http_port": port }));
         cases.push(case(
             "CDN-Loop names this edge",
@@ -255,7 +273,13 @@ impl<'a> Stage<'a> {
             ("NXDOMAIN (unbound)", "nowhere.private", UNBOUND, ["dns_error", CLIENT, "dns"], "nowhere.private"),
             ("SERVFAIL (unbound)", "name.broken", UNBOUND, ["dns_error", BAD, "dns"], "SERVFAIL"),
             ("REFUSED (unbound)", "name.refused", UNBOUND, ["dns_error", BAD, "dns"], "REFUSED"),
-            ("a name without addresses (unbound)", "empty.private", UNBOUND, ["dns_error", BAD, "dns"], "no address"),
+            (
+                "a name without addresses (unbound)",
+                "empty.private",
+                UNBOUND,
+                ["dns_error", BAD, "dns"],
+                "neither an IPv4 nor an IPv6 address",
+            ),
             ("garbage for an answer", "here.private", GARBAGE, ["dns_error", BAD, "dns"], GARBAGE),
             ("a silent resolver", "here.private", SILENT, ["dns_timeout", BAD, "dns"], SILENT),
             (
@@ -271,7 +295,7 @@ impl<'a> Stage<'a> {
         }
         let network = json!({ "tunnel_id": self.old_fashioned, "resolver_ips": [UNBOUND] });
         let service = self.bind(json!({ "host": { "hostname": "here.private", "resolver_network": network } }));
-        cases.push(get("a connector over HTTP/2", ["dns_error", BAD, "dns"], "QUIC", &service));
+        cases.push(get("a connector over HTTP/2", ["dns_error", BAD, "dns"], "carries no UDP", &service));
     }
 
     fn connect(&mut self, cases: &mut Vec<Case>) {
@@ -300,7 +324,8 @@ impl<'a> Stage<'a> {
     }
 
     fn tls(&mut self, cases: &mut Vec<Case>) {
-        let trusting = json!({ "trusted_roots": [self.authority], "tls_timeout_ms": 1000 });
+        let trusting = json!({ "trusted_roots": [self.authority] });
+        let impatient = json!({ "trusted_roots": [self.authority], "tls_timeout_ms": 1000 });
         let protocol = ["tls_protocol_error", BAD, "tls"];
         let certificate = ["tls_certificate_error", BAD, "tls"];
         let plain = http_service(|_, _, _| "plain".to_owned());
@@ -313,7 +338,8 @@ impl<'a> Stage<'a> {
             ("openssl s_server with TLS 1.1 only", old, "rotocol"),
             ("openssl s_server that demands a client certificate", demanding, "certificate"),
         ] {
-            let service = self.bind(json!({ "https_port": port, "policy": trusting }));
+            let policy = if port == mute { &impatient } else { &trusting };
+            let service = self.bind(json!({ "https_port": port, "policy": policy }));
             cases.push(get_https(fault, protocol, detail, &service));
         }
         let good = self.openssl(NAME, false, &[]);
@@ -350,13 +376,6 @@ impl<'a> Stage<'a> {
                 )
             });
         }
-        let service = self.bind(json!({ "https_port": good, "policy": { "trusted_roots": [self.odd_root] } }));
-        cases.push(get_https(
-            "a trusted root that the TLS library cannot use",
-            ["proxy_internal_error", "Internal", "tls"],
-            "cannot be set up",
-            &service,
-        ));
     }
 
     fn exchange(&mut self, cases: &mut Vec<Case>) {
@@ -398,6 +417,19 @@ impl<'a> Stage<'a> {
             "while the request was being sent",
             send(&service, "endless()"),
         ));
+        let identity = self.certificates.issue(NAME, false);
+        let port = servers::refuses_streams(&identity);
+        let service = self.bind(json!({ "https_port": port, "policy": { "trusted_roots": [self.authority] } }));
+        cases.push(get_https(
+            "an HTTP/2 stream that is refused",
+            ["http_request_error", BAD, "request"],
+            "reset the request's HTTP/2 stream with REFUSED_STREAM",
+            &service,
+        ));
+        let network = json!({ "ipv4": "127.0.0.1", "network": { "tunnel_id": self.mortal.id } });
+        let port = servers::kills(self.mortal.connector.0.id());
+        let service = self.bind(json!({ "host": network, "http_port": port }));
+        cases.push(get("the connector is killed", ["connection_terminated", BAD, "head"], "connector", &service));
         for (fault, bytes, row, detail) in [
             ("closed without an answer", &b""[..], ["connection_terminated", BAD, "head"], "without an answer"),
             (
@@ -463,6 +495,14 @@ impl<'a> Stage<'a> {
             ..case("404 in answer to an upgrade", ["http_upgrade_failed", BAD, "head"], "404", upgrade(&service))
         });
     }
+}
+
+/// A tunnel whose connector carries one connection at a time, with a route to where nothing is.
+fn narrow(edge: &Edge) -> ConnectedTunnel {
+    let tunnel = edge.named_tunnel("narrow", &[]);
+    let configuration = json!({ "config": { "warp-routing": { "maxActiveFlows": 1 } } });
+    edge.put(&format!("/cfd_tunnel/{}/configurations", tunnel.id), &configuration);
+    tunnel
 }
 
 fn case(fault: &'static str, row: [&'static str; 3], detail: &str, script: String) -> Case {

@@ -10,11 +10,12 @@ mod servers;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::{Duration, Instant};
 
 use connection_error::{ErrorCode, ROWS};
 use serde_json::{Value, json};
 
-use crate::harness::{Edge, wait_for};
+use crate::harness::Edge;
 use crate::namespace::in_namespace;
 use cases::{Case, Stage};
 
@@ -31,7 +32,6 @@ struct Seen {
 }
 
 #[test]
-#[ignore = "run by make test-errors"]
 fn every_row_of_the_table() {
     if !in_namespace("errors::every_row_of_the_table", SETUP) {
         return;
@@ -53,13 +53,13 @@ fn every_row_of_the_table() {
         if case.events == 0 {
             let outcome = check(case, &caught).err();
             let _ = outcome.iter().try_for_each(|why| writeln!(wrong, "{}: {why}", case.fault));
-            lines.push(line(case, "(a Response)", "", outcome.as_deref().unwrap_or_default()));
+            lines.push((case.row, line(case, "(a Response)", "", outcome.as_deref().unwrap_or_default())));
             continue;
         }
         *counted.entry((code.to_owned(), category.to_owned())).or_default() += case.events;
         if let Err(why) = check(case, &caught) {
             let _ = writeln!(wrong, "{}: {why}", case.fault);
-            lines.push(line(case, &caught["caught"].to_string(), "", &why));
+            lines.push((case.row, line(case, &caught["caught"].to_string(), "", &why)));
             continue;
         }
         let ray = answer.header("cf-ray").unwrap_or_default().to_owned();
@@ -71,19 +71,25 @@ fn every_row_of_the_table() {
         let exception = seen.caught["caught"].as_str().unwrap_or("(a Response)").to_owned();
         let shown =
             format!("{} {} {}", seen.event["code"], seen.event["category"], seen.event["phase"]).replace('"', "");
-        lines.push(line(case, &exception, &shown, verdict.as_deref().unwrap_or(&seen.event["detail"].to_string())));
+        let rest = verdict.unwrap_or_else(|| seen.event["detail"].to_string());
+        lines.push((case.row, line(case, &exception, &shown, &rest)));
     }
     let counters = wait_for_counters(&edge, &counted);
-    println!("\n{}\n", lines.join("\n"));
-    println!("counters of GET …/connectivity/metrics?by=code");
-    for ((code, category), count) in &counters {
-        println!("  {code:<28} {category:<13} {count:>3}");
-    }
     for row in ROWS {
         let key = (row.code.as_str().to_owned(), row.category.as_str().to_owned());
-        if !counted.contains_key(&key) {
+        let count = counters.get(&key).copied().unwrap_or_default();
+        println!("\n{} ({}): {count} in GET …/connectivity/metrics?by=code", row.code, row.category);
+        for (_, line) in lines.iter().filter(|(of, _)| of[..2] == [row.code.as_str(), row.category.as_str()]) {
+            println!("  {line}");
+        }
+        // A fault of Culvert itself: what is known to cause one is refused before it is kept.
+        if !counted.contains_key(&key) && row.code != ErrorCode::ProxyInternalError {
             let _ = writeln!(wrong, "no case causes {} ({})", row.code, row.category);
         }
+    }
+    println!("\nno failure");
+    for (_, line) in lines.iter().filter(|(row, _)| row[0] == "none") {
+        println!("  {line}");
     }
     for (key, expected) in &counted {
         if counters.get(key) != Some(expected) {
@@ -91,7 +97,7 @@ fn every_row_of_the_table() {
         }
     }
     let prometheus = edge.prometheus();
-    for code in ErrorCode::ALL {
+    for code in ErrorCode::ALL.iter().filter(|code| **code != ErrorCode::ProxyInternalError) {
         let named = format!("code=\"{code}\"");
         if !prometheus.lines().any(|line| line.starts_with("culvert_vpc_connection_errors") && line.contains(&named)) {
             let _ = writeln!(wrong, "/metrics has no counter with {named}");
@@ -123,7 +129,9 @@ fn deploy(edge: &Edge, stage: &Stage<'_>, cases: &[Case]) {
         "main": "index.js",
         "compatibility_date": "2026-11-01",
         "vpc_services": stage.services.iter().enumerate().map(|(number, id)| json!({"binding": format!("S{number}"), "service_id": id})).collect::<Vec<_>>(),
-        "vpc_networks": [{"binding": "NETWORK", "tunnel_id": stage.tunnel.id}],
+        "vpc_networks": [
+            {"binding": "NETWORK", "tunnel_id": stage.tunnel.id}, {"binding": "ROUTED", "tunnel_id": stage.narrow.id},
+        ],
     });
     edge.deploy("prober", &[("index.js", &module)], &configuration.to_string(), &[]);
 }
@@ -164,7 +172,7 @@ fn agrees(edge: &Edge, case: &Case, ray: &str, seen: &Seen) -> Result<(), String
     }
     if case.result.is_none() {
         for field in ["detail", "timings"] {
-            if event[field] != caught[field] {
+            if alike(&event[field]) != alike(&caught[field]) {
                 return Err(format!("{field} of the event: {}; of the exception: {}", event[field], caught[field]));
             }
         }
@@ -173,11 +181,20 @@ fn agrees(edge: &Edge, case: &Case, ray: &str, seen: &Seen) -> Result<(), String
     let told = record["logs"].as_array().is_some_and(|lines| {
         lines.iter().any(|line| line["message"].to_string().contains(&format!("ProxyError: {code}")))
     });
-    // A failure that the Worker is given as a response leaves a line in the events only.
-    if !told && case.result.is_none() {
+    // A failure that the Worker is given as a response, or that ends an open socket, leaves a line in the events only.
+    if !told && case.result.is_none() && !case.fault.ends_with("never reads, by connect()") {
         return Err(format!("the invocation's log has no line about it: {}", record["logs"]));
     }
     Ok(())
+}
+
+/// A value with its numbers as JavaScript and Rust both write them.
+fn alike(value: &Value) -> Value {
+    match value {
+        Value::Number(number) => json!(number.as_f64()),
+        Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), alike(value))).collect(),
+        other => other.clone(),
+    }
 }
 
 fn line(case: &Case, exception: &str, event: &str, rest: &str) -> String {
@@ -198,5 +215,13 @@ fn wait_for_counters(edge: &Edge, expected: &BTreeMap<(String, String), u64>) ->
     let enough = |counters: &BTreeMap<(String, String), u64>| {
         expected.iter().all(|(key, count)| counters.get(key).is_some_and(|counted| counted >= count))
     };
-    wait_for("the counters", || Some(read()).filter(enough))
+    // What is missing in the end is told with everything else.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let counters = read();
+        if enough(&counters) || Instant::now() > deadline {
+            return counters;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }

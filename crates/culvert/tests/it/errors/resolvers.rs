@@ -33,7 +33,6 @@ pub fn unbound(directory: &Path) -> Option<Process> {
   use-syslog: no
   logfile: "{directory}/unbound.log"
   module-config: "iterator"
-  do-not-query-localhost: no
   local-zone: "private." static
   local-data: "here.private. IN A 10.99.0.5"
   local-data: "metadata.private. IN A 169.254.169.254"
@@ -41,7 +40,7 @@ pub fn unbound(directory: &Path) -> Option<Process> {
   local-zone: "refused." refuse
 forward-zone:
   name: "broken."
-  forward-addr: {UNBOUND}@1
+  forward-addr: 127.0.0.1@1
 "#,
         directory = directory.display()
     );

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::failures::closed_port;
 use crate::harness::{Process, private_service, read_request, wait_for};
@@ -126,7 +128,7 @@ pub fn nginx(directory: &Path, to: SocketAddr, host: &str) -> Option<(Process, u
     fs::create_dir_all(&directory).unwrap();
     let configuration = directory.join("nginx.conf");
     let text = format!(
-        "daemon off; master_process off; error_log {0}/error.log; pid {0}/pid; events {{}}\n\
+        "daemon off; user root; master_process off; error_log {0}/error.log; pid {0}/pid; events {{}}\n\
          http {{ access_log off; client_body_temp_path {0}/b; proxy_temp_path {0}/p; fastcgi_temp_path {0}/f; \
          uwsgi_temp_path {0}/u; scgi_temp_path {0}/s; \
          server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://{to}; proxy_set_header Host {host}; }} }} }}",
@@ -148,6 +150,45 @@ pub fn nginx(directory: &Path, to: SocketAddr, host: &str) -> Option<(Process, u
     Some((process, port))
 }
 
+/// Speaks HTTP/2 in TLS and refuses every stream, as a server does that is about to go.
+pub fn refuses_streams(identity: &Identity) -> u16 {
+    let certificate = CertificateDer::from_pem_file(&identity.certificate).unwrap();
+    let key = PrivateKeyDer::from_pem_file(&identity.key).unwrap();
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+    private_service(move |stream| {
+        let acceptor = acceptor.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async move {
+            stream.set_nonblocking(true).unwrap();
+            let stream = tokio::net::TcpStream::from_std(stream).unwrap();
+            let Ok(stream) = acceptor.accept(stream).await else { return };
+            let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+            while let Some(Ok((_, mut respond))) = connection.accept().await {
+                respond.send_reset(h2::Reason::REFUSED_STREAM);
+            }
+        });
+    })
+}
+
+/// Reads a request and then kills a process.
+pub fn kills(pid: u32) -> u16 {
+    private_service(move |stream| {
+        let mut reader = BufReader::new(stream);
+        if read_request(&mut reader).is_some() {
+            let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).status();
+            let _ = std::io::copy(&mut reader, &mut std::io::sink());
+        }
+    })
+}
+
 /// Passes TCP on to the tunnel port and has no UDP: whoever connects through it must fall back to HTTP/2.
 pub fn without_udp(to: SocketAddr) -> u16 {
     private_service(move |near| {
@@ -159,14 +200,4 @@ pub fn without_udp(to: SocketAddr) -> u16 {
         let _ = near_writes.shutdown(std::net::Shutdown::Both);
         let _ = there.join();
     })
-}
-
-/// A certificate with a critical extension that nobody knows: an authority for whoever looks only whether it is a certificate.
-pub fn odd_root() -> String {
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let mut extension = rcgen::CustomExtension::from_oid_content(&[1, 2, 3, 4, 5], vec![5, 0]);
-    extension.set_criticality(true);
-    params.custom_extensions.push(extension);
-    params.self_signed(&KeyPair::generate().unwrap()).unwrap().pem()
 }
