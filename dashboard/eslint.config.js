@@ -6,7 +6,7 @@ export default tseslint.config(
   { ignores: ["dist/", "node_modules/", "screenshots/", "src/api/schema.ts"] },
   js.configs.recommended,
   {
-    files: ["src/**/*.{ts,tsx}", "vite.config.ts"],
+    files: ["src/**/*.{ts,tsx}", "bench/*.tsx", "vite.config.ts"],
     extends: [...tseslint.configs.strictTypeChecked, ...tseslint.configs.stylisticTypeChecked],
     plugins: { "react-hooks": reactHooks },
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
@@ -21,7 +21,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ["tests/**/*.{js,mjs}", "eslint.config.js", "public/*.js"],
+    files: ["tests/**/*.{js,mjs}", "bench/*.mjs", "eslint.config.js", "public/*.js"],
     languageOptions: {
       globals: {
         process: "readonly", console: "readonly", URL: "readonly", URLSearchParams: "readonly", Buffer: "readonly",

@@ -26,6 +26,8 @@ function compressed(): Plugin {
   };
 }
 
+const proxy = { "/client/v4": { target: api, ws: true } };
+
 export default defineConfig({
   plugins: [react(), compressed()],
   build: {
@@ -39,5 +41,6 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     rolldownOptions: { checks: { pluginTimings: false } },
   },
-  server: { host: "127.0.0.1", proxy: { "/client/v4": { target: api, ws: true } } },
+  server: { host: "127.0.0.1", proxy },
+  preview: { host: "127.0.0.1", proxy },
 });

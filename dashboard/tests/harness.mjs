@@ -10,13 +10,16 @@ const EXECUTABLE = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromiu
 /** For `test(name, { skip }, …)`. */
 export const skip = EXECUTABLE === undefined ? "no Chromium: apt-get install chromium, or set CHROMIUM to its path" : false;
 
+/** The browser. */
+export const launch = () => chromium.launch({ executablePath: EXECUTABLE, args: ARGUMENTS });
+
 /** One server and one browser for a file of tests. What is in it is set before the first test. */
 export function setUp(options = {}) {
   const world = { mock: null, browser: null };
   before(async () => {
     if (skip) return;
     world.mock = await startMock(options);
-    world.browser = await chromium.launch({ executablePath: EXECUTABLE, args: ARGUMENTS });
+    world.browser = await launch();
   });
   after(async () => {
     await world.browser?.close();
@@ -29,7 +32,7 @@ export function setUp(options = {}) {
 export function setUpBrowser() {
   const world = { mock: null, browser: null };
   before(async () => {
-    if (!skip) world.browser = await chromium.launch({ executablePath: EXECUTABLE, args: ARGUMENTS });
+    if (!skip) world.browser = await launch();
   });
   after(() => world.browser?.close());
   return world;
@@ -46,7 +49,7 @@ export async function openPage(world, { width = 1280, height = 900, colorScheme 
   const context = await world.browser.newContext({ viewport: { width, height }, colorScheme, timezoneId: "Europe/Vienna", locale: "en-GB" });
   await context.grantPermissions(["clipboard-read", "clipboard-write"]);
   const page = await context.newPage();
-  page.setDefaultTimeout(60_000);
+  page.setDefaultTimeout(120_000);
   page.complaints = [];
   page.on("pageerror", (error) => page.complaints.push(error.message));
   page.on("console", (message) => {
@@ -90,7 +93,7 @@ export async function choose(page, label, option) {
 export const params = (page) => new URL(page.url()).searchParams;
 
 /** Waits until something holds; says what it was when it does not. */
-export async function until(check, words, limit = 60_000) {
+export async function until(check, words, limit = 120_000) {
   const end = Date.now() + limit;
   let last;
   while (Date.now() < end) {

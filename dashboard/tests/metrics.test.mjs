@@ -32,7 +32,7 @@ test("connections, errors and latency are the API's", { skip }, async () => {
 
   // The chart's own numbers, bucket by bucket, from its table.
   await page.getByText("As a table").first().click();
-  const table = page.getByRole("region", { name: "Successful connections as a table" });
+  const table = page.getByRole("table", { name: "Successful connections as a table" });
   await table.locator("td.end").first().waitFor();
   const values = (await table.locator("td.end").allInnerTexts()).map(number);
   const points = groups.find((group) => group.key.category === null).points;

@@ -3,9 +3,10 @@
 import { execFile, execFileSync, spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, request } from "node:http";
 import { createServer as createSecureServer } from "node:https";
+import { createServer as createTcpServer } from "node:net";
 import { homedir, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -40,24 +41,80 @@ export async function privateService(name, { tls, port } = {}) {
 /** A certificate that nobody trusts: it is signed by itself. */
 export function selfSigned(directory) {
   const [key, cert] = [join(directory, "own-key.pem"), join(directory, "own-cert.pem")];
-  execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=private.internal", "-addext", "subjectAltName=DNS:private.internal", "-keyout", key, "-out", cert], { stdio: "ignore" });
+  execFileSync("openssl", ["req", "-x509", ...NEW_KEY, "-days", "2", ...FOR_PRIVATE_INTERNAL, "-keyout", key, "-out", cert], { stdio: "ignore" });
   return { key: readFileSync(key), cert: readFileSync(cert) };
 }
 
-/** A resolver that knows no name: NXDOMAIN for every question. */
-export async function ignorantResolver() {
+/** A certificate that was good for a month and is no longer. */
+export function expired(directory) {
+  const at = (name) => join(directory, `expired-${name}`);
+  execFileSync("openssl", ["req", "-new", ...NEW_KEY, ...FOR_PRIVATE_INTERNAL, "-keyout", at("key.pem"), "-out", at("request.pem")], { stdio: "ignore" });
+  writeFileSync(at("index"), "");
+  writeFileSync(at("ca.conf"), `[ca]\ndefault_ca = own\n[own]\ndatabase = ${at("index")}\nnew_certs_dir = ${directory}\nrand_serial = yes\ndefault_md = sha256\npolicy = any\ncopy_extensions = copy\n[any]\ncommonName = supplied\n`);
+  execFileSync("openssl", ["ca", "-batch", "-selfsign", "-config", at("ca.conf"), "-startdate", "20260901000000Z", "-enddate", "20261001000000Z", "-keyfile", at("key.pem"), "-in", at("request.pem"), "-notext", "-out", at("cert.pem")], { stdio: "ignore" });
+  return { key: readFileSync(at("key.pem")), cert: readFileSync(at("cert.pem")) };
+}
+
+const NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+const FOR_PRIVATE_INTERNAL = ["-subj", "/CN=private.internal", "-addext", "subjectAltName=DNS:private.internal"];
+
+/**
+ * A resolver of a private network: names with their IPv4 addresses, with `servfail`, or with `silence`. It says of every other name that
+ * it does not exist (NXDOMAIN).
+ */
+export async function resolver(zone = {}) {
   const socket = createSocket("udp4");
   socket.on("message", (query, { port, address }) => {
-    const answer = Buffer.from(query);
-    // A response, recursion available, code 3; the question comes back and nothing else.
-    answer[2] |= 0x80;
-    answer[3] = 0x83;
     const end = 12 + query.subarray(12).indexOf(0) + 5;
+    const type = query.readUInt16BE(end - 4);
+    const known = zone[nameIn(query)];
+    if (known === "silence") return;
+    const answer = Buffer.from(query.subarray(0, end));
+    // A response, recursion available, and the code: the question comes back, and an address where there is one.
+    answer[2] |= 0x80;
+    answer[3] = 0x80 | (known === undefined ? 3 : known === "servfail" ? 2 : 0);
+    const addresses = known !== undefined && known !== "servfail" && type === 1 ? [known] : [];
+    answer.writeUInt16BE(addresses.length, 6);
     answer.writeUInt16BE(0, 10);
-    socket.send(answer.subarray(0, end), port, address);
+    const records = addresses.map((each) => Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, ...each.split(".").map(Number)]));
+    socket.send(Buffer.concat([answer, ...records]), port, address);
   });
   await new Promise((resolve) => { socket.bind(0, "127.0.0.1", resolve); });
   return { address: `127.0.0.1:${socket.address().port}`, close: () => new Promise((resolve) => { socket.close(resolve); }) };
+}
+
+/** The name that a query asks for. */
+function nameIn(query) {
+  const labels = [];
+  for (let at = 12; query[at] > 0; at += query[at] + 1) labels.push(query.toString("latin1", at + 1, at + 1 + query[at]));
+  return labels.join(".").toLowerCase();
+}
+
+/** A TCP server that does with each connection what it is told: answers garbage, half of something, nothing. */
+export async function rude(behave) {
+  const sockets = new Set();
+  const server = createTcpServer((socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+    socket.on("error", () => undefined);
+    behave(socket);
+  });
+  const port = await listening(server);
+  return {
+    port,
+    close: () => new Promise((resolve) => {
+      sockets.forEach((socket) => socket.destroy());
+      server.close(resolve);
+    }),
+  };
+}
+
+/** A port at which nobody listens. */
+export async function closedPort() {
+  const server = createTcpServer();
+  const port = await listening(server);
+  await new Promise((resolve) => { server.close(resolve); });
+  return port;
 }
 
 /** Starts an edge in a directory of its own. */

@@ -31,7 +31,7 @@ test("logs: filters, live, one record in full", { skip }, async () => {
 test("deploying an older version, and a share of the requests", { skip }, async () => {
   const page = await signedIn(world, "/workers/shop/deployments");
   const [first, second, third] = shop().versions.map((version) => version.id);
-  await page.getByRole("button", { name: "Deploy version 1" }).click();
+  await page.getByRole("button", { name: "Roll back to version 1" }).click();
   await page.getByLabel("Share of the requests, in percent").fill("25");
   await page.getByText("25 % to #1, 75 % to #3.").waitFor();
   await page.getByLabel("Message").fill("Look at the old one");

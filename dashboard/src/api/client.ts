@@ -21,6 +21,11 @@ export class ApiFailure extends Error {
     return this.errors.some((item) => item.code === code);
   }
 
+  /** What was asked for is not there (any more). */
+  get isMissing(): boolean {
+    return this.status === 404 && !this.isUnknownCall;
+  }
+
   /** The server has no such call, as opposed to no such thing. */
   get isUnknownCall(): boolean {
     return this.has(7000) || this.has(10405);

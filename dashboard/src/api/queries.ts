@@ -153,6 +153,32 @@ export function useInvocations(range: Range, filters: Filters, live = true) {
   return useRecords<Invocation>("invocations", "/workers/invocations", range, filters, live);
 }
 
+/** One record, however old: by its id and the millisecond it is of. */
+function usePinned<T extends { id: string }>(head: string, path: string, filters: Filters, pin: Pin | null): T | undefined {
+  const account = useAccount();
+  const query = useQuery({
+    queryKey: [head, "pinned", filters, pin],
+    enabled: pin !== null,
+    staleTime: Infinity,
+    queryFn: ({ signal }) => fetchResult<T[]>(account(path), { signal, query: { ...filters, since: pin?.at, until: (pin?.at ?? 0) + 1, limit: 1000 } }),
+  });
+  return query.data?.find((row) => row.id === pin?.id);
+}
+
+/** Which record, and when it is of, in milliseconds. */
+export interface Pin {
+  id: string;
+  at: number;
+}
+
+export function usePinnedEvent(filters: Filters, pin: Pin | null) {
+  return usePinned<ConnectionEvent>("events", "/connectivity/events", filters, pin);
+}
+
+export function usePinnedInvocation(filters: Filters, pin: Pin | null) {
+  return usePinned<Invocation>("invocations", "/workers/invocations", filters, pin);
+}
+
 export function useWorkers() {
   const account = useAccount();
   return useQuery({ queryKey: ["workers"], refetchInterval: LIST, queryFn: ({ signal }) => fetchResult<Script[]>(account("/workers/scripts"), { signal }) });

@@ -30,6 +30,11 @@ export function serviceHealth(
   return { health: "healthy", words: "Healthy" };
 }
 
+/** Whether somebody should look. */
+export function isTrouble(health: Health): boolean {
+  return health === "failing" || health === "down" || health === "degraded";
+}
+
 export function tunnelHealth(tunnel: Pick<Tunnel, "status">): ServiceHealth {
   switch (tunnel.status) {
     case "healthy":

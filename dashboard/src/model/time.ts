@@ -61,8 +61,15 @@ const FORMATS = {
   }),
 };
 
-/** A time in the reader's zone. */
-export function formatTime(at: number, form: keyof typeof FORMATS): string {
+const DAY_BEFORE = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
+const WITH_YEAR = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+
+/** A time in the reader's zone. The short forms leave out what is understood: the year of now, the day of now. */
+export function formatTime(at: number, form: keyof typeof FORMATS, now = Date.now()): string {
+  const then = new Date(at);
+  const present = new Date(now);
+  if (form === "short" && then.getFullYear() !== present.getFullYear()) return WITH_YEAR.format(at);
+  if (form === "clock" && then.toDateString() !== present.toDateString()) return `${DAY_BEFORE.format(at)}, ${FORMATS.clock.format(at)}`;
   return FORMATS[form].format(at);
 }
 

@@ -9,6 +9,7 @@ import { useAddress } from "../ui/address";
 import { Button, CheckInput, CodeBlock, SelectInput, TextInput } from "../ui/controls";
 import { ConfirmDialog, DialogFrame } from "../ui/dialog";
 import { Badge, PageHead, Panel, Tabs, Time } from "../ui/page";
+import { LongText } from "../ui/scroll-region";
 import { Empty, Failed, Loaded } from "../ui/states";
 import { Table } from "../ui/table";
 import { tell } from "../ui/toasts";
@@ -163,9 +164,10 @@ function Audit() {
   );
 }
 
-/** The name that somebody gave to what was changed, where it has one besides its id. */
+/** The name that somebody gave to what was changed, where it has one besides its id; of a version, its Worker and number. */
 function nameOf({ before, after, resource }: AuditEntry): string | null {
   for (const state of [after, before]) {
+    if (typeof state === "object" && state !== null && "worker" in state && "number" in state) return `${String(state.worker)} #${String(state.number)}`;
     if (typeof state === "object" && state !== null && "name" in state && typeof state.name === "string" && state.name !== resource.id) return state.name;
   }
   return null;
@@ -185,8 +187,8 @@ function Entry({ entry, open, onToggle }: { entry: AuditEntry; open: boolean; on
         <div id={body} className="event-body stack">
           <p><Time at={entry.when} form="precise" />, by {entry.actor.name}{entry.actor.address === undefined ? "" : ` from ${entry.actor.address}`}</p>
           <div className="columns">
-            <div><h3>Before</h3><pre className="stack-trace">{entry.before === null ? "It was not there." : JSON.stringify(entry.before, null, 2)}</pre></div>
-            <div><h3>After</h3><pre className="stack-trace">{entry.after === null ? "It is gone." : JSON.stringify(entry.after, null, 2)}</pre></div>
+            <div><h3>Before</h3>{entry.before === null ? <p className="muted">It was not there.</p> : <LongText label="Before" text={JSON.stringify(entry.before, null, 2)} />}</div>
+            <div><h3>After</h3>{entry.after === null ? <p className="muted">It is gone.</p> : <LongText label="After" text={JSON.stringify(entry.after, null, 2)} />}</div>
           </div>
         </div>
       ) : null}

@@ -1,10 +1,11 @@
 /** Health in one look: what there is, what fails now and whose fault it is. */
 
+import type { ReactNode } from "react";
 import { Link } from "wouter";
 import { useConnectionMetrics, useErrorRows, useInvocationMetrics, useServices, useTunnels, useWorkers } from "../api/queries";
-import { CATEGORIES } from "../api/types";
+import { CATEGORIES, type Category } from "../api/types";
 import { formatCount, formatShare, plural } from "../model/format";
-import { serviceHealth, tunnelHealth } from "../model/health";
+import { isTrouble, serviceHealth, tunnelHealth } from "../model/health";
 import { total } from "../model/series";
 import { tunnelOf } from "../model/service";
 import { readRange } from "../model/time";
@@ -14,6 +15,9 @@ import { Empty, Failed, Loaded } from "../ui/states";
 import { Table } from "../ui/table";
 import { ButtonLink } from "../ui/controls";
 import { Connections } from "./service-metrics";
+
+/** How many services in trouble are shown; the list has the others. */
+const MOST_TROUBLED = 8;
 
 export default function Overview() {
   const { range, choose } = useRange();
@@ -33,7 +37,8 @@ export default function Overview() {
     const counts = recent.data === undefined ? undefined : (recent.data.groups.find((group) => group.key.service === service.service_id) ?? { count: 0, failed: 0 });
     return { service, counts, ...serviceHealth(tunnel, counts) };
   });
-  const troubled = states?.filter(({ health }) => health === "failing" || health === "down" || health === "degraded") ?? [];
+  const troubled = states?.filter(({ health }) => isTrouble(health)) ?? [];
+  troubled.sort((a, b) => (b.counts?.failed ?? 0) - (a.counts?.failed ?? 0));
   const down = tunnels.data?.filter((tunnel) => tunnelHealth(tunnel).health !== "healthy") ?? [];
   const badWorkers = invocations.data?.groups.filter((group) => group.failed > 0) ?? [];
   const fresh = services.data?.length === 0 && tunnels.data?.length === 0 && workers.data?.length === 0;
@@ -56,12 +61,14 @@ export default function Overview() {
         </Panel>
       ) : null}
       {troubled.length === 0 ? null : (
-        <Panel title="Services in trouble" aside="Last 15 minutes" flush>
+        <Panel title="Services in trouble" aside={troubled.length > MOST_TROUBLED ? <Link href="/services?state=trouble">All {formatCount(troubled.length)} of them</Link> : "Last 15 minutes"} flush>
           <Table
-            label="Services in trouble" rows={troubled} rowKey={({ service }) => service.service_id}
+            label="Services in trouble" rows={troubled.slice(0, MOST_TROUBLED)} rowKey={({ service }) => service.service_id}
             columns={[
               { label: "Service", primary: true, cell: ({ service }) => <Link href={`/services/${service.service_id}`}>{service.name}</Link> },
               { label: "State", cell: ({ health, words }) => <Badge health={health}>{words}</Badge> },
+              { label: "Mostly", cell: ({ service }) => <MainFailure service={service.service_id} show={({ code }) => <CodeLink code={code} />} /> },
+              { label: "Whose fault", cell: ({ service }) => <MainFailure service={service.service_id} show={({ category }) => <CategoryName category={category} />} /> },
               { label: "Failed", align: "end", cell: ({ counts }) => counts === undefined || counts.count === 0 ? "–" : `${formatCount(counts.failed)} of ${formatCount(counts.count)}` },
               { label: "", cell: ({ service }) => <Link href={`/services/${service.service_id}/diagnose`}>Diagnose</Link> },
             ]}
@@ -88,6 +95,13 @@ export default function Overview() {
       </Panel>
     </>
   );
+}
+
+/** The failure that a service has most. */
+function MainFailure({ service, show }: { service: string; show: (failure: { code: string; category: Category }) => ReactNode }) {
+  const failures = useConnectionMetrics(readRange(new URLSearchParams({ range: "15m" }), useNow()), { service, category: CATEGORIES, by: "code", limit: 1, points: false });
+  const { code, category } = failures.data?.groups[0]?.key ?? {};
+  return code && category ? show({ code, category }) : <span className="muted">–</span>;
 }
 
 function Card({ href, label, value, words, bad }: { href: string; label: string; value: number | undefined; words: string; bad: boolean }) {

@@ -2,14 +2,16 @@
 
 import { useMemo, useState } from "react";
 import { Link } from "wouter";
-import { useConnectionEvents, useConnectionMetrics, useErrorRows, type Filters } from "../api/queries";
+import { useConnectionEvents, useConnectionMetrics, useErrorRows, usePinnedEvent, type Filters } from "../api/queries";
 import { CATEGORIES, type Category, type ConnectionEvent, type ConnectionMetrics, type ErrorRow, type Quantiles, type VpcService } from "../api/types";
 import { formatCompact, formatCount, formatDuration, formatShare, plural, shortId } from "../model/format";
 import { column, steps, total } from "../model/series";
+import { httpPorts } from "../model/service";
 import { useAddress } from "../ui/address";
 import { Chart, type Series } from "../ui/chart";
 import { Button, CodeBlock, SelectInput, TextInput } from "../ui/controls";
 import { CategoryName, CodeLink, CodeName, Panel, Prose, Time } from "../ui/page";
+import { usePin } from "../ui/pin";
 import { RangePicker, useRange } from "../ui/range";
 import { Empty, Failed, Loaded } from "../ui/states";
 import { Table } from "../ui/table";
@@ -65,7 +67,7 @@ export function ConnectionsReport({ fixed, empty }: { fixed: Filters; empty: Rea
                 <Loaded query={latency}>{(data) => <Latency metrics={data} onRange={choose} />}</Loaded>
               </Panel>
               <Panel title="Errors" flush><Loaded query={byCode}>{(data) => <Codes metrics={data} />}</Loaded></Panel>
-              <FailedConnections filters={filters} />
+              <FailedConnections fixed={fixed} filters={filters} />
             </>
           );
         }}
@@ -76,7 +78,9 @@ export function ConnectionsReport({ fixed, empty }: { fixed: Filters; empty: Rea
 
 function stepWords(step: number | null): string {
   if (step === null) return "range";
+  if (step === 60) return "minute";
   if (step < 3600) return plural(step / 60, "minute");
+  if (step === 3600) return "hour";
   return step < 86_400 ? plural(step / 3600, "hour") : "day";
 }
 
@@ -87,8 +91,8 @@ export function ServiceMetrics({ service }: { service: VpcService }) {
       fixed={{ service: service.service_id }}
       empty={(
         <Empty title="No connections in this range">
-          <p>Metrics begin with the first request. Bind a Worker to the service (see <Link href={`/services/${service.service_id}/used-by`}>Used by</Link>), deploy it, and have it fetch:</p>
-          <CodeBlock label="Worker code" text={`await env.${binding}.fetch("http://${service.host.hostname ?? "service.internal"}/")`} />
+          <p>Metrics begin with the first request. Bind a Worker to the service (see <Link href={`/services/${service.service_id}/used-by`}>Used by</Link>), deploy it, and have it {service.type === "tcp" ? "connect" : "fetch"}:</p>
+          <CodeBlock label="Worker code" text={service.type === "tcp" ? `env.${binding}.connect("${service.host.hostname ?? "service.internal"}:${service.tcp_port ?? 0}")` : `await env.${binding}.fetch("http${httpPorts(service).http === null ? "s" : ""}://${service.host.hostname ?? "service.internal"}/")`} />
           <p>Or see now whether it answers: <Link href={`/services/${service.service_id}/diagnose`}>Diagnose</Link>.</p>
         </Empty>
       )}
@@ -117,8 +121,8 @@ export function Connections({ metrics, onRange }: { metrics: ConnectionMetrics; 
         <strong>{formatShare(sums.count - sums.failed, sums.count)}</strong> of {plural(sums.count, "connection")} succeeded; {formatCount(sums.failed)} failed.
       </p>
       <div className="columns">
-        <Chart label="Successful connections" kind="stacked-bars" times={times} series={succeeded} format={formatCompact} totals={[formatCount(sums.count - sums.failed)]} onRange={onRange} sync="connections" />
-        <Chart label="Failed connections by category" kind="stacked-bars" times={times} series={failed} format={formatCompact} totals={CATEGORIES.map((category) => formatCount(ofCategory(category)))} onRange={onRange} sync="connections" />
+        <Chart label="Successful connections" kind="stacked-bars" unit="count" times={times} series={succeeded} format={formatCompact} totals={[formatCount(sums.count - sums.failed)]} onRange={onRange} sync="connections" />
+        <Chart label="Failed connections by category" kind="stacked-bars" unit="count" times={times} series={failed} format={formatCompact} totals={CATEGORIES.map((category) => formatCount(ofCategory(category)))} onRange={onRange} sync="connections" />
       </div>
     </div>
   );
@@ -192,12 +196,16 @@ function Codes({ metrics }: { metrics: ConnectionMetrics }) {
   );
 }
 
-function FailedConnections({ filters }: { filters: Filters }) {
+function FailedConnections({ fixed, filters }: { fixed: Filters; filters: Filters }) {
   const { range } = useRange();
   const [params, change] = useAddress();
   const detail = params.get("detail") ?? "";
   const events = useConnectionEvents(range, { ...filters, failed: true, detail, limit: 20 });
-  const open = params.get("event");
+  const [pin, toggle] = usePin("event");
+  const pinned = usePinnedEvent(fixed, pin);
+  const rows = events.data?.rows ?? [];
+  // What is open stays there when newer ones push it out of the list, and when its address is opened much later.
+  const shown = pinned === undefined || rows.some((row) => row.id === pinned.id) ? rows : [pinned, ...rows];
   return (
     <Panel title="Failed connections" aside="Newest first">
       <div className="stack">
@@ -205,12 +213,12 @@ function FailedConnections({ filters }: { filters: Filters }) {
           <TextInput label="Detail contains" compact type="search" value={detail} onChange={(value) => change({ detail: value })} placeholder="Address, errno …" />
         </div>
         {events.error ? <Failed error={events.error} /> : null}
-        {events.data === undefined ? null : events.data.rows.length === 0 ? <p className="muted">None in this range.</p> : (
+        {events.data === undefined ? null : shown.length === 0 ? <p className="muted">None in this range.</p> : (
           <>
             {events.data.lost > 0 ? <p className="note warn">{plural(events.data.lost, "record")} of this range were not kept because there was too much to write. The metrics above count them.</p> : null}
             <ul className="event-list">
-              {events.data.rows.map((event) => (
-                <FailedConnection key={event.id} event={event} open={open === event.id} onToggle={() => change({ event: open === event.id ? null : event.id })} />
+              {shown.map((event) => (
+                <FailedConnection key={event.id} event={event} open={pin?.id === event.id} onToggle={() => toggle({ id: event.id, at: event.timestamp })} />
               ))}
             </ul>
             {events.data.more ? <div><Button isDisabled={events.isFetchingNextPage} onPress={() => void events.fetchNextPage()}>Older ones</Button></div> : null}

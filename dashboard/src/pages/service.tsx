@@ -2,13 +2,13 @@
 
 import { useState } from "react";
 import { Link, useLocation, useParams } from "wouter";
-import { fetchResult } from "../api/client";
+import { ApiFailure, fetchResult } from "../api/client";
 import { useAccount, useRefresh, useService, useServiceReferences, useSession, useTunnels } from "../api/queries";
 import type { VpcService, VpcServiceSpec } from "../api/types";
 import { serviceHealth } from "../model/health";
 import { may } from "../model/permissions";
 import { draftOf, hostText, portsText, tunnelOf } from "../model/service";
-import { Button, CodeBlock, CopyButton } from "../ui/controls";
+import { Button, ButtonLink, CodeBlock, CopyButton } from "../ui/controls";
 import { ConfirmDialog } from "../ui/dialog";
 import { Badge, Facts, PageHead, Panel, Tabs, Time } from "../ui/page";
 import { Empty, Loaded } from "../ui/states";
@@ -18,6 +18,8 @@ import { Diagnose } from "./service-diagnose";
 import { ServiceForm } from "./service-form";
 import { ServiceMetrics } from "./service-metrics";
 
+const CRUMB = { href: "/services", label: "VPC Services" };
+
 export default function Service({ tab }: { tab: "metrics" | "settings" | "used-by" | "diagnose" }) {
   const { id = "" } = useParams();
   const service = useService(id);
@@ -25,10 +27,18 @@ export default function Service({ tab }: { tab: "metrics" | "settings" | "used-b
   const tunnelId = service.data === undefined ? undefined : tunnelOf(service.data);
   const tunnel = tunnels.data === undefined || tunnelId === undefined ? undefined : (tunnels.data.find((item) => item.id === tunnelId) ?? null);
   const down = serviceHealth(tunnel, undefined);
+  if (service.error instanceof ApiFailure && service.error.isMissing) {
+    return (
+      <>
+        <PageHead title="VPC Service" crumb={CRUMB} />
+        <Panel><Empty title="There is no such VPC Service, or no longer"><p>{service.error.message}</p><ButtonLink href="/services">All VPC Services</ButtonLink></Empty></Panel>
+      </>
+    );
+  }
   return (
     <>
       <PageHead
-        title={service.data?.name ?? "VPC Service"} crumb={{ href: "/services", label: "VPC Services" }}
+        title={service.data?.name ?? "VPC Service"} crumb={CRUMB}
         badge={down.health === "down" ? <Badge health="down">{down.words}</Badge> : null}
         lead={service.data === undefined ? undefined : (
           <>{service.data.type.toUpperCase()} · <code>{hostText(service.data)}</code> · {portsText(service.data)}

@@ -4,7 +4,7 @@ import { Link } from "wouter";
 import { useConnectionMetrics, useServices, useSession, useTunnels } from "../api/queries";
 import type { VpcService } from "../api/types";
 import { formatShare, plural, shortId } from "../model/format";
-import { serviceHealth, type Health } from "../model/health";
+import { isTrouble, serviceHealth, type Health } from "../model/health";
 import { may } from "../model/permissions";
 import { hostText, portsText, tunnelOf } from "../model/service";
 import { readRange } from "../model/time";
@@ -14,9 +14,14 @@ import { Badge, PageHead, Panel, useNow } from "../ui/page";
 import { Sparkline } from "../ui/sparkline";
 import { Empty, Failed, Loaded } from "../ui/states";
 import { Table } from "../ui/table";
+import { HostName } from "./host-name";
 
-const STATES: { id: Health | ""; label: string }[] = [
+/** The state that stands for all in which somebody should look. */
+const TROUBLE = "trouble";
+
+const STATES: { id: Health | typeof TROUBLE | ""; label: string }[] = [
   { id: "", label: "Any state" },
+  { id: TROUBLE, label: "In trouble" },
   { id: "healthy", label: "Healthy" },
   { id: "degraded", label: "Some failures" },
   { id: "failing", label: "Failing" },
@@ -70,7 +75,7 @@ export default function Services() {
           const rows = all.map(describe).filter((row) =>
             (words === "" || `${row.service.name} ${hostText(row.service)} ${row.service.service_id}`.toLowerCase().includes(words))
             && (type === "" || row.service.type === type)
-            && (state === "" || row.health === state)
+            && (state === "" || row.health === state || (state === TROUBLE && isTrouble(row.health)))
             && (tunnel === "" || tunnelOf(row.service) === tunnel),
           ).sort((a, b) => a.service.name.localeCompare(b.service.name));
           return (
@@ -89,7 +94,7 @@ export default function Services() {
                       { label: "Name", primary: true, cell: (row) => <Link href={`/services/${row.service.service_id}`}>{row.service.name}</Link> },
                       { label: "State", cell: (row) => <Badge health={row.health}>{row.words}</Badge> },
                       { label: "Type", cell: (row) => row.service.type.toUpperCase() },
-                      { label: "Host", cell: (row) => <code>{hostText(row.service)}</code> },
+                      { label: "Host", cell: (row) => <HostName service={row.service} /> },
                       { label: "Ports", cell: (row) => portsText(row.service) },
                       { label: "Tunnel", cell: (row) => row.tunnel ? <Link href={`/tunnels/${row.tunnel.id}`}>{row.tunnel.name}</Link> : <span className="muted">{row.tunnel === null ? `deleted (${shortId(tunnelOf(row.service) ?? "")})` : "…"}</span> },
                       { label: "Success, 6 h", align: "end", cell: (row) => row.group === undefined ? <span className="muted">–</span> : formatShare(row.group.count - row.group.failed, row.group.count) },

@@ -2,21 +2,24 @@
 
 import { useState } from "react";
 import { Link, useLocation } from "wouter";
-import { fetchResult } from "../api/client";
+import { ApiFailure, fetchResult } from "../api/client";
 import { useAccount, useConnectors, useRefresh, useServices, useSession, useTunnel, useTunnelReferences, useTunnelToken } from "../api/queries";
 import type { Connector, Tunnel } from "../api/types";
-import { formatBytes, formatCount, formatDuration, shortId } from "../model/format";
+import { formatBytes, formatCount, formatDuration, plural, shortId } from "../model/format";
 import { tunnelHealth } from "../model/health";
 import { may } from "../model/permissions";
-import { hostText, portsText, tunnelOf } from "../model/service";
-import { Button, CopyButton } from "../ui/controls";
+import { portsText, tunnelOf } from "../model/service";
+import { Button, ButtonLink, CopyButton } from "../ui/controls";
 import { ConfirmDialog } from "../ui/dialog";
 import { Badge, Facts, PageHead, Panel, Tabs, Time } from "../ui/page";
 import { Empty, Loaded } from "../ui/states";
 import { Table } from "../ui/table";
 import { tell } from "../ui/toasts";
+import { HostName } from "./host-name";
 import { ConnectionsReport } from "./service-metrics";
 import { TunnelCommands } from "./tunnel-commands";
+
+const CRUMB = { href: "/tunnels", label: "Tunnels" };
 
 export default function TunnelPage({ id, tab }: { id: string; tab: "connectors" | "metrics" }) {
   const tunnel = useTunnel(id);
@@ -25,9 +28,17 @@ export default function TunnelPage({ id, tab }: { id: string; tab: "connectors" 
   const references = useTunnelReferences(id);
   const health = tunnel.data === undefined ? null : tunnelHealth(tunnel.data);
   const behind = services.data?.filter((service) => tunnelOf(service) === id) ?? [];
+  if (tunnel.error instanceof ApiFailure && tunnel.error.isMissing) {
+    return (
+      <>
+        <PageHead title="Tunnel" crumb={CRUMB} />
+        <Panel><Empty title="There is no such tunnel, or no longer"><p>{tunnel.error.message}</p><ButtonLink href="/tunnels">All tunnels</ButtonLink></Empty></Panel>
+      </>
+    );
+  }
   return (
     <>
-      <PageHead title={tunnel.data?.name ?? "Tunnel"} crumb={{ href: "/tunnels", label: "Tunnels" }} badge={health === null ? null : <Badge health={health.health}>{health.words}</Badge>} />
+      <PageHead title={tunnel.data?.name ?? "Tunnel"} crumb={CRUMB} badge={health === null ? null : <Badge health={health.health}>{health.words}</Badge>} />
       <Tabs label="This tunnel" items={[{ href: `/tunnels/${id}`, label: "Connectors" }, { href: `/tunnels/${id}/metrics`, label: "Metrics" }]} />
       <Loaded query={tunnel}>
         {(data) => tab === "metrics" ? (
@@ -56,7 +67,7 @@ export default function TunnelPage({ id, tab }: { id: string; tab: "connectors" 
                   label="Services" rows={behind} rowKey={(service) => service.service_id}
                   columns={[
                     { label: "Name", primary: true, cell: (service) => <Link href={`/services/${service.service_id}`}>{service.name}</Link> },
-                    { label: "Host", cell: (service) => <code>{hostText(service)}</code> },
+                    { label: "Host", cell: (service) => <HostName service={service} /> },
                     { label: "Ports", cell: portsText },
                   ]}
                 />
@@ -84,32 +95,36 @@ export default function TunnelPage({ id, tab }: { id: string; tab: "connectors" 
 }
 
 function Connectors({ connectors }: { connectors: readonly Connector[] }) {
-  const rows = connectors.flatMap((connector) => connector.connections.map((connection) => ({ connector, connection })));
-  return (
-    <>
-      {connectors.filter((connector) => connector.warnings.length > 0).map((connector) => (
-        <div key={connector.id} className="panel-note">
-          <div className="note warn">
-            <strong>Connector {shortId(connector.id)}, {connector.version}</strong>
-            {connector.warnings.map((warning) => <p key={warning}>{warning}</p>)}
+  return connectors.map((connector) => {
+    const going = connector.draining;
+    return (
+      <section key={connector.id} className="connector" aria-label={`Connector ${shortId(connector.id)}`}>
+        <div className="panel-note stack tight">
+          <div className="row">
+            <h3><code title={connector.id}>{shortId(connector.id)}</code></h3>
+            <Badge health={going ? "degraded" : "healthy"}>{going ? "Going away" : "Connected"}</Badge>
+            <span className="muted">{connector.version} · {connector.platform} · {plural(connector.connections.length, "connection")}</span>
           </div>
+          {connector.warnings.length === 0 ? null : (
+            <div className="note warn">{connector.warnings.map((warning) => <p key={warning}>{warning}</p>)}</div>
+          )}
         </div>
-      ))}
-      <Table
-        label="Connectors" rows={rows} rowKey={({ connection }) => connection.id}
-        columns={[
-          { label: "Connector", primary: true, cell: ({ connector }) => <><code title={connector.id}>{shortId(connector.id)}</code> <span className="muted small">{connector.version} {connector.platform}</span></> },
-          { label: "From", cell: ({ connection }) => <code className="whole">{connection.remote_address}</code> },
-          { label: "State", cell: ({ connector, connection }) => connector.draining || connection.draining ? <Badge health="degraded">Going away</Badge> : <Badge health="healthy">Connected</Badge> },
-          { label: "Protocol", cell: ({ connection }) => connection.transport === "quic" ? "QUIC" : "HTTP/2" },
-          { label: "Round trip", align: "end", cell: ({ connection }) => connection.rtt_ms === 0 ? <span className="muted">–</span> : formatDuration(connection.rtt_ms) },
-          { label: "Flows now / in all", align: "end", cell: ({ connection }) => `${formatCount(connection.flows)} / ${formatCount(connection.flows_total)}` },
-          { label: "Sent / received", align: "end", cell: ({ connection }) => `${formatBytes(connection.bytes_sent)} / ${formatBytes(connection.bytes_received)}` },
-          { label: "Since", cell: ({ connection }) => <Time at={connection.since} /> },
-        ]}
-      />
-    </>
-  );
+        <Table
+          label={`Connections of ${shortId(connector.id)}`} rows={connector.connections} rowKey={(connection) => connection.id}
+          columns={[
+            { label: "From", primary: true, cell: (connection) => <><code className="whole">{connection.remote_address}</code>{connection.draining && !going ? <> <Badge health="degraded">Going away</Badge></> : null}</> },
+            { label: "Protocol", cell: (connection) => connection.transport === "quic" ? "QUIC" : "HTTP/2" },
+            { label: "Round trip", align: "end", cell: (connection) => connection.rtt_ms === 0 ? <span className="muted">–</span> : formatDuration(connection.rtt_ms) },
+            { label: "Flows now", align: "end", cell: (connection) => formatCount(connection.flows) },
+            { label: "In all", align: "end", cell: (connection) => formatCount(connection.flows_total) },
+            { label: "Sent", align: "end", cell: (connection) => formatBytes(connection.bytes_sent) },
+            { label: "Received", align: "end", cell: (connection) => formatBytes(connection.bytes_received) },
+            { label: "Since", cell: (connection) => <Time at={connection.since} /> },
+          ]}
+        />
+      </section>
+    );
+  });
 }
 
 /** 32 random bytes in base64, as a tunnel's secret is given. */

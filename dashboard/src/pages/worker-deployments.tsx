@@ -23,6 +23,9 @@ export function WorkerDeployments({ name }: { name: string }) {
   const numbers = new Map((versions.data ?? []).map((version) => [version.id, version.number]));
   const words = (id: string) => { const number = numbers.get(id); return number === undefined ? shortId(id) : `#${number}`; };
   const active = deployments.data ?? [];
+  // Going back is deploying what is older than all that is in force.
+  const oldest = Math.min(...(active[0]?.versions ?? []).map((item) => numbers.get(item.version_id) ?? Infinity));
+  const verb = (version: Version) => (version.number < oldest ? "Roll back to" : "Deploy");
   return (
     <>
       <Panel title="In force now">
@@ -48,7 +51,7 @@ export function WorkerDeployments({ name }: { name: string }) {
                 { label: "Made", cell: (version) => <Time at={version.metadata.created_on} /> },
                 { label: "By", cell: (version) => `${version.metadata.author_id} (${version.metadata.source})` },
                 { label: "Message", wide: true, cell: (version) => <>{versionTag(version) === "" ? null : <Badge health="none">{versionTag(version)}</Badge>} {versionMessage(version)}</> },
-                { label: "", align: "end", cell: (version) => edit && shareOf(version.id, active) < 100 ? <Button small aria-label={`Deploy version ${version.number}`} onPress={() => setChosen(version)}>Deploy</Button> : null },
+                { label: "", align: "end", cell: (version) => edit && shareOf(version.id, active) < 100 ? <Button small aria-label={`${verb(version)} version ${version.number}`} onPress={() => setChosen(version)}>{verb(version)}</Button> : null },
               ]}
             />
           )}
@@ -70,7 +73,7 @@ export function WorkerDeployments({ name }: { name: string }) {
           )}
         </Loaded>
       </Panel>
-      <DialogFrame title={`Deploy version #${chosen?.number ?? ""}`} open={chosen !== null} onClose={() => setChosen(null)}>
+      <DialogFrame title={chosen === null ? "" : `${verb(chosen)} version #${chosen.number}`} open={chosen !== null} onClose={() => setChosen(null)}>
         {chosen === null ? null : <DeployForm name={name} version={chosen} deployments={active} words={words} onDone={() => setChosen(null)} />}
       </DialogFrame>
     </>

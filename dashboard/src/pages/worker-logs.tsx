@@ -1,13 +1,15 @@
 /** A Worker's invocations: searched, live, and one of them in full. Every filter is in the address, the opened record too. */
 
-import { useInvocations, useVersions, type Filters } from "../api/queries";
+import { useInvocations, usePinnedInvocation, useVersions, type Filters } from "../api/queries";
 import type { Invocation, Subrequest } from "../api/types";
 import { formatBytes, formatDuration, plural, shortId } from "../model/format";
-import { OUTCOMES, outcomeLabel } from "../model/health";
+import { OUTCOMES, outcomeLabel, type Health } from "../model/health";
 import { useAddress } from "../ui/address";
 import { Button, CheckInput, SelectInput, TextInput } from "../ui/controls";
 import { Badge, CodeLink, Facts, Panel, Time } from "../ui/page";
+import { usePin } from "../ui/pin";
 import { RangePicker, useRange } from "../ui/range";
+import { LongText } from "../ui/scroll-region";
 import { Empty, Loaded } from "../ui/states";
 
 const NAMES = ["q", "outcome", "status", "version", "ray", "min_cpu"];
@@ -29,7 +31,12 @@ export function WorkerLogs({ name }: { name: string }) {
   const filters: Filters = { worker: name, q: tooShort ? "" : text, outcome: get("outcome"), status: get("status"), version: get("version"), ray_id: notRay ? "" : ray, min_cpu: get("min_cpu") };
   const records = useInvocations(range, filters, live);
   const versions = useVersions(name);
-  const open = params.get("record") ?? (ray !== "" && !notRay && records.data?.rows.length === 1 ? records.data.rows[0]?.id : undefined);
+  const [pin, toggle] = usePin("record");
+  const pinned = usePinnedInvocation({ worker: name }, pin);
+  const rows = records.data?.rows ?? [];
+  // What is open stays there when newer ones push it out of the list, and when its address is opened much later.
+  const shown = pinned === undefined || rows.some((row) => row.id === pinned.id) ? rows : [pinned, ...rows];
+  const open = pin?.id ?? (ray !== "" && !notRay && records.data?.rows.length === 1 ? records.data.rows[0]?.id : undefined);
   const filtered = NAMES.some((field) => get(field) !== "");
   return (
     <>
@@ -41,7 +48,7 @@ export function WorkerLogs({ name }: { name: string }) {
         <SelectInput label="Version" compact value={get("version")} onChange={(version) => change({ version })} options={[{ id: "", label: "All versions" }, ...(versions.data ?? []).map(({ id, number }) => ({ id, label: `#${number} (${shortId(id)})` }))]} />
         <TextInput label="Ray id" compact value={get("ray")} onChange={(value) => change({ ray: value })} wrong={notRay ? "16 hexadecimal digits." : undefined} />
         <TextInput label="CPU over, ms" compact numeric value={get("min_cpu")} onChange={(value) => change({ min_cpu: value.replace(/[^\d.]/g, "") })} />
-        {filtered ? <Button look="plain" onPress={() => change(Object.fromEntries([...NAMES, "record"].map((field) => [field, null])))}>Clear</Button> : null}
+        {filtered ? <Button look="plain" onPress={() => change(Object.fromEntries([...NAMES, "record", "at"].map((field) => [field, null])))}>Clear</Button> : null}
       </div>
       <Panel
         title="Invocations"
@@ -51,9 +58,9 @@ export function WorkerLogs({ name }: { name: string }) {
           {(data) => (
             <div className="stack">
               {data.lost > 0 ? <p className="note warn">{plural(data.lost, "record")} of this range were not kept because there was too much to write. The metrics count them.</p> : null}
-              {data.rows.length === 0 ? <Empty title={filtered ? "No invocation fits these filters" : "No invocations in this range"}><p>{filtered ? null : "They appear here a few seconds after the request."}</p></Empty> : (
+              {shown.length === 0 ? <Empty title={filtered ? "No invocation fits these filters" : "No invocations in this range"}><p>{filtered ? null : "They appear here a few seconds after the request."}</p></Empty> : (
                 <ul className="event-list">
-                  {data.rows.map((row) => <InvocationRow key={row.id} row={row} open={open === row.id} onToggle={() => change({ record: open === row.id ? null : row.id })} />)}
+                  {shown.map((row) => <InvocationRow key={row.id} row={row} open={open === row.id} onToggle={() => toggle({ id: row.id, at: row.eventTimestamp })} />)}
                 </ul>
               )}
               {data.more ? <div><Button isDisabled={records.isFetchingNextPage} onPress={() => void records.fetchNextPage()}>Older ones</Button></div> : null}
@@ -76,14 +83,26 @@ function path(url: string): string {
 
 function summary(row: Invocation): string {
   const request = row.event.request;
-  const head = request === undefined ? (row.event.cron ?? row.event.rpcMethod ?? row.eventType) : `${request.method} ${path(request.url)}`;
+  const { cron, rpcMethod } = row.event;
+  const head = request !== undefined ? `${request.method} ${path(request.url)}`
+    : cron !== undefined ? `Cron ${cron}` : rpcMethod !== undefined ? `Call of ${rpcMethod}()` : row.eventType;
   const exception = row.exceptions[0];
-  return exception === undefined ? head : `${head}: ${exception.name}: ${exception.message}`;
+  if (exception !== undefined) return `${head}: ${exception.name}: ${exception.message}`;
+  // A body that breaks off ends the invocation without an exception in the Worker: the platform's own line says why.
+  const line = row.outcome === "exception" ? row.logs.find(({ level, message: [first] }) => level === "warn" && typeof first === "string" && first.startsWith("ProxyError: "))?.message[0] : undefined;
+  return typeof line === "string" ? `${head}: ${line}` : head;
+}
+
+/** How a row looks: by its outcome, and where the Worker answered, by the answer. */
+function healthOf(row: Invocation): Health {
+  const status = row.event.response?.status ?? 200;
+  if (row.outcome !== "ok") return OUTCOMES[row.outcome]?.health ?? "idle";
+  return status >= 500 ? "failing" : status >= 400 ? "degraded" : "healthy";
 }
 
 function InvocationRow({ row, open, onToggle }: { row: Invocation; open: boolean; onToggle: () => void }) {
   const body = `record-${row.id}`;
-  const health = OUTCOMES[row.outcome]?.health ?? "idle";
+  const health = healthOf(row);
   return (
     <li className="event">
       <button type="button" className="event-head" aria-expanded={open} aria-controls={body} onClick={onToggle}>
@@ -119,7 +138,7 @@ function Record({ row }: { row: Invocation }) {
         <div key={index} className="note bad">
           <strong>{exception.name}: {exception.message}</strong>
           {exception.connection === undefined ? null : <p><CodeLink code={exception.connection.code} />: {exception.connection.detail}</p>}
-          {exception.stack === undefined || exception.stack === "" ? null : <pre className="stack-trace">{exception.stack}</pre>}
+          {exception.stack === undefined || exception.stack === "" ? null : <LongText label="Stack" text={exception.stack} />}
         </div>
       ))}
       <section aria-label="Console">
@@ -146,10 +165,15 @@ function Record({ row }: { row: Invocation }) {
       )}
       <details>
         <summary>The record as JSON</summary>
-        <pre className="stack-trace">{JSON.stringify(row, null, 2)}</pre>
+        <LongText label="The record as JSON" text={JSON.stringify(row, null, 2)} />
       </details>
     </>
   );
+}
+
+/** The code in `ProxyError: CODE`. */
+function codeIn(error: string): string | null {
+  return /^(?:ProxyError: )?([a-z]+(?:_[a-z]+)+)$/.exec(error)?.[1] ?? null;
 }
 
 function Subrequests({ rows, wall }: { rows: readonly Subrequest[]; wall: number }) {
@@ -161,7 +185,7 @@ function Subrequests({ rows, wall }: { rows: readonly Subrequest[]; wall: number
           <div><strong>{row.target}</strong> <code>{row.method} {row.url}</code></div>
           <div className="track" aria-hidden="true"><span className={`bar ${row.error === undefined ? "" : "failed"}`} style={{ left: `${(row.startedMs / scale) * 100}%`, width: `max(3px, ${(row.durationMs / scale) * 100}%)` }} /></div>
           <div className="small">
-            {row.error === undefined ? <span>Status {row.status ?? "unknown"}</span> : /^[a-z_]+$/.test(row.error) ? <CodeLink code={row.error} /> : <span className="failed-words">{row.error}</span>}
+            {row.error === undefined ? <span>Status {row.status ?? "unknown"}</span> : codeIn(row.error) !== null ? <CodeLink code={codeIn(row.error) ?? ""} /> : <span className="failed-words">{row.error}</span>}
             <span className="muted">, {formatDuration(row.durationMs)}, {formatDuration(row.startedMs)} after the beginning</span>
           </div>
         </li>

@@ -98,8 +98,8 @@ function Requests({ metrics, subrequests, onRange }: { metrics: InvocationMetric
         <strong>{formatCount(sums.count)}</strong> {sums.count === 1 ? "request" : "requests"}, <strong>{formatCount(sums.failed)}</strong> failed ({formatShare(sums.failed, sums.count)}){subrequests === undefined ? "" : `, ${plural(subrequests, "subrequest")}`}.
       </p>
       <div className="columns">
-        <Chart label="Requests without failure" kind="stacked-bars" times={times} series={good} format={formatCompact} totals={[formatCount(sums.count - sums.failed)]} onRange={onRange} sync="requests" />
-        <Chart label="Failed requests by how they ended" kind="stacked-bars" times={times} series={bad} format={formatCompact} totals={(shown.length === 0 ? ["exception"] : shown).map((outcome) => formatCount(failed(outcome)))} onRange={onRange} sync="requests" />
+        <Chart label="Requests without failure" kind="stacked-bars" unit="count" times={times} series={good} format={formatCompact} totals={[formatCount(sums.count - sums.failed)]} onRange={onRange} sync="requests" />
+        <Chart label="Failed requests by how they ended" kind="stacked-bars" unit="count" times={times} series={bad} format={formatCompact} totals={(shown.length === 0 ? ["exception"] : shown).map((outcome) => formatCount(failed(outcome)))} onRange={onRange} sync="requests" />
       </div>
     </div>
   );
@@ -147,5 +147,5 @@ function DistributionChart({ words, measure, format, times, metrics, whole, onRa
     () => QUANTILES.map(([quantile, colour]): Series => ({ label: quantile, colour, values: column(times, metrics.groups[0]?.points ?? [], (point) => point[measure]?.[quantile] ?? null, null) })),
     [times, metrics, measure],
   );
-  return <Chart label={words} kind="lines" times={times} series={series} format={format} totals={QUANTILES.map(([quantile]) => format(whole[quantile]))} onRange={onRange} sync="distribution" height={170} bytes={measure === "memory"} />;
+  return <Chart label={words} kind="lines" times={times} series={series} format={format} totals={QUANTILES.map(([quantile]) => format(whole[quantile]))} onRange={onRange} sync="distribution" height={170} {...(measure === "memory" ? { unit: "bytes" as const } : {})} />;
 }

@@ -8,6 +8,7 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { stack } from "../model/series";
 import { formatTime, formatUtc } from "../model/time";
+import { ScrollRegion } from "./scroll-region";
 
 export interface Series {
   label: string;
@@ -23,8 +24,8 @@ export interface ChartProps {
   series: readonly Series[];
   kind: "lines" | "stacked-bars";
   format: (value: number) => string;
-  /** Whole numbers of bytes have ticks at powers of two. */
-  bytes?: boolean;
+  /** What is counted has ticks at whole numbers, what are bytes at powers of two. */
+  unit?: "count" | "bytes";
   /** What the legend shows while nothing is pointed at, by series. */
   totals?: readonly string[];
   onRange?: ((since: number, until: number) => void) | undefined;
@@ -43,7 +44,16 @@ function resolve(element: Element, token: string): string {
   return colour;
 }
 
-const POWERS_OF_TWO = Array.from({ length: 48 }, (_, power) => 2 ** power);
+const TICKS = {
+  bytes: Array.from({ length: 48 }, (_, power) => 2 ** power),
+  count: Array.from({ length: 15 }, (_, power) => [1, 2, 5].map((first) => first * 10 ** power)).flat(),
+};
+
+/** A value with none on either side: a line cannot show it, so a point does. */
+function lonely(values: ArrayLike<number | null | undefined>): number[] {
+  const none = (index: number) => values[index] === null || values[index] === undefined;
+  return Array.from({ length: values.length }, (_, index) => index).filter((index) => !none(index) && none(index - 1) && none(index + 1));
+}
 
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
@@ -87,7 +97,7 @@ export function Chart(props: ChartProps) {
   useEffect(() => {
     const element = box.current;
     if (element === null) return;
-    const { series: drawn, sync, bytes = false } = latest.current;
+    const { series: drawn, sync, unit } = latest.current;
     const text = resolve(element, "muted");
     const grid = resolve(element, "grid");
     const font = `11px ${getComputedStyle(element).fontFamily}`;
@@ -107,7 +117,7 @@ export function Chart(props: ChartProps) {
             values: (_, ticks, __, ___, increment) => ticks.map((tick, index) => tickLabel(tick, ticks[index - 1], increment)),
           },
           {
-            stroke: text, font, grid: { stroke: grid, width: 1 }, ticks: { show: false }, size: 62, space: 34, ...(bytes ? { incrs: POWERS_OF_TWO } : {}),
+            stroke: text, font, grid: { stroke: grid, width: 1 }, ticks: { show: false }, size: 62, space: 34, ...(unit === undefined ? {} : { incrs: TICKS[unit] }),
             values: (_, ticks) => ticks.map((tick) => latest.current.format(tick)),
           },
         ],
@@ -120,7 +130,7 @@ export function Chart(props: ChartProps) {
               label: drawn[index]?.label ?? "",
               stroke: bars ? "transparent" : colour,
               width: bars ? 0 : 1.75,
-              points: { show: false },
+              points: bars ? { show: false } : { show: true, size: 5, width: 0, stroke: colour, fill: colour, filter: (self, seriesIndex) => lonely(self.data[seriesIndex] ?? []) },
               spanGaps: false,
               ...(bars ? { fill: colour } : {}),
               ...(paths === undefined ? {} : { paths }),
@@ -189,8 +199,8 @@ export function Chart(props: ChartProps) {
 function NumbersTable({ label, times, series, format }: Pick<ChartProps, "label" | "times" | "series" | "format">) {
   const rows = times.map((time, index) => ({ time, values: series.map((item) => item.values[index] ?? null) })).filter((row) => row.values.some((value) => value !== null && value !== 0));
   return (
-    <div className="chart-table" tabIndex={0} role="region" aria-label={`${label} as a table`}>
-      <table className="table">
+    <ScrollRegion className="chart-table" label={`${label}, table`}>
+      <table className="table" aria-label={`${label} as a table`}>
         <thead><tr><th scope="col">From</th>{series.map((item) => <th key={item.label} scope="col" className="end">{item.label}</th>)}</tr></thead>
         <tbody>
           {rows.map((row) => (
@@ -202,6 +212,6 @@ function NumbersTable({ label, times, series, format }: Pick<ChartProps, "label"
         </tbody>
       </table>
       {rows.length === 0 ? <p className="muted">Nothing in this range.</p> : null}
-    </div>
+    </ScrollRegion>
   );
 }

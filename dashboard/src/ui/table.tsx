@@ -1,6 +1,7 @@
 /** A table that becomes a list of cards on a narrow screen. The roles are written out because CSS that changes `display` takes them away. */
 
 import type { ReactNode } from "react";
+import { ScrollRegion } from "./scroll-region";
 
 export interface Column<T> {
   label: string;
@@ -14,7 +15,7 @@ export interface Column<T> {
 
 export function Table<T>({ label, columns, rows, rowKey }: { label: string; columns: readonly Column<T>[]; rows: readonly T[]; rowKey: (row: T) => string }) {
   return (
-    <div className="table-wrap">
+    <ScrollRegion className="table-wrap" label={`${label}, table`}>
       <table className="table cards-when-narrow" role="table" aria-label={label}>
         <thead role="rowgroup">
           <tr role="row">
@@ -36,6 +37,6 @@ export function Table<T>({ label, columns, rows, rowKey }: { label: string; colu
           ))}
         </tbody>
       </table>
-    </div>
+    </ScrollRegion>
   );
 }

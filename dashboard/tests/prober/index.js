@@ -5,6 +5,7 @@ export default {
     const [, target = "", ...rest] = url.pathname.split("/");
     if (target === "throw") throw new TypeError(`told to throw ${rest.join("/")}`);
     if (target === "spin") for (;;);
+    if (target === "hoard") for (const kept = []; ;) kept.push(new Array(1e5).fill({ kept }));
     if (target === "greeting") return new Response(`${env.GREETING}, ${env.PASSWORD ?? "no password"}`);
     if (env[target] === undefined) {
       console.log("nothing is bound as", target);
@@ -13,5 +14,10 @@ export default {
     const response = await env[target].fetch(`${url.searchParams.has("https") ? "https" : "http"}://private.internal/${rest.join("/")}`);
     console.log("it answered", response.status, { target });
     return response;
+  },
+
+  async scheduled(event, env) {
+    const response = await env.INVENTORY.fetch("http://private.internal/all");
+    console.log("counted for", new Date(event.scheduledTime).toISOString(), await response.json());
   },
 };

@@ -1,0 +1,59 @@
+/** The dashboard's own chart with as many points as one likes, all of them new in every frame. */
+
+import { useMemo, useState } from "react";
+import { flushSync } from "react-dom";
+import { createRoot } from "react-dom/client";
+import "../src/styles/base.css";
+import "../src/styles/layout.css";
+import "../src/styles/controls.css";
+import "../src/styles/charts.css";
+import { formatDuration } from "../src/model/format";
+import { Chart, type ChartProps } from "../src/ui/chart";
+
+const COLOURS = { lines: ["1"], "stacked-bars": ["upstream", "client", "internal"] } as const;
+
+interface Frame {
+  kind: ChartProps["kind"];
+  points: number;
+  number: number;
+}
+
+let show: (frame: Frame) => void = () => undefined;
+
+function Bench() {
+  const [{ kind, points, number }, setFrame] = useState<Frame>({ kind: "lines", points: 0, number: 0 });
+  show = setFrame;
+  const { times, series } = useMemo(() => {
+    const colours = COLOURS[kind];
+    const length = Math.floor(points / colours.length);
+    return {
+      times: Array.from({ length }, (_, index) => 1_795_000_000 + (number + index) * 60),
+      series: colours.map((colour, row) => ({ label: colour, colour, values: Array.from({ length }, (_, index) => 40 + 30 * Math.sin((number + index) / 40 + row) + ((number + index) * 7919) % 17) })),
+    };
+  }, [kind, points, number]);
+  return <Chart label="Bench" kind={kind} times={times} series={series} format={formatDuration} height={260} />;
+}
+
+declare global {
+  interface Window {
+    /** Draws `frames` frames, each when the browser asks for one, and says how long they took in milliseconds. */
+    draw: (kind: ChartProps["kind"], points: number, frames: number) => Promise<number>;
+  }
+}
+
+const nextFrame = () => new Promise<number>((resolve) => { requestAnimationFrame(resolve); });
+
+window.draw = async (kind, points, frames) => {
+  flushSync(() => show({ kind, points, number: 0 }));
+  const begun = await nextFrame();
+  let at = begun;
+  for (let number = 1; number <= frames; number += 1) {
+    flushSync(() => show({ kind, points, number }));
+    at = await nextFrame();
+  }
+  return at - begun;
+};
+
+const root = document.getElementById("root");
+if (root === null) throw new Error("charts.html has no #root");
+createRoot(root).render(<Bench />);
