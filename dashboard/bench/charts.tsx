@@ -1,6 +1,6 @@
 /** The dashboard's own chart with as many points as one likes, all of them new in every frame. */
 
-import { useMemo, useState } from "react";
+import { useMemo } from "react";
 import { flushSync } from "react-dom";
 import { createRoot } from "react-dom/client";
 import "../src/styles/base.css";
@@ -18,11 +18,7 @@ interface Frame {
   number: number;
 }
 
-let show: (frame: Frame) => void = () => undefined;
-
-function Bench() {
-  const [{ kind, points, number }, setFrame] = useState<Frame>({ kind: "lines", points: 0, number: 0 });
-  show = setFrame;
+function Bench({ kind, points, number }: Frame) {
   const { times, series } = useMemo(() => {
     const colours = COLOURS[kind];
     const length = Math.floor(points / colours.length);
@@ -41,19 +37,24 @@ declare global {
   }
 }
 
+const element = document.getElementById("root");
+if (element === null) throw new Error("charts.html has no #root");
+const root = createRoot(element);
+
+function show(frame: Frame): void {
+  flushSync(() => root.render(<Bench {...frame} />));
+}
+
 const nextFrame = () => new Promise<number>((resolve) => { requestAnimationFrame(resolve); });
 
 window.draw = async (kind, points, frames) => {
-  flushSync(() => show({ kind, points, number: 0 }));
+  show({ kind, points, number: 0 });
   const begun = await nextFrame();
   let at = begun;
   for (let number = 1; number <= frames; number += 1) {
-    flushSync(() => show({ kind, points, number }));
+    show({ kind, points, number });
     at = await nextFrame();
   }
   return at - begun;
 };
 
-const root = document.getElementById("root");
-if (root === null) throw new Error("charts.html has no #root");
-createRoot(root).render(<Bench />);

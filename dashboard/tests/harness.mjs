@@ -1,7 +1,7 @@
 // A browser and a server for tests. Without Chromium the tests say so and pass.
 
 import { existsSync } from "node:fs";
-import { after, before } from "node:test";
+import { after, afterEach, before } from "node:test";
 import { chromium } from "playwright-core";
 import { startMock } from "./mock/server.mjs";
 
@@ -21,6 +21,7 @@ export function setUp(options = {}) {
     world.mock = await startMock(options);
     world.browser = await launch();
   });
+  afterEach(() => closePages(world));
   after(async () => {
     await world.browser?.close();
     await world.mock?.close();
@@ -34,8 +35,14 @@ export function setUpBrowser() {
   before(async () => {
     if (!skip) world.browser = await launch();
   });
+  afterEach(() => closePages(world));
   after(() => world.browser?.close());
   return world;
+}
+
+/** What a test leaves open would go on asking the server every two seconds. */
+async function closePages(world) {
+  for (const context of world.browser?.contexts() ?? []) await context.close();
 }
 
 /** As root Chromium has no sandbox; and nothing of it calls its maker. */

@@ -11,6 +11,7 @@ import { homedir, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { startFront } from "./front.mjs";
 import { until } from "./harness.mjs";
 
 const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "culvert/target");
@@ -141,9 +142,10 @@ export async function startProgram() {
     if (!answer.success) throw new Error(`${method ?? "GET"} ${path}: ${JSON.stringify(answer.errors)}`);
     return answer.result;
   };
+  const front = process.env.DASHBOARD_DIST === undefined ? null : await startFront(`http://${addresses.api}`);
   return {
     addresses, token, api, directory, stop,
-    url: `http://${addresses.api}`,
+    url: front?.url ?? `http://${addresses.api}`,
     /** Runs the commands that a page shows, as somebody who copied them into a shell; the last one goes on until it is stopped. */
     shell: (commands, more = "") => start("bash", ["-c", commands.map((command, index) => (index === commands.length - 1 ? `exec ${command} ${more}` : command)).join("\n")], {
       cwd: mkdtempSync(join(directory, "shell-")), env: { ...process.env, PATH: `${dirname(BINARY)}:${process.env.PATH}` },
@@ -165,6 +167,7 @@ export async function startProgram() {
       }).on("error", reject).end();
     }),
     async close() {
+      await front?.close();
       for (const child of children.reverse()) await stop(child);
       rmSync(directory, { recursive: true, force: true });
     },

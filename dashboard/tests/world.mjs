@@ -1,8 +1,7 @@
 // A private network with a service for every kind of trouble, two connectors, and Workers that call them: what screenshots are made of.
 
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { until } from "./harness.mjs";
 import { closedPort, expired, privateService, resolver, rude, selfSigned, startProgram } from "./program.mjs";
@@ -42,7 +41,7 @@ async function furnish(program) {
     own: await privateService("never seen", { tls: selfSigned(directory) }),
     silent: await rude(() => undefined),
     garbage: await rude((socket) => socket.end("220 mail.internal ESMTP\r\n")),
-    cut: await rude((socket) => socket.once("data", () => { socket.write("HTTP/1.1 200 OK\r\nContent-"); setImmediate(() => socket.destroy()); })),
+    cut: await rude((socket) => socket.once("data", () => { socket.write("HTTP/1.1 200 OK\r\nContent-", () => socket.destroy()); })),
     short: await rude((socket) => socket.once("data", () => socket.end("HTTP/1.1 200 OK\r\nContent-Length: 4096\r\n\r\nonly this"))),
   };
   const tunnels = {};
@@ -58,10 +57,9 @@ async function furnish(program) {
   for (const [tunnel, wanted] of [["warehouse", 8], ["office-vienna", 1]]) await until(async () => (await connections(tunnel)) >= wanted, `${tunnel} is connected`);
 
   const services = {};
-  const register = async (name, body, tunnel = "warehouse") => {
+  const register = async (name, { hostname, ipv4 = "127.0.0.1", ...rest }, tunnel = "warehouse") => {
     const network = { tunnel_id: tunnels[tunnel].id };
-    const host = body.hostname === undefined ? { ipv4: body.ipv4 ?? "127.0.0.1", network } : { hostname: body.hostname, resolver_network: network };
-    const { hostname: _, ipv4: __, ...rest } = body;
+    const host = hostname === undefined ? { ipv4, network } : { hostname, resolver_network: network };
     services[name] = (await api(SERVICES, { method: "POST", body: { name, type: "http", host, ...rest } })).service_id;
   };
   await register("inventory", { hostname: "stock.internal", http_port: servers.stock.port });

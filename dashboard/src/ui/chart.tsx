@@ -51,8 +51,14 @@ const TICKS = {
 
 /** A value with none on either side: a line cannot show it, so a point does. */
 function lonely(values: ArrayLike<number | null | undefined>): number[] {
-  const none = (index: number) => values[index] === null || values[index] === undefined;
-  return Array.from({ length: values.length }, (_, index) => index).filter((index) => !none(index) && none(index - 1) && none(index + 1));
+  const found: number[] = [];
+  let before = false;
+  for (let index = 0; index < values.length; index += 1) {
+    const here = (values[index] ?? null) !== null;
+    if (here && !before && (values[index + 1] ?? null) === null) found.push(index);
+    before = here;
+  }
+  return found;
 }
 
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });

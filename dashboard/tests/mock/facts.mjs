@@ -94,7 +94,7 @@ export function makeFacts(now, { empty = false } = {}) {
   ];
   for (const [target, by, through, count, share] of traffic) {
     for (let index = 0; index < count; index += 1) {
-      const at = Math.floor(now - next() * 6 * HOUR);
+      const at = Math.floor(now - next() * 5 * HOUR);
       const connectors = through.connectors;
       const chosen = connectors[Math.floor(next() * connectors.length)];
       const failure = next() < share
