@@ -45,6 +45,7 @@ const result = await build({
   entryPoints: [
     ...[...MODULES, ...UNENV].map((name) => ({ in: `entry:${name}`, out: fileOf(name) })),
     { in: join(source, "globals.js"), out: "node_globals" },
+    { in: join(source, "cloudflare_node.js"), out: "cloudflare_node" },
   ],
   outdir: join(here, "dist"),
   bundle: true,

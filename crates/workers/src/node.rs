@@ -12,6 +12,10 @@ mod built {
     include!(concat!(env!("OUT_DIR"), "/node_files.rs"));
 }
 
+/// What makes a server of `node:http` the handler of a Worker.
+const SERVERS: &str = "cloudflare:node";
+const SERVERS_FILE: &str = "cloudflare_node.js";
+
 /// Which modules of Node.js a Worker may import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NodeModules {
@@ -35,14 +39,15 @@ impl NodeModules {
         }
     }
 
-    /// The file of the module that `specifier` names (`node:path/posix`, `path/posix`).
+    /// The file of the module that `specifier` names (`node:path/posix`, `path/posix`, `cloudflare:node`).
     ///
     /// # Errors
     /// Why a module that Node.js has cannot be imported: one sentence, which names the flag to set.
     pub(crate) fn file(self, specifier: &str) -> Option<Result<String, String>> {
         let name = specifier.strip_prefix("node:").unwrap_or(specifier);
-        let prefixed = specifier.starts_with("node:");
-        let file = format!("node_{}.js", name.replace('/', "_"));
+        let prefixed = specifier.starts_with("node:") || specifier == SERVERS;
+        let file =
+            if specifier == SERVERS { SERVERS_FILE.to_owned() } else { format!("node_{}.js", name.replace('/', "_")) };
         if !prefixed && !names().any(|known| known == name) {
             return None;
         }
@@ -95,6 +100,7 @@ mod tests {
         for specifier in ["node:path/posix", "path/posix"] {
             assert_eq!(NodeModules::All.file(specifier).unwrap().unwrap(), "node_path_posix.js");
         }
+        assert_eq!(NodeModules::All.file("cloudflare:node").unwrap().unwrap(), "cloudflare_node.js");
         assert_eq!(NodeModules::AsyncHooks.file("node:async_hooks").unwrap().unwrap(), "node_async_hooks.js");
         assert!(NodeModules::AsyncHooks.file("node:buffer").unwrap().is_err());
         assert!(NodeModules::All.file("node:nothing").unwrap().is_err());

@@ -71,7 +71,7 @@ fn missing(specifier: &str, referrer: &str) -> String {
     let from = imported_from(referrer);
     let hint = match specifier.split_once(':') {
         Some(("cloudflare", _)) => {
-            "of these modules only \"cloudflare:sockets\" and \"cloudflare:workers\" are available."
+            "of these modules only \"cloudflare:node\", \"cloudflare:sockets\" and \"cloudflare:workers\" are available."
         }
         _ => "it is neither in the bundle nor built in.",
     };

@@ -3,7 +3,7 @@
  * what Node.js has added since.
  */
 import feross from "buffer/index.js";
-import { coded, invalidArgType } from "./errors.js";
+import { coded, invalidArgType, requireInteger } from "./errors.js";
 import { isAnyArrayBuffer, isArrayBufferView } from "./util_types.js";
 
 export const { Buffer, SlowBuffer } = feross;
@@ -23,6 +23,10 @@ const original = {
   toString: Buffer.prototype.toString,
   write: Buffer.prototype.write,
   inspect: Buffer.prototype.inspect,
+  compare: Buffer.compare,
+  concat: Buffer.concat,
+  compareTo: Buffer.prototype.compare,
+  copy: Buffer.prototype.copy,
 };
 
 /** @param {any} encoding */
@@ -46,7 +50,13 @@ Buffer.from = function from(value, encoding, length) {
 Buffer.isEncoding = (encoding) => original.isEncoding(encoding) || `${encoding}`.toLowerCase() === "base64url";
 
 /** @param {any} value @param {any} [encoding] */
-Buffer.byteLength = (value, encoding) => original.byteLength(value, nameOf(encoding) === "base64url" ? "base64" : encoding);
+Buffer.byteLength = (value, encoding) => {
+  if (typeof value !== "string" && !isArrayBufferView(value) && !isAnyArrayBuffer(value)) {
+    throw invalidArgType("string", "of type string or an instance of Buffer or ArrayBuffer", value);
+  }
+  if (typeof value === "string" && nameOf(encoding) === "utf8") return encoder.encode(value).length;
+  return original.byteLength(value, nameOf(encoding) === "base64url" ? "base64" : encoding);
+};
 
 /** @this {any} @param {any} [encoding] @param {any} [start] @param {any} [end] */
 Buffer.prototype.toString = function toString(encoding, start = 0, end = this.length) {
@@ -77,6 +87,36 @@ Buffer.prototype.write = function write(text, offset, length, encoding) {
   return Reflect.apply(original.write, this, values);
 };
 Buffer.prototype[Symbol.for("nodejs.util.inspect.custom")] = original.inspect;
+
+/** Any `Uint8Array` will do where the package wants a Buffer. @param {any} value @param {string} name */
+function bufferOf(value, name) {
+  if (Buffer.isBuffer(value)) return value;
+  if (!(value instanceof Uint8Array)) throw invalidArgType(name, "an instance of Buffer or Uint8Array", value);
+  return adopt(value);
+}
+/** @param {any} one @param {any} other */
+Buffer.compare = (one, other) => original.compare(bufferOf(one, "buf1"), bufferOf(other, "buf2"));
+/** @param {any} list @param {number} [length] */
+Buffer.concat = (list, length) => {
+  if (!Array.isArray(list)) throw invalidArgType("list", "an instance of Array", list);
+  for (const [index, one] of list.entries()) if (!(one instanceof Uint8Array)) throw invalidArgType(`list[${index}]`, "an instance of Buffer or Uint8Array", one);
+  if (length !== undefined) requireInteger(length, "length", 0);
+  return original.concat(list, length);
+};
+/** @this {any} @param {any} other */
+Buffer.prototype.equals = function equals(other) {
+  return this === other || original.compare(this, bufferOf(other, "otherBuffer")) === 0;
+};
+/** @this {any} @param {any} other @param {any[]} range */
+Buffer.prototype.compare = function compare(other, ...range) {
+  const names = ["targetStart", "targetEnd", "sourceStart", "sourceEnd"];
+  for (const [index, value] of range.entries()) if (value !== undefined) requireInteger(value, /** @type {string} */ (names[index]), 0);
+  return Reflect.apply(original.compareTo, this, [bufferOf(other, "target"), ...range]);
+};
+/** @this {any} @param {any} target @param {any[]} range */
+Buffer.prototype.copy = function copy(target, ...range) {
+  return Reflect.apply(original.copy, this, [bufferOf(target, "target"), ...range]);
+};
 
 /** @param {any} view @param {number} [offset] @param {number} [length] */
 Buffer.copyBytesFrom = (view, offset = 0, length = view.length - offset) => {

@@ -8,7 +8,13 @@ import { inspect } from "./internal_inspect.js";
 export function coded(Base, code, message) {
   const error = /** @type {any} */ (new Base(message));
   error.code = code;
+  if (code.startsWith("ERR_")) Object.defineProperty(error, "toString", { value: withCode, writable: true, configurable: true, enumerable: false });
   return error;
+}
+
+/** As Node.js writes its own errors. @this {any} */
+function withCode() {
+  return `${this.name} [${this.code}]: ${this.message}`;
 }
 
 /** What was given, for a message. @param {any} value */

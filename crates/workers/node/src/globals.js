@@ -1,4 +1,5 @@
 /** The globals that `nodejs_compat` adds, before the Worker's own modules run. */
+import "./call_sites.js";
 import { Buffer } from "./buffer.js";
 import process from "./process.js";
 import { loaded } from "./registry.js";

@@ -1,9 +1,11 @@
-/** `node:http` (https://nodejs.org/api/http.html): clients, over `fetch()`. A Worker is a server by its `fetch` handler. */
-import { unavailable } from "./errors.js";
-import { ClientRequest, IncomingMessage } from "./http_client.js";
+/** `node:http` (https://nodejs.org/api/http.html): clients, over `fetch()`, and servers, which `cloudflare:node` hands the requests of visitors to. */
+import { ClientRequest } from "./http_client.js";
+import { IncomingMessage } from "./http_incoming.js";
 import { METHODS, STATUS_CODES } from "./http_names.js";
+import { OutgoingMessage, validateHeaderName, validateHeaderValue } from "./http_outgoing.js";
+import { Server, ServerResponse, createServer } from "./http_server.js";
 
-export { ClientRequest, IncomingMessage, METHODS, STATUS_CODES };
+export { ClientRequest, IncomingMessage, METHODS, OutgoingMessage, STATUS_CODES, Server, ServerResponse, createServer, validateHeaderName, validateHeaderValue };
 
 /** Connections are the runtime's: an agent only carries its options. */
 export class Agent {
@@ -37,27 +39,7 @@ export function get(...values) {
   return made;
 }
 
-export class Server {
-  constructor() {
-    throw unavailable("http.Server");
-  }
-}
-export const createServer = () => new Server();
-export class OutgoingMessage {}
-export class ServerResponse {
-  constructor() {
-    throw unavailable("http.ServerResponse");
-  }
-}
 export const maxHeaderSize = 131072;
-/** @param {string} name */
-export function validateHeaderName(name) {
-  new Headers([[name, ""]]);
-}
-/** @param {string} name @param {any} value */
-export function validateHeaderValue(name, value) {
-  new Headers([[name, value]]);
-}
 export const setMaxIdleHTTPParsers = () => {};
 export const { WebSocket, CloseEvent, MessageEvent } = /** @type {any} */ (globalThis);
 

@@ -1,6 +1,5 @@
-/** `node:https`: as `node:http`, with TLS. */
-import { unavailable } from "./errors.js";
-import { Agent as HttpAgent, requestOver } from "./http.js";
+/** `node:https`: as `node:http`, with TLS for clients; the edge has it for servers. */
+import { Agent as HttpAgent, Server, createServer, requestOver } from "./http.js";
 
 export class Agent extends HttpAgent {
   /** @param {any} [options] */
@@ -18,10 +17,5 @@ export function get(...values) {
   made.end();
   return made;
 }
-export class Server {
-  constructor() {
-    throw unavailable("https.Server");
-  }
-}
-export const createServer = () => new Server();
+export { Server, createServer };
 export default { Agent, Server, createServer, get, globalAgent, request };

@@ -1,10 +1,9 @@
-/** `node:path`: the `path-browserify` package, which is Node's own for POSIX. */
-import posix from "path-browserify";
+/** `node:path`: paths as POSIX has them, which is what a Worker's platform says it is. */
+import posix from "./path_posix.js";
 import win32 from "./path_win32.js";
 
-export const { basename, delimiter, dirname, extname, format, isAbsolute, join, normalize, parse, relative, resolve, sep } = posix;
-/** POSIX has no other names for a path. @param {string} path */
-export const toNamespacedPath = (path) => path;
-const path = Object.assign(posix, { win32, toNamespacedPath, posix });
-export { win32, path as posix };
+export * from "./path_posix.js";
+const path = Object.assign(posix, { posix, win32 });
+Object.assign(win32, { posix, win32 });
+export { posix, win32 };
 export default path;

@@ -1,0 +1,2 @@
+export { Agent, globalAgent } from "./http.js";
+export { default } from "./http.js";

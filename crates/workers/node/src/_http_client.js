@@ -1,0 +1,2 @@
+export { ClientRequest } from "./http_client.js";
+export { default } from "./http.js";

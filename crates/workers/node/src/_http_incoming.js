@@ -1,0 +1,2 @@
+export { IncomingMessage } from "./http_incoming.js";
+export { default } from "./http.js";
