@@ -20,7 +20,7 @@ dashboard_sources := $(filter-out dashboard/src/api dashboard/src/api/schema.ts,
 node_sources := $(shell find crates/workers/node/src) $(addprefix crates/workers/node/,build.mjs modules.mjs)
 node_modules_built := crates/workers/node/dist/names.txt
 
-.PHONY: help env setup build dashboard node-modules demo test test-rust test-builtins test-dashboard test-errors test-postgres lint bench wpt
+.PHONY: help env setup build dashboard node-modules demo test test-rust test-builtins test-apps node-tests test-dashboard test-errors test-postgres lint bench wpt
 
 help:
 	@echo "make demo    install what is missing, build, and show everything on this machine"
@@ -28,6 +28,8 @@ help:
 	@echo "make test-dashboard   the tests of the dashboard, in Chromium"
 	@echo "make test-errors   cause every connection error for real, and print what came of each"
 	@echo "make test-postgres   PostgreSQL clients of npm in a Worker, through a tunnel, to a real PostgreSQL"
+	@echo "make test-apps   applications from npm, deployed by stock wrangler and used, a minute or two"
+	@echo "make node-tests NODE=DIR   run Node's own tests of its modules, from a source tree at DIR"
 	@echo "make build   build the program: $(culvert)"
 	@echo "make lint    formatting, clippy, eslint, types, licences"
 	@echo "make dashboard   build the dashboard's files only, which make build puts into the program"
@@ -75,6 +77,22 @@ test-rust: build
 test-errors: build
 	@scripts/setup test
 	cargo test --release --locked -p culvert --test it errors:: -- --nocapture
+
+apps := crates/culvert/tests/apps
+
+$(apps)/node_modules/.installed: $(apps)/package.json $(apps)/package-lock.json | setup
+	cd $(apps) && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+# Real applications from npm; their types are checked against those of Workers.
+test-apps: build $(apps)/node_modules/.installed
+	cd $(apps) && node_modules/.bin/tsc --project .
+	cd $(apps) && CULVERT=$(culvert) node --test apps.test.mjs
+
+# The tests are not part of this repository: the source of any release of Node.js has them. FILTER runs only files whose name has it.
+node-tests: build $(apps)/node_modules/.installed
+	@test -n "$(NODE)" || { echo "usage: make node-tests NODE=DIR [FILTER=TEXT], DIR being a source tree of Node.js"; exit 2; }
+	CULVERT=$(culvert) node crates/culvert/tests/node/run.mjs $(NODE) $(FILTER)
 
 node_modules/.installed: package.json package-lock.json | setup
 	npm ci --silent --no-audit --no-fund
