@@ -20,7 +20,7 @@ dashboard_sources := $(filter-out dashboard/src/api dashboard/src/api/schema.ts,
 node_sources := $(shell find crates/workers/node/src) $(addprefix crates/workers/node/,build.mjs modules.mjs)
 node_modules_built := crates/workers/node/dist/names.txt
 
-.PHONY: help env setup build dashboard node-modules demo test test-rust test-builtins test-apps node-tests test-dashboard test-errors test-postgres lint bench wpt
+.PHONY: help env setup build dashboard node-modules demo test test-rust test-builtins test-apps node-tests test-dashboard test-errors test-postgres lint bench wpt test-clients
 
 help:
 	@echo "make demo    install what is missing, build, and show everything on this machine"
@@ -34,6 +34,7 @@ help:
 	@echo "make lint    formatting, clippy, eslint, types, licences"
 	@echo "make dashboard   build the dashboard's files only, which make build puts into the program"
 	@echo "make node-modules   build the modules of Node.js only, which make build puts into the program"
+	@echo "make test-clients   run stock wrangler (two versions) and schemathesis against the API, some minutes"
 	@echo "make bench   measure (see bench/README.md)"
 	@echo "make wpt WPT=DIR   run the Web Platform Tests of a checkout at DIR"
 	@echo "make env     print the variables for working with cargo directly: eval \"\$$(make -s env)\""
@@ -97,6 +98,11 @@ node-tests: build $(apps)/node_modules/.installed
 node_modules/.installed: package.json package-lock.json | setup
 	npm ci --silent --no-audit --no-fund
 	@touch $@
+
+# Stock wrangler and schemathesis against the API.
+test-clients: build
+	@scripts/setup clients
+	cargo test --release --locked --workspace --test it -- --ignored wrangler schemathesis --nocapture
 
 test-builtins: node_modules/.installed
 	npm run --silent check:builtins

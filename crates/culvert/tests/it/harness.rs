@@ -23,6 +23,12 @@ pub fn culvert() -> Command {
     command
 }
 
+/// Where `scripts/setup clients` puts the programs that are only for tests.
+pub fn cache() -> PathBuf {
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache");
+    std::env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from).join("culvert")
+}
+
 /// A child that is killed when the test ends.
 pub struct Process(pub Child);
 
