@@ -1,4 +1,5 @@
-//! The API over a real socket, with a platform that only notes what it is asked. The configuration is in SQLite here.
+//! The API over a real socket, with a platform that only notes what it is asked. The configuration is in SQLite here;
+//! `tests/postgres` runs the same on PostgreSQL.
 #![allow(clippy::unwrap_used)]
 
 mod access;
@@ -11,6 +12,6 @@ mod lifecycle;
 mod registry;
 mod sessions;
 mod tails;
+mod terraform;
 mod transport;
 mod uploads;
-mod wrangler;

@@ -1,6 +1,10 @@
 //! The command line: what it prints and what it ends with.
 
-use crate::harness::{Edge, culvert};
+use std::fs;
+use std::io::Read;
+use std::process::Stdio;
+
+use crate::harness::{Edge, Process, culvert, wait_for};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
@@ -166,4 +170,58 @@ fn a_token_does_what_it_may_until_it_is_revoked() {
     assert!(text(&edge.run(&["token", "list"]).stdout).contains("reader"));
     edge.json(&["token", "revoke", &id]);
     assert_eq!(edge.run(&["logs", "--api-token", &token]).status.code(), Some(1));
+}
+
+#[test]
+fn a_backup_of_a_running_edge_is_an_edge() {
+    let edge = Edge::start();
+    edge.deploy_module("shop", "export default { fetch: () => new Response('kept') };");
+    let restored = tempfile::tempdir().unwrap();
+    let data = restored.path().join("data");
+    fs::create_dir(&data).unwrap();
+    let backup = data.join("culvert.db");
+    let made = culvert().args(["backup", "--data-dir"]).arg(edge.data()).arg(&backup).output().unwrap();
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    assert!(text(&made.stdout).contains("store.key"), "{}", text(&made.stdout));
+    let again = culvert().args(["backup", "--data-dir"]).arg(edge.data()).arg(&backup).output().unwrap();
+    assert_eq!(again.status.code(), Some(1));
+    assert!(text(&again.stderr).contains("culvert.db"), "{}", text(&again.stderr));
+    edge.deploy_module("shop", "export default { fetch: () => new Response('later') };");
+    fs::copy(edge.data().join("store.key"), data.join("store.key")).unwrap();
+    let restored = Edge::start_in(restored, &[]);
+    assert_eq!(restored.get("shop", "/").text(), "kept");
+}
+
+#[test]
+fn the_key_for_secrets_is_taken_from_where_it_is_said_to_be() {
+    let keys = tempfile::tempdir().unwrap();
+    let key = keys.path().join("key");
+    fs::write(&key, "c1".repeat(32)).unwrap();
+    let edge = Edge::start_with(&["--secrets-key-file", key.to_str().unwrap()]);
+    assert!(!edge.data().join("store.key").exists());
+    edge.process.signal("-TERM");
+    let Edge { directory, mut process, .. } = edge;
+    assert!(process.0.wait().unwrap().success());
+    let serve = |key: Option<String>| {
+        let mut command = culvert();
+        command.args(["serve", "--data-dir"]).arg(directory.path().join("data"));
+        command.args(["--http", "127.0.0.1:0", "--api", "127.0.0.1:0", "--tunnel", "127.0.0.1:0"]);
+        if let Some(key) = key {
+            command.env("CULVERT_SECRETS_KEY", key);
+        }
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        Process(command.spawn().unwrap())
+    };
+    for (key, said) in
+        [(None, "store.key is missing"), (Some("c2".repeat(32)), "not the one"), (Some("x".to_owned()), "64")]
+    {
+        let mut refused = serve(key);
+        assert_eq!(refused.0.wait().unwrap().code(), Some(1));
+        let mut told = String::new();
+        refused.0.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+        assert!(told.contains(said), "{told}");
+    }
+    let _serving = serve(Some("c1".repeat(32)));
+    let listening = directory.path().join("data/addresses.json");
+    wait_for("an edge with the key in its environment", || listening.exists().then_some(()));
 }

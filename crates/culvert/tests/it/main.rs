@@ -19,6 +19,7 @@ mod public_network;
 mod published;
 mod schemathesis;
 mod services;
+mod shared_database;
 mod sockets;
 mod survival;
 mod tail_workers;

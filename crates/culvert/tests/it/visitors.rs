@@ -1,6 +1,8 @@
 //! What a visitor of a Worker sees.
 
 use std::io::{BufReader, Write};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 
 use serde_json::json;
 
@@ -91,12 +93,37 @@ fn an_unknown_host_is_told_what_to_do() {
 }
 
 #[test]
-fn the_newest_deployment_serves_every_request_after_the_answer() {
+fn deployments_under_traffic_drop_no_request_and_leave_no_old_code() {
     let edge = Edge::start();
-    for version in 1..=20 {
-        edge.deploy_module("counter", &format!("export default {{ fetch: () => new Response('{version}') }};"));
-        assert_eq!(edge.get("counter", "/").text(), version.to_string());
-    }
+    let deploy = |number: usize| {
+        edge.deploy_module("shop", &format!("export default {{ fetch: () => new Response('{number}') }};"))
+    };
+    deploy(0);
+    let (deployed, ended) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let visits = thread::scope(|scope| {
+        let visitors = [0; 3].map(|_| {
+            scope.spawn(|| {
+                let mut visits = 0;
+                while !ended.load(Ordering::SeqCst) {
+                    let acknowledged = deployed.load(Ordering::SeqCst);
+                    let answer = edge.get("shop", "/");
+                    assert_eq!(answer.status, 200, "{answer:?}");
+                    let said: usize = answer.text().parse().unwrap();
+                    assert!(said >= acknowledged, "{said} after {acknowledged} was deployed");
+                    visits += 1;
+                }
+                visits
+            })
+        });
+        for number in 1..=12 {
+            deploy(number);
+            deployed.store(number, Ordering::SeqCst);
+            assert_eq!(edge.get("shop", "/").text(), number.to_string());
+        }
+        ended.store(true, Ordering::SeqCst);
+        visitors.map(|visitor| visitor.join().unwrap())
+    });
+    assert!(visits.iter().all(|visits| *visits > 0), "{visits:?}");
 }
 
 #[test]
