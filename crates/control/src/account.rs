@@ -76,9 +76,9 @@ async fn memberships(State(state): State<ControlState>, caller: Caller, query: Q
 
 /// The operations.
 pub(crate) fn add(api: Api) -> Api {
-    api.add(get("/user/tokens/verify", Access::AnyToken, "Check the API token"), verify)
-        .add(get("/user", Access::AnyToken, "Read who the API token belongs to"), user)
-        .add(get("/accounts", Access::AnyToken, "List accounts"), accounts)
-        .add(get("/accounts/{account}", READ, "Read the account"), account)
-        .add(get("/memberships", Access::AnyToken, "List memberships"), memberships)
+    api.add(get("/user/tokens/verify", Access::AnyToken, "Check the API token").one("TokenStatus"), verify)
+        .add(get("/user", Access::AnyToken, "Read who the API token belongs to").one("User"), user)
+        .add(get("/accounts", Access::AnyToken, "List accounts").list("Account"), accounts)
+        .add(get("/accounts/{account}", READ, "Read the account").one("Account"), account)
+        .add(get("/memberships", Access::AnyToken, "List memberships").list("Membership"), memberships)
 }

@@ -19,29 +19,52 @@ pub(crate) struct Operation {
     pub(crate) summary: &'static str,
     /// The form of the request's body.
     pub(crate) body: Body,
-    /// The form of the result, where it is written down.
-    pub(crate) answer: Option<Answer>,
+    /// The form of the answer.
+    pub(crate) answer: Answer,
 }
 
 impl Operation {
     /// The same, with a result of this form: the name of its schema.
     pub(crate) fn one(self, name: &'static str) -> Self {
-        Self { answer: Some(Answer::One(name)), ..self }
+        Self { answer: Answer::One(name), ..self }
     }
 
     /// The same, with a list of results of this form.
     pub(crate) fn list(self, name: &'static str) -> Self {
-        Self { answer: Some(Answer::List(name)), ..self }
+        Self { answer: Answer::List(name), ..self }
+    }
+
+    /// The same, without a result.
+    pub(crate) fn nothing(self) -> Self {
+        Self { answer: Answer::Nothing, ..self }
+    }
+
+    /// The same, answered with a Worker's modules.
+    pub(crate) fn modules(self) -> Self {
+        Self { answer: Answer::Modules, ..self }
+    }
+
+    /// The same, answered with a WebSocket.
+    pub(crate) fn websocket(self) -> Self {
+        Self { answer: Answer::WebSocket, ..self }
     }
 }
 
-/// The form of a result, for the OpenAPI document.
+/// The form of an answer, for the OpenAPI document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// One of these, by the name of its schema.
     One(&'static str),
     /// A list of them.
     List(&'static str),
+    /// Success, and nothing to tell.
+    Nothing,
+    /// The modules of a Worker as a multipart form, without envelope.
+    Modules,
+    /// A WebSocket instead of an answer.
+    WebSocket,
+    /// Not said. No operation may stay like this.
+    Unsaid,
 }
 
 /// The form of a request's body, for the OpenAPI document.
@@ -90,21 +113,21 @@ impl Api {
 
 /// Short forms for the lists in the modules.
 pub(crate) fn get(path: &'static str, access: Access, summary: &'static str) -> Operation {
-    Operation { method: "GET", path, access, summary, body: Body::None, answer: None }
+    Operation { method: "GET", path, access, summary, body: Body::None, answer: Answer::Unsaid }
 }
 
 pub(crate) fn post(path: &'static str, access: Access, body: Body, summary: &'static str) -> Operation {
-    Operation { method: "POST", path, access, summary, body, answer: None }
+    Operation { method: "POST", path, access, summary, body, answer: Answer::Unsaid }
 }
 
 pub(crate) fn put(path: &'static str, access: Access, body: Body, summary: &'static str) -> Operation {
-    Operation { method: "PUT", path, access, summary, body, answer: None }
+    Operation { method: "PUT", path, access, summary, body, answer: Answer::Unsaid }
 }
 
 pub(crate) fn patch(path: &'static str, access: Access, body: Body, summary: &'static str) -> Operation {
-    Operation { method: "PATCH", path, access, summary, body, answer: None }
+    Operation { method: "PATCH", path, access, summary, body, answer: Answer::Unsaid }
 }
 
 pub(crate) fn delete(path: &'static str, access: Access, summary: &'static str) -> Operation {
-    Operation { method: "DELETE", path, access, summary, body: Body::None, answer: None }
+    Operation { method: "DELETE", path, access, summary, body: Body::None, answer: Answer::Unsaid }
 }

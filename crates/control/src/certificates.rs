@@ -166,11 +166,12 @@ async fn remove(
 pub(crate) fn add(api: Api) -> Api {
     const LIST: &str = "/accounts/{account}/mtls_certificates";
     const ONE: &str = "/accounts/{account}/mtls_certificates/{certificate}";
-    api.add(get(LIST, READ, "List certificates"), list)
+    api.add(get(LIST, READ, "List certificates").list("Certificate"), list)
         .add(
-            post(LIST, ADMIN, Body::Json("NewCertificate"), "Upload a certificate authority or a client certificate"),
+            post(LIST, ADMIN, Body::Json("NewCertificate"), "Upload a certificate authority or a client certificate")
+                .one("Certificate"),
             create,
         )
-        .add(get(ONE, READ, "Read a certificate"), read)
-        .add(delete(ONE, ADMIN, "Delete a certificate"), remove)
+        .add(get(ONE, READ, "Read a certificate").one("Certificate"), read)
+        .add(delete(ONE, ADMIN, "Delete a certificate").one("Certificate"), remove)
 }

@@ -14,6 +14,7 @@ mod connectivity;
 mod edge;
 mod envelope;
 mod error_reference;
+mod lacking;
 mod openapi;
 mod pages;
 mod platform;
@@ -154,6 +155,9 @@ async fn healthz() -> &'static str {
 /// What is no operation of the API is a page, or nothing.
 async fn not_found(State(state): State<ControlState>, request: Request) -> Response {
     let path = request.uri().path();
+    if let Some(message) = lacking::at(path) {
+        return ApiError::new(codes::VALIDATION, message).into_response();
+    }
     state.0.pages.answer(request.method(), path, request.headers()).unwrap_or_else(|| {
         let message = format!("There is nothing at {path}. The API's paths begin with {PREFIX}.");
         ApiError::new(codes::NO_ROUTE, message).into_response()
@@ -161,10 +165,9 @@ async fn not_found(State(state): State<ControlState>, request: Request) -> Respo
 }
 
 async fn method_not_allowed(request: Request) -> ApiError {
-    ApiError::new(
-        codes::METHOD_NOT_ALLOWED,
-        format!("{} is not possible at {}.", request.method(), request.uri().path()),
-    )
+    let path = request.uri().path();
+    let message = lacking::at(path).unwrap_or_else(|| format!("{} is not possible at {path}.", request.method()));
+    ApiError::new(codes::METHOD_NOT_ALLOWED, message)
 }
 
 /// Runs a request to its end even when the client goes away, so that a change that was committed also reaches the

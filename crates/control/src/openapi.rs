@@ -1,6 +1,7 @@
 //! The OpenAPI document, made from the list of operations: `GET /client/v4/openapi.json`.
 
 mod answers;
+mod clients;
 
 use serde_json::{Map, Value, json};
 
@@ -256,26 +257,33 @@ fn parameters(path: &str) -> Vec<Value> {
         .collect()
 }
 
-/// A successful answer: the envelope, with the form of the result where it is known.
-fn success(answer: Option<Answer>) -> Value {
+/// A successful answer: the envelope with the form of the result, or what comes in its place.
+fn success(answer: Answer) -> Value {
     let envelope = json!({ "$ref": "#/components/schemas/Success" });
     let named = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
     let result = match answer {
-        None => return envelope,
-        Some(Answer::One(name)) => named(name),
-        Some(Answer::List(name)) => json!({ "type": "array", "items": named(name) }),
+        Answer::One(name) => named(name),
+        Answer::List(name) => json!({ "type": "array", "items": named(name) }),
+        Answer::Nothing => json!({ "type": "null" }),
+        Answer::Unsaid => json!({}),
+        Answer::Modules => {
+            return json!({ "200": { "description": "Each module is a part, named by its specifier.", "content": { "multipart/form-data": { "schema": { "type": "object" } } } } });
+        }
+        Answer::WebSocket => {
+            return json!({ "101": { "description": "A WebSocket: each message is a JSON object, one invocation." } });
+        }
     };
-    json!({ "allOf": [envelope, { "type": "object", "properties": { "result": result } }] })
+    let schema = json!({ "allOf": [envelope, { "type": "object", "properties": { "result": result } }] });
+    json!({ "200": { "description": "Done.", "content": { "application/json": { "schema": schema } } } })
 }
 
 fn operation(operation: &Operation) -> Value {
+    let mut responses = success(operation.answer);
+    responses["default"] = json!({ "description": "Refused or failed.", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Failure" } } } });
     let mut view = json!({
         "summary": operation.summary,
         "parameters": parameters(operation.path),
-        "responses": {
-            "200": { "description": "Done.", "content": { "application/json": { "schema": success(operation.answer) } } },
-            "default": { "description": "Refused or failed.", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Failure" } } } },
-        },
+        "responses": responses,
     });
     let Some(members) = view.as_object_mut() else {
         return view;
@@ -374,6 +382,7 @@ pub(crate) fn document(operations: &[Operation]) -> Value {
         }
     }
     schemas.extend(answers::schemas());
+    schemas.extend(clients::schemas());
     json!({
         "openapi": "3.1.0",
         "info": { "title": "Culvert", "version": env!("CARGO_PKG_VERSION") },

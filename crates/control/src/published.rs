@@ -187,14 +187,19 @@ pub(crate) fn add(api: Api) -> Api {
     const CONFIGURATION: &str = "/accounts/{account}/cfd_tunnel/{tunnel}/configurations";
     const HOSTNAMES: &str = "/accounts/{account}/cfd_tunnel/{tunnel}/hostnames";
     const HOSTNAME: &str = "/accounts/{account}/cfd_tunnel/{tunnel}/hostnames/{hostname}";
-    api.add(get(CONFIGURATION, READ, "Read the configuration that a tunnel's connectors are given"), read_configuration)
-        .add(
-            put(CONFIGURATION, EDIT, Body::Json("TunnelConfiguration"), "Replace the configuration of a tunnel"),
-            write_configuration,
-        )
-        .add(get(HOSTNAMES, READ, "List the host names that lead to a tunnel"), hostnames)
-        .add(put(HOSTNAME, EDIT, Body::None, "Route a host name to a tunnel"), route)
-        .add(delete(HOSTNAME, EDIT, "Take a host name from a tunnel"), unroute)
+    api.add(
+        get(CONFIGURATION, READ, "Read the configuration that a tunnel's connectors are given")
+            .one("TunnelConfigurationView"),
+        read_configuration,
+    )
+    .add(
+        put(CONFIGURATION, EDIT, Body::Json("TunnelConfiguration"), "Replace the configuration of a tunnel")
+            .one("TunnelConfigurationView"),
+        write_configuration,
+    )
+    .add(get(HOSTNAMES, READ, "List the host names that lead to a tunnel").list("PublishedHostname"), hostnames)
+    .add(put(HOSTNAME, EDIT, Body::None, "Route a host name to a tunnel").one("PublishedHostname"), route)
+    .add(delete(HOSTNAME, EDIT, "Take a host name from a tunnel").nothing(), unroute)
 }
 
 #[cfg(test)]

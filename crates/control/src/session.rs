@@ -171,5 +171,5 @@ pub(crate) fn add(api: Api) -> Api {
         create,
     )
     .add(get(ONE, Access::AnyToken, "Read who is signed in").one("Session"), read)
-    .add(delete(ONE, Access::AnyToken, "Sign out"), remove)
+    .add(delete(ONE, Access::AnyToken, "Sign out").nothing(), remove)
 }

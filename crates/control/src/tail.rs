@@ -80,8 +80,9 @@ impl Sessions {
         })
     }
 
-    /// Gives a session to its client; only the first one gets it.
-    fn claim(&self, id: Uuid) -> Option<(String, Arc<Filters>, mpsc::Receiver<()>)> {
+    /// Gives a session to its client, with what `begin` makes of its Worker's name; only the first client gets it. A session
+    /// that is listed has begun.
+    fn claim<T>(&self, id: Uuid, begin: impl FnOnce(&str) -> T) -> Option<(T, Arc<Filters>, mpsc::Receiver<()>)> {
         self.with(|sessions| {
             let session = sessions.get_mut(&id)?;
             if session.claimed.is_some() {
@@ -89,7 +90,15 @@ impl Sessions {
             }
             let (sender, receiver) = mpsc::channel(1);
             session.claimed = Some(sender);
-            Some((session.worker.clone(), Arc::clone(&session.filters), receiver))
+            Some((begin(&session.worker), Arc::clone(&session.filters), receiver))
+        })
+    }
+
+    /// The sessions of a Worker that a client reads, and when each was opened.
+    fn read(&self, worker: &str) -> Vec<(Uuid, Instant)> {
+        self.with(|sessions| {
+            let read = sessions.iter().filter(|(_, session)| session.worker == worker && session.claimed.is_some());
+            read.map(|(id, session)| (*id, session.opened)).collect()
         })
     }
 
@@ -139,13 +148,18 @@ async fn remove(
     Err(ApiError::new(codes::NOT_FOUND, format!("There is no tail {id}.")))
 }
 
-/// `GET …/tails`: there is nothing to pick up again.
+/// `GET …/tails`: those that somebody reads. What is listed here cannot be picked up by others.
 async fn list(
     State(state): State<ControlState>,
     Params((_, script)): Params<(String, String)>,
 ) -> Result<Reply, ApiError> {
     state.store().worker(&script).await?;
-    Reply::new(json!([]))
+    let now = Instant::now();
+    let view = |(id, opened): (Uuid, Instant)| {
+        let left = LIFETIME.saturating_sub(now.saturating_duration_since(opened));
+        json!({ "id": id, "expires_at": rfc3339(OffsetDateTime::now_utc() + left) })
+    };
+    Reply::new(state.tails().read(&script).into_iter().map(view).collect::<Vec<_>>())
 }
 
 /// `GET /tails/{tail}`: the socket.
@@ -159,8 +173,9 @@ async fn connect(
         ApiError::new(codes::BAD_REQUEST, format!("A tail is read by WebSocket: {}.", error.body_text()))
     })?;
     let gone = || ApiError::new(codes::NOT_FOUND, format!("There is no tail {id}, or somebody else reads it already."));
-    let (worker, filters, closed) = state.tails().claim(id).ok_or_else(gone)?;
-    let Some(events) = state.platform().tail(&worker) else {
+    let begin = |worker: &str| state.platform().tail(worker);
+    let (events, filters, closed) = state.tails().claim(id, begin).ok_or_else(gone)?;
+    let Some(events) = events else {
         state.tails().close(id);
         return Err(ApiError::new(codes::UNAVAILABLE, "Live logs cannot be had right now."));
     };
@@ -216,10 +231,16 @@ async fn pump(
 pub(crate) fn add(api: Api) -> Api {
     const READ: Access = Access::Needs(Permission::WorkersTailRead);
     const LIST: &str = "/accounts/{account}/workers/scripts/{script}/tails";
-    api.add(get(LIST, READ, "List the tails of a Worker that can be picked up: none"), list)
-        .add(post(LIST, READ, Body::Json("NewTail"), "Open a tail of a Worker"), create)
-        .add(delete("/accounts/{account}/workers/scripts/{script}/tails/{tail}", READ, "Close a tail"), remove)
-        .add(get("/tails/{tail}", Access::Public, "Read a tail by WebSocket; its address is the secret"), connect)
+    api.add(get(LIST, READ, "List the tails of a Worker that somebody reads").list("Tail"), list)
+        .add(post(LIST, READ, Body::Json("NewTail"), "Open a tail of a Worker").one("NewTailView"), create)
+        .add(
+            delete("/accounts/{account}/workers/scripts/{script}/tails/{tail}", READ, "Close a tail").nothing(),
+            remove,
+        )
+        .add(
+            get("/tails/{tail}", Access::Public, "Read a tail by WebSocket; its address is the secret").websocket(),
+            connect,
+        )
 }
 
 #[cfg(test)]
@@ -240,9 +261,12 @@ mod tests {
         let ids: Vec<_> = (0..CLIENTS).map(|_| sessions.open("w", any(), start).unwrap()).collect();
         assert_eq!(sessions.open("w", any(), start), None);
         assert!(sessions.open("other", any(), start).is_some());
-        let (worker, _, _closed) = sessions.claim(ids[0]).unwrap();
+        assert_eq!(sessions.read("w"), []);
+        let (worker, _, _closed) = sessions.claim(ids[0], str::to_owned).unwrap();
         assert_eq!(worker, "w");
-        assert!(sessions.claim(ids[0]).is_none());
+        assert!(sessions.claim(ids[0], str::to_owned).is_none());
+        assert_eq!(sessions.read("w"), [(ids[0], start)]);
+        assert_eq!(sessions.read("other"), []);
         // A minute later the nine that nobody came for are gone.
         for _ in 1..CLIENTS {
             assert!(sessions.open("w", any(), start + UNCLAIMED).is_some());
@@ -256,7 +280,7 @@ mod tests {
     fn closing_a_session_ends_its_client() {
         let sessions = Sessions::default();
         let id = sessions.open("w", any(), Instant::now()).unwrap();
-        let (_, _, mut closed) = sessions.claim(id).unwrap();
+        let (_, _, mut closed) = sessions.claim(id, str::to_owned).unwrap();
         assert!(closed.try_recv().is_err_and(|e| e == mpsc::error::TryRecvError::Empty));
         sessions.close(id);
         assert!(closed.try_recv().is_err_and(|e| e == mpsc::error::TryRecvError::Disconnected));

@@ -152,7 +152,7 @@ pub(crate) fn add(api: Api) -> Api {
             post(LIST, EDIT, Body::Json("NewToken"), "Create an API token; its value is shown once").one("ApiToken"),
             create,
         )
-        .add(delete("/accounts/{account}/tokens/{token}", EDIT, "Revoke an API token"), revoke)
+        .add(delete("/accounts/{account}/tokens/{token}", EDIT, "Revoke an API token").one("Identified"), revoke)
         .add(
             get("/accounts/{account}/tokens/permission_groups", EDIT, "List the permissions that tokens can have")
                 .list("PermissionGroup"),

@@ -243,10 +243,11 @@ pub(crate) fn add(api: Api) -> Api {
         .add(patch(ONE, EDIT, Body::Json("TunnelPatch"), "Rename a tunnel or rotate its secret").one("Tunnel"), change)
         .add(delete(ONE, EDIT, "Delete a tunnel").one("Tunnel"), remove)
         .add(
-            get("/accounts/{account}/cfd_tunnel/{tunnel}/token", EDIT, "Read the token for a tunnel's connectors"),
+            get("/accounts/{account}/cfd_tunnel/{tunnel}/token", EDIT, "Read the token for a tunnel's connectors")
+                .one("TunnelToken"),
             token,
         )
-        .add(get(CONNECTIONS, READ, "List the connectors of a tunnel"), connections)
+        .add(get(CONNECTIONS, READ, "List the connectors of a tunnel").list("ConnectorConnections"), connections)
         .add(
             get("/accounts/{account}/cfd_tunnel/{tunnel}/connectors", READ, "Read the state of a tunnel's connectors")
                 .list("Connector"),
@@ -261,5 +262,5 @@ pub(crate) fn add(api: Api) -> Api {
             .list("Reference"),
             references::of_tunnel,
         )
-        .add(delete(CONNECTIONS, EDIT, "Cut the connections of a tunnel"), cut)
+        .add(delete(CONNECTIONS, EDIT, "Cut the connections of a tunnel").nothing(), cut)
 }

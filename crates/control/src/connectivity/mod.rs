@@ -143,7 +143,7 @@ pub(crate) fn add(api: Api) -> Api {
         .add(post(LIST, ADMIN, body, "Create a VPC Service").one("ServiceView"), create)
         .add(get(ONE, READ, "Read a VPC Service").one("ServiceView"), read)
         .add(put(ONE, ADMIN, body, "Replace a VPC Service").one("ServiceView"), replace)
-        .add(delete(ONE, ADMIN, "Delete a VPC Service"), remove)
+        .add(delete(ONE, ADMIN, "Delete a VPC Service").nothing(), remove)
         .add(
             get(
                 "/accounts/{account}/connectivity/directory/services/{service}/references",
@@ -153,5 +153,8 @@ pub(crate) fn add(api: Api) -> Api {
             .list("Reference"),
             references::of_service,
         )
-        .add(post(DIAGNOSE, READ, Body::Json("Diagnosis"), "Connect to a VPC Service now"), diagnose::diagnose)
+        .add(
+            post(DIAGNOSE, READ, Body::Json("Diagnosis"), "Connect to a VPC Service now").one("DiagnosisView"),
+            diagnose::diagnose,
+        )
 }

@@ -5,7 +5,7 @@ use connection_error::{Category, ErrorCode, Phase};
 use serde_json::{Map, Value, json};
 
 /// An object; a member whose name ends with `?` may be absent. Others may be there that are not listed.
-fn object(members: Value) -> Value {
+pub(super) fn object(members: Value) -> Value {
     let mut required = Vec::new();
     let mut properties = Map::new();
     for (name, schema) in members.as_object().into_iter().flatten() {
@@ -18,23 +18,23 @@ fn object(members: Value) -> Value {
     json!({ "type": "object", "required": required, "properties": properties })
 }
 
-fn list(items: Value) -> Value {
+pub(super) fn list(items: Value) -> Value {
     json!({ "type": "array", "items": items })
 }
 
-fn map(values: Value) -> Value {
+pub(super) fn map(values: Value) -> Value {
     json!({ "type": "object", "additionalProperties": values })
 }
 
-fn named(name: &str) -> Value {
+pub(super) fn named(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
-fn string() -> Value {
+pub(super) fn string() -> Value {
     json!({ "type": "string" })
 }
 
-fn nullable_string() -> Value {
+pub(super) fn nullable_string() -> Value {
     json!({ "type": ["string", "null"] })
 }
 
@@ -42,27 +42,27 @@ fn number() -> Value {
     json!({ "type": "number" })
 }
 
-fn whole() -> Value {
+pub(super) fn whole() -> Value {
     json!({ "type": "integer" })
 }
 
-fn flag() -> Value {
+pub(super) fn flag() -> Value {
     json!({ "type": "boolean" })
 }
 
-fn uuid() -> Value {
+pub(super) fn uuid() -> Value {
     json!({ "type": "string", "format": "uuid" })
 }
 
-fn time() -> Value {
+pub(super) fn time() -> Value {
     json!({ "type": "string", "format": "date-time" })
 }
 
-fn nullable_time() -> Value {
+pub(super) fn nullable_time() -> Value {
     json!({ "type": ["string", "null"], "format": "date-time" })
 }
 
-fn anything() -> Value {
+pub(super) fn anything() -> Value {
     json!({})
 }
 
@@ -134,6 +134,10 @@ pub(super) fn schemas() -> Map<String, Value> {
             })),
         ),
         ("ConnectionFailure", object(failure())),
+        (
+            "ExplainedFailure",
+            object(joined(failure(), optional(json!({ "meaning": nullable_string(), "fix": nullable_string() })))),
+        ),
         (
             "ServiceView",
             object(json!({
@@ -339,16 +343,17 @@ pub(super) fn schemas() -> Map<String, Value> {
         (
             "DiagnosisView",
             object(json!({
-                "service_id": uuid(), "started_at": timestamp(), "duration": milliseconds(), "ok": flag(),
+                "service_id": uuid(), "service_name?": string(), "started_at": timestamp(), "duration": milliseconds(),
+                "ok": flag(),
                 "request": object(json!({ "scheme": string(), "host": string(), "path": string() })),
                 "phases": list(object(json!({
                     "phase": named("Phase"), "state": { "enum": ["ok", "failed", "skipped"] }, "duration?": milliseconds(),
                     "detail?": string(), "facts?": map(anything()),
                 }))),
-                "error?": named("ConnectionFailure"),
+                "error?": named("ExplainedFailure"),
                 "connectors": list(object(json!({
-                    "connector": uuid(), "version": string(), "ok": flag(),
-                    "error?": { "oneOf": [named("ConnectionFailure"), { "type": "null" }] },
+                    "connector": uuid(), "version": string(), "ok": flag(), "duration?": milliseconds(),
+                    "error?": { "oneOf": [named("ExplainedFailure"), { "type": "null" }] },
                 }))),
             })),
         ),

@@ -128,7 +128,7 @@ pub(crate) fn add(api: Api) -> Api {
     const ROUTE: &str = "/zones/{zone}/workers/routes/{route}";
     api.add(get("/accounts/{account}/workers/scripts", READ, "List Workers").list("Script"), read::list)
         .add(
-            get("/accounts/{account}/workers/scripts/{script}", READ, "Download the modules of a Worker"),
+            get("/accounts/{account}/workers/scripts/{script}", READ, "Download the modules of a Worker").modules(),
             read::download,
         )
         .add(
@@ -137,16 +137,19 @@ pub(crate) fn add(api: Api) -> Api {
                 EDIT,
                 Body::Multipart("WorkerUpload"),
                 "Upload a Worker and deploy it",
-            ),
+            )
+            .one("Uploaded"),
             publish::put_script,
         )
-        .add(delete("/accounts/{account}/workers/scripts/{script}", EDIT, "Delete a Worker"), read::remove)
+        .add(delete("/accounts/{account}/workers/scripts/{script}", EDIT, "Delete a Worker").nothing(), read::remove)
         .add(
-            get("/accounts/{account}/workers/scripts/{script}/content/v2", READ, "Download the modules of a version"),
+            get("/accounts/{account}/workers/scripts/{script}/content/v2", READ, "Download the modules of a version")
+                .modules(),
             read::download,
         )
         .add(
-            get("/accounts/{account}/workers/scripts/{script}/references", READ, "List what refers to a Worker"),
+            get("/accounts/{account}/workers/scripts/{script}/references", READ, "List what refers to a Worker")
+                .one("WorkerReferences"),
             read::references,
         )
         .add(
@@ -160,7 +163,8 @@ pub(crate) fn add(api: Api) -> Api {
                 EDIT,
                 Body::Multipart("WorkerUpload"),
                 "Upload a version without deploying it",
-            ),
+            )
+            .one("Version"),
             publish::post_version,
         )
         .add(
@@ -192,7 +196,8 @@ pub(crate) fn add(api: Api) -> Api {
                 "/accounts/{account}/workers/scripts/{script}/deployments/{deployment}",
                 READ,
                 "Read a deployment of a Worker",
-            ),
+            )
+            .one("Deployment"),
             deployments::read,
         )
         .add(
@@ -219,7 +224,8 @@ pub(crate) fn add(api: Api) -> Api {
                 "/accounts/{account}/workers/scripts/{script}/script-settings",
                 READ,
                 "Read the settings that no version has",
-            ),
+            )
+            .one("ScriptSettingsView"),
             settings::read_script,
         )
         .add(
@@ -228,7 +234,8 @@ pub(crate) fn add(api: Api) -> Api {
                 EDIT,
                 Body::Json("ScriptSettings"),
                 "Change the settings that no version has",
-            ),
+            )
+            .one("ScriptSettingsView"),
             settings::change_script,
         )
         .add(
@@ -255,11 +262,13 @@ pub(crate) fn add(api: Api) -> Api {
                 "/accounts/{account}/workers/scripts/{script}/subdomain",
                 EDIT,
                 "Serve a Worker under its name no more",
-            ),
+            )
+            .one("SubdomainView"),
             settings::remove_subdomain,
         )
         .add(
-            get("/accounts/{account}/workers/scripts/{script}/secrets", READ, "List the names of a Worker's secrets"),
+            get("/accounts/{account}/workers/scripts/{script}/secrets", READ, "List the names of a Worker's secrets")
+                .list("SecretName"),
             secrets::list,
         )
         .add(
@@ -268,11 +277,13 @@ pub(crate) fn add(api: Api) -> Api {
                 EDIT,
                 Body::Json("Secret"),
                 "Set a secret and deploy it",
-            ),
+            )
+            .one("SecretName"),
             secrets::put_one,
         )
         .add(
-            get("/accounts/{account}/workers/scripts/{script}/secrets/{secret}", READ, "Read the name of a secret"),
+            get("/accounts/{account}/workers/scripts/{script}/secrets/{secret}", READ, "Read the name of a secret")
+                .one("SecretName"),
             secrets::read,
         )
         .add(
@@ -280,7 +291,8 @@ pub(crate) fn add(api: Api) -> Api {
                 "/accounts/{account}/workers/scripts/{script}/secrets/{secret}",
                 EDIT,
                 "Delete a secret and deploy without it",
-            ),
+            )
+            .nothing(),
             secrets::remove,
         )
         .add(
@@ -289,7 +301,8 @@ pub(crate) fn add(api: Api) -> Api {
                 EDIT,
                 Body::Json("SecretsBulk"),
                 "Set and delete many secrets in one deployment",
-            ),
+            )
+            .list("SecretName"),
             secrets::bulk,
         )
         .add(
@@ -328,7 +341,8 @@ pub(crate) fn add(api: Api) -> Api {
                 EDIT,
                 Body::Json("DomainChangeset"),
                 "Preview a change of custom domains",
-            ),
+            )
+            .one("DomainChanges"),
             triggers::domain_changeset,
         )
         .add(
@@ -360,7 +374,8 @@ pub(crate) fn add(api: Api) -> Api {
             zones::domain,
         )
         .add(
-            delete("/accounts/{account}/workers/domains/{domain}", EDIT, "Take a custom domain from its Worker"),
+            delete("/accounts/{account}/workers/domains/{domain}", EDIT, "Take a custom domain from its Worker")
+                .nothing(),
             zones::remove_domain,
         )
         .add(
@@ -368,15 +383,17 @@ pub(crate) fn add(api: Api) -> Api {
                 "/accounts/{account}/workers/services/{script}",
                 READ,
                 "Read a Worker as wrangler asks before a deployment",
-            ),
+            )
+            .one("WorkerService"),
             read::service,
         )
         .add(
-            delete("/accounts/{account}/workers/services/{script}", EDIT, "Delete a Worker as wrangler does"),
+            delete("/accounts/{account}/workers/services/{script}", EDIT, "Delete a Worker as wrangler does").nothing(),
             read::remove,
         )
         .add(
-            get("/accounts/{account}/workers/workers/{script}", READ, "Read where a Worker is served"),
+            get("/accounts/{account}/workers/workers/{script}", READ, "Read where a Worker is served")
+                .one("WorkerView"),
             settings::read_worker,
         )
         .add(
@@ -385,11 +402,12 @@ pub(crate) fn add(api: Api) -> Api {
                 EDIT,
                 Body::Json("VersionPatch"),
                 "Make a version from the latest one with other secrets",
-            ),
+            )
+            .one("Version"),
             secrets::patch_latest,
         )
         .add(
-            get("/accounts/{account}/workers/subdomain", READ, "Read the account's subdomain"),
+            get("/accounts/{account}/workers/subdomain", READ, "Read the account's subdomain").one("AccountSubdomain"),
             settings::account_subdomain,
         )
         .add(
@@ -397,29 +415,35 @@ pub(crate) fn add(api: Api) -> Api {
                 "/accounts/{account}/workers/tails/by-consumer/{script}",
                 READ,
                 "List the Workers that a tail Worker watches",
-            ),
+            )
+            .list("TailProducer"),
             read::tail_producers,
         )
         .add(
-            get("/accounts/{account}/workers/durable_objects/namespaces", READ, "List Durable Object namespaces: none"),
+            get("/accounts/{account}/workers/durable_objects/namespaces", READ, "List Durable Object namespaces: none")
+                .list("Nothing"),
             read::nothing,
         )
-        .add(get("/accounts/{account}/storage/kv/namespaces", READ, "List KV namespaces: none"), read::nothing)
+        .add(
+            get("/accounts/{account}/storage/kv/namespaces", READ, "List KV namespaces: none").list("Nothing"),
+            read::nothing,
+        )
         .add(
             post(
                 "/accounts/{account}/workers/scripts/{script}/assets-upload-session",
                 EDIT,
                 Body::Json("AssetManifest"),
                 "Refuse static assets, which are not available in Culvert",
-            ),
+            )
+            .nothing(),
             publish::refuse_assets,
         )
-        .add(get("/zones", READ, "Find the zone of a route: any name is one"), zones::zones)
-        .add(get(ROUTES, READ, "List the routes in a zone"), zones::zone_routes)
-        .add(post(ROUTES, EDIT, Body::Json("NewRoute"), "Give a Worker a route"), zones::create_route)
-        .add(get(ROUTE, READ, "Read a route"), zones::route)
-        .add(put(ROUTE, EDIT, Body::Json("NewRoute"), "Replace a route"), zones::replace_route)
-        .add(delete(ROUTE, EDIT, "Delete a route"), zones::remove_route)
+        .add(get("/zones", READ, "Find the zone of a route: any name is one").list("Zone"), zones::zones)
+        .add(get(ROUTES, READ, "List the routes in a zone").list("Route"), zones::zone_routes)
+        .add(post(ROUTES, EDIT, Body::Json("NewRoute"), "Give a Worker a route").one("Route"), zones::create_route)
+        .add(get(ROUTE, READ, "Read a route").one("Route"), zones::route)
+        .add(put(ROUTE, EDIT, Body::Json("NewRoute"), "Replace a route").one("Route"), zones::replace_route)
+        .add(delete(ROUTE, EDIT, "Delete a route").one("Identified"), zones::remove_route)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 mod access;
 mod certificates;
 mod dashboard;
+mod document;
 #[path = "sqlite.rs"]
 mod engine;
 mod harness;

@@ -19,6 +19,11 @@ async fn every_answer_has_the_envelope() {
     server.send(Method::DELETE, "/accounts/local/workers/scripts", headers, "").await.error(405, 10405);
     server.send(Method::GET, "/accounts/local/workers/scripts/%ff", headers, "").await.error(404, 7003);
     server.send(Method::GET, "/accounts/local/cfd_tunnel?name=%ff", headers, "").await.result();
+    // What wrangler sets up before a deployment, and Culvert does not have.
+    let queues = server.get("/queues?name=jobs").await.error(400, 10021);
+    assert!(queues.starts_with("Queues are not available in Culvert."), "{queues}");
+    let namespaces = server.call(Method::POST, "/storage/kv/namespaces", Value::Null).await.error(405, 10405);
+    assert!(namespaces.starts_with("KV namespaces are not available in Culvert."), "{namespaces}");
     let answer = server.get("/workers/scripts").await;
     assert_eq!(answer.headers["content-type"], "application/json");
     assert_eq!(answer.headers["cache-control"], "no-store");

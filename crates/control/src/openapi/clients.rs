@@ -1,0 +1,128 @@
+//! The form of what clients of Cloudflare's API are answered (wrangler, Terraform), by name, where the dashboard does not ask
+//! for the same.
+
+use serde_json::{Map, Value, json};
+
+use super::answers::{
+    anything, flag, list, map, named, nullable_string, nullable_time, object, string, time, uuid, whole,
+};
+
+/// 32 hexadecimal digits: an identifier as Cloudflare writes most of them.
+fn tag() -> Value {
+    json!({ "type": "string", "pattern": "^[0-9a-f]{32}$" })
+}
+
+/// A Worker that is bound, or that binds.
+fn bound() -> Value {
+    object(json!({ "service": string(), "environment": string(), "name": string() }))
+}
+
+/// The results by name.
+pub(super) fn schemas() -> Map<String, Value> {
+    let nullable_object = || json!({ "type": ["object", "null"] });
+    let settings = || {
+        json!({
+            "logpush": flag(), "observability": nullable_object(), "tags": list(string()),
+            "tail_consumers": list(json!({ "type": "object" })),
+        })
+    };
+    let all = [
+        (
+            "TokenStatus",
+            object(json!({
+                "id": tag(), "status": { "const": "active" }, "expires_on": nullable_time(), "permissions": list(string()),
+            })),
+        ),
+        ("User", object(json!({ "id": tag(), "email": string(), "username": string(), "suspended": flag() }))),
+        (
+            "Account",
+            object(json!({
+                "id": string(), "tag": string(), "name": string(), "type": string(), "settings": { "type": "object" },
+                "created_on": time(),
+            })),
+        ),
+        (
+            "Membership",
+            object(json!({ "id": tag(), "status": string(), "account": named("Account"), "roles": list(string()) })),
+        ),
+        ("Identified", object(json!({ "id": string() }))),
+        (
+            "TunnelConfigurationView",
+            object(json!({
+                "account_id": string(), "tunnel_id": uuid(), "version": whole(), "config": anything(),
+                "source": { "enum": ["local", "cloudflare"] }, "created_at": time(),
+            })),
+        ),
+        ("PublishedHostname", object(json!({ "hostname": string(), "source": { "enum": ["route", "ingress"] } }))),
+        (
+            "TunnelToken",
+            json!({ "type": "string", "contentEncoding": "base64", "description": "What connectors are started with." }),
+        ),
+        (
+            "ConnectorConnections",
+            object(json!({
+                "id": uuid(), "version": string(), "arch": string(), "features": list(string()), "run_at": nullable_time(),
+                "conns": list(named("TunnelConnection")),
+            })),
+        ),
+        (
+            "Certificate",
+            object(json!({
+                "id": uuid(), "name": string(), "ca": flag(), "certificates": string(), "uploaded_on": time(),
+                "issuer?": string(), "subject?": string(), "serial_number?": string(), "expires_on?": time(),
+            })),
+        ),
+        ("Tail", object(json!({ "id": uuid(), "expires_at": time() }))),
+        ("NewTailView", object(json!({ "id": uuid(), "url": string(), "expires_at": time() }))),
+        (
+            "Uploaded",
+            object(json!({
+                "id": string(), "tag": tag(), "etag": string(), "deployment_id": uuid(), "version_id": uuid(),
+                "startup_time_ms": whole(), "handlers": list(string()), "compatibility_date": nullable_string(),
+                "compatibility_flags": list(string()), "url": string(), "created_on": time(), "modified_on": time(),
+            })),
+        ),
+        (
+            "WorkerReferences",
+            object(json!({
+                "services": object(json!({ "incoming": list(bound()), "outgoing": list(bound()) })),
+                "durable_objects": list(anything()), "dispatch_outbounds": list(anything()),
+            })),
+        ),
+        ("ScriptSettingsView", object(settings())),
+        ("SecretName", object(json!({ "name": string(), "type": { "const": "secret_text" } }))),
+        (
+            "DomainChanges",
+            object(json!({
+                "added": list(object(json!({ "hostname": string(), "service": string() }))),
+                "removed": list(named("CustomDomain")), "updated": list(named("CustomDomain")), "conflicting": list(anything()),
+            })),
+        ),
+        (
+            "WorkerService",
+            object(json!({
+                "id": string(), "created_on": time(), "modified_on": time(),
+                "default_environment": object(json!({ "environment": string(), "script": named("Script") })),
+            })),
+        ),
+        (
+            "WorkerView",
+            object(json!({
+                "id": tag(), "name": string(),
+                "subdomain": object(json!({ "enabled": flag(), "previews_enabled": flag(), "url": string() })),
+                "logpush": flag(), "observability": nullable_object(), "tags": list(string()),
+                "tail_consumers": list(json!({ "type": "object" })),
+            })),
+        ),
+        ("AccountSubdomain", object(json!({ "subdomain": string() }))),
+        (
+            "TailProducer",
+            object(json!({
+                "consumer": object(json!({ "service": string() })), "producer": object(json!({ "service": string() })),
+            })),
+        ),
+        ("Nothing", json!({ "not": {}, "description": "Culvert does not have these." })),
+        ("Zone", object(json!({ "id": string(), "name": string(), "status": string(), "account": map(string()) }))),
+    ];
+    all.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect()
+}
