@@ -225,3 +225,58 @@ fn the_key_for_secrets_is_taken_from_where_it_is_said_to_be() {
     let listening = directory.path().join("data/addresses.json");
     wait_for("an edge with the key in its environment", || listening.exists().then_some(()));
 }
+
+/// Every file below a directory that has one of these in it.
+fn files_with(directory: &std::path::Path, secrets: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files_with(&path, secrets));
+            continue;
+        }
+        let content = fs::read(&path).unwrap();
+        let holds = |secret: &&&str| content.windows(secret.len()).any(|window| window == secret.as_bytes());
+        found.extend(secrets.iter().filter(holds).map(|secret| format!("{}: {secret}", path.display())));
+    }
+    found
+}
+
+#[test]
+fn secrets_are_neither_kept_nor_told_nor_logged_in_the_open() {
+    let edge = Edge::start();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["client.internal".to_owned()]).unwrap().self_signed(&key);
+    let (certificate, key) = (certificate.unwrap().pem(), key.serialize_pem());
+    edge.deploy_module("shop", "export default { fetch: (request, env) => new Response(env.KEY) };");
+    let secret = "a-secret-of-the-worker";
+    edge.put("/workers/scripts/shop/secrets", &serde_json::json!({ "name": "KEY", "text": secret }));
+    assert_eq!(edge.get("shop", "/").text(), secret);
+    let tunnel = edge.json(&["tunnel", "create", "warehouse"])["id"].as_str().unwrap().to_owned();
+    let token = edge.json(&["tunnel", "token", &tunnel])["token"].as_str().unwrap().to_owned();
+    edge.post(
+        "/mtls_certificates",
+        &serde_json::json!({ "name": "client", "ca": false, "certificates": certificate, "private_key": key }),
+    );
+    let body = key.lines().nth(1).unwrap();
+    let own = edge.token();
+    let secrets = [secret, &token, body, &own];
+    // The administrator's token is there to be read, by its owner.
+    let known = format!("{}: {own}", edge.data().join("admin-token").display());
+    let found: Vec<String> =
+        files_with(edge.directory.path(), &secrets).into_iter().filter(|it| *it != known).collect();
+    assert!(found.is_empty(), "{found:?}");
+    // Nor do those see it who may read everything.
+    for path in [
+        "/workers/scripts/shop/secrets",
+        "/workers/scripts/shop/settings",
+        "/workers/scripts/shop/versions",
+        "/mtls_certificates",
+        "/cfd_tunnel",
+        "/tokens",
+        "/audit_logs?limit=1000",
+    ] {
+        let told = edge.api(path).to_string();
+        assert!(secrets.iter().all(|secret| !told.contains(secret)), "{path}: {told}");
+    }
+}

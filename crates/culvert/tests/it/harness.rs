@@ -29,6 +29,12 @@ pub fn cache() -> PathBuf {
     std::env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from).join("culvert")
 }
 
+/// The URL of a new PostgreSQL database. Nothing where PostgreSQL is not installed.
+pub fn postgres() -> Option<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(private_postgres::database())
+}
+
 /// A child that is killed when the test ends.
 pub struct Process(pub Child);
 

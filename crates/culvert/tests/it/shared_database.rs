@@ -3,12 +3,11 @@
 use std::fs;
 use std::time::Instant;
 
-use crate::harness::{Edge, http_service, wait_for};
+use crate::harness::{Edge, http_service, postgres, wait_for};
 
 /// Two edges on a new database. Nothing where PostgreSQL is not installed.
 fn edges() -> Option<(Edge, Edge)> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let url = runtime.block_on(private_postgres::database())?;
+    let url = postgres()?;
     let first = Edge::start_with(&["--database", &url]);
     let key = first.data().join("store.key");
     let second = Edge::start_with(&["--database", &url, "--secrets-key-file", key.to_str().unwrap()]);

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Edge, Process, cache, http_service, wait_for};
+use crate::harness::{Edge, Process, cache, http_service, postgres, wait_for};
 
 /// The last one for Node.js 20, and a recent one, which needs Node.js 22.
 const OLD: &str = "4.86.0";
@@ -26,20 +26,34 @@ import note from "./note.txt";
 import data from "./data.bin";
 import add from "./add.wasm";
 import { greeting } from "./lib/greeting.js";
+import { createHash } from "node:crypto";
 
 export default {
   async fetch(request, env) {
     const { pathname } = new URL(request.url);
     if (pathname === "/throw") throw new TypeError("boom");
+    if (pathname === "/private") return env.API.fetch("http://private.internal/");
     console.log("at", pathname);
     const { exports } = await WebAssembly.instantiate(add, {});
-    const { API, NET, ...rest } = env;
+    const { API, NET, ALL, GREETER, VERSION, ...rest } = env;
     return Response.json({
       release: RELEASE, note, data: [...new Uint8Array(data)], sum: exports.add(2, 3), greeting: greeting(env.NAME),
-      env: rest, api: typeof API?.fetch,
+      env: rest, networks: [typeof NET?.connect, typeof ALL?.fetch],
+      sha1: createHash("sha1").update("abc").digest("hex"), greeted: await GREETER?.greet(new Map([["name", env.NAME]])),
     });
   },
 };
+"#;
+
+/// What others call by RPC.
+const GREETER: &str = r#"
+import { WorkerEntrypoint } from "cloudflare:workers";
+
+export class Greeter extends WorkerEntrypoint {
+  greet(who) { return { word: this.env.WORD, name: who.get("name"), loud: this.ctx.props.loud }; }
+}
+
+export default { fetch: () => new Response("the default export") };
 "#;
 
 /// A wrangler, an edge that it talks to, and a project that it works on.
@@ -58,14 +72,14 @@ struct Ended {
 
 impl Wrangler {
     /// Nothing where it is not installed.
-    fn start(version: &str) -> Option<Self> {
+    fn start(version: &str, options: &[&str]) -> Option<Self> {
         let home = cache().join(format!("wrangler-{version}"));
         let program = home.join("wrangler");
         if !program.exists() {
             println!("skipped: {} is not there (scripts/setup clients installs it)", program.display());
             return None;
         }
-        let edge = Edge::start();
+        let edge = Edge::start_with(options);
         let token = edge.token();
         Some(Wrangler { program, edge, project: tempfile::tempdir().unwrap(), token })
     }
@@ -251,13 +265,17 @@ fn services(wrangler: &Wrangler, tunnel: &str, port: u16) -> String {
     service
 }
 
-fn configuration(service: &str) -> Value {
+fn configuration(service: &str, tunnel: &str) -> Value {
     json!({
-        "name": "shop", "main": "index.js", "compatibility_date": "2025-09-01",
+        "name": "shop", "main": "index.js", "compatibility_date": "2025-09-01", "compatibility_flags": ["nodejs_compat"],
         "define": { "RELEASE": "1" },
         "vars": { "NAME": "Ada", "CFG": { "a": 1, "b": [true] }, "N": 3 },
         "vpc_services": [{ "binding": "API", "service_id": service, "remote": true }],
-        "limits": { "cpu_ms": 500 },
+        "vpc_networks": [{ "binding": "NET", "tunnel_id": tunnel, "remote": true },
+                         { "binding": "ALL", "network_id": "cf1:network", "remote": true }],
+        "services": [{ "binding": "GREETER", "service": "greeter", "entrypoint": "Greeter", "props": { "loud": true } }],
+        "version_metadata": { "binding": "VERSION" },
+        "limits": { "cpu_ms": 5000, "subrequests": 50 },
         "observability": { "enabled": true, "head_sampling_rate": 1 },
         "routes": [{ "pattern": "app.example.test/*", "zone_name": "example.test" },
                    { "pattern": "shop.example.test", "custom_domain": true }],
@@ -278,6 +296,10 @@ fn deployments(wrangler: &Wrangler, configuration: &Value) {
     wrangler.write("note.txt", "hello");
     wrangler.write("data.bin", [0, 255, 7]);
     wrangler.write("add.wasm", ADD_WASM);
+    wrangler.write("greeter.js", GREETER);
+    wrangler.configure(&json!({ "name": "greeter", "main": "greeter.js", "compatibility_date": "2025-09-01",
+                                "vars": { "WORD": "Hi" } }));
+    wrangler.good("deploy", &["Uploaded greeter"]);
     wrangler.write("lib/greeting.js", "export const greeting = (name) => `Hello ${name}`;");
     wrangler.write(".secrets.json", r#"{"API_KEY": "from a file"}"#);
     wrangler.configure(configuration);
@@ -289,10 +311,13 @@ fn deployments(wrangler: &Wrangler, configuration: &Value) {
     assert_eq!(
         said,
         json!({
-            "release": 1, "note": "hello", "data": [0, 255, 7], "sum": 5, "greeting": "Hello Ada", "api": "function",
+            "release": 1, "note": "hello", "data": [0, 255, 7], "sum": 5, "greeting": "Hello Ada",
+            "networks": ["function", "function"], "sha1": "a9993e364706816aba3e25717850c26c9cd0d89d",
+            "greeted": { "word": "Hi", "name": "Ada", "loud": true },
             "env": { "NAME": "Ada", "CFG": { "a": 1, "b": [true] }, "N": 3, "API_KEY": "from a file" },
         })
     );
+    assert_eq!(wrangler.edge.get("shop", "/private").text(), "private");
     for host in ["app.example.test", "shop.example.test"] {
         let answer = crate::harness::request(wrangler.edge.addresses.http, "GET", "/", &[("Host", host)], b"");
         assert_eq!(answer.status, 200, "{host}: {answer:?}");
@@ -456,8 +481,7 @@ fn tails(wrangler: &Wrangler) {
 /// What Culvert does not have is refused by the name of the binding; what is wrong is told where.
 fn refusals(wrangler: &Wrangler, configuration: &Value) {
     let plain = |more: Value| {
-        let mut plain = json!({ "name": "refused", "main": "index.js", "compatibility_date": "2025-09-01",
-                                "define": { "RELEASE": "1" } });
+        let mut plain = json!({ "name": "refused", "main": "greeter.js", "compatibility_date": "2025-09-01" });
         plain.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         plain
     };
@@ -506,16 +530,25 @@ fn refusals(wrangler: &Wrangler, configuration: &Value) {
 }
 
 /// A token with fewer permissions is refused by the name of the one that is missing.
-fn permissions(wrangler: &mut Wrangler) {
+fn permissions(wrangler: &mut Wrangler, configuration: &Value, service: &str, tunnel: &str) {
     let make = |permissions: &str| {
         let made = wrangler.edge.json(&["token", "create", "ci", "--permission", permissions]);
         made["value"].as_str().unwrap().to_owned()
     };
     let (scripts_only, wrong) = (make("workers-scripts.edit,account-settings.read"), "cvt_wrong".to_owned());
     let admin = std::mem::replace(&mut wrangler.token, scripts_only);
+    let bound = |kind: &str, binding: Value| {
+        let mut worker = json!({ "name": "bound", "main": "greeter.js", "compatibility_date": "2025-09-01" });
+        worker[kind] = json!([binding]);
+        worker
+    };
+    wrangler.configure(&bound("vpc_services", json!({ "binding": "API", "service_id": service })));
     wrangler.bad("deploy", &["Connectivity Directory Bind", "API"]);
+    wrangler.configure(&bound("vpc_networks", json!({ "binding": "NET", "tunnel_id": tunnel })));
+    wrangler.bad("deploy", &["Connectivity Directory Admin", "NET"]);
     wrangler.bad("vpc service list", &["Connectivity Directory Read"]);
     wrangler.bad("tunnel list", &[]);
+    wrangler.configure(configuration);
     wrangler.good("versions list", &["v3"]);
     wrangler.token = wrong;
     for arguments in ["deploy", "vpc service list", "secret list", "versions list"] {
@@ -535,21 +568,21 @@ fn deletion(wrangler: &Wrangler, service: &str) {
     wrangler.good("tunnel delete warehouse --force", &["warehouse"]);
 }
 
-fn everything(version: &str) {
-    let Some(mut wrangler) = Wrangler::start(version) else {
+fn everything(version: &str, options: &[&str]) {
+    let Some(mut wrangler) = Wrangler::start(version, options) else {
         return;
     };
     wrangler.good("whoami", &["admin@localhost", "Local", "local"]);
     let (tunnel, connector) = tunnels(&wrangler);
     let port = http_service(|_, _, _| "private".to_owned());
     let service = services(&wrangler, &tunnel, port);
-    let configuration = configuration(&service);
+    let configuration = configuration(&service, &tunnel);
     deployments(&wrangler, &configuration);
     versions(&wrangler, &configuration);
     secrets(&wrangler);
     tails(&wrangler);
     refusals(&wrangler, &configuration);
-    permissions(&mut wrangler);
+    permissions(&mut wrangler, &configuration, &service, &tunnel);
     deletion(&wrangler, &service);
     drop(connector);
 }
@@ -557,11 +590,14 @@ fn everything(version: &str) {
 #[test]
 #[ignore = "takes minutes: make test-clients"]
 fn an_old_wrangler_does_everything() {
-    everything(OLD);
+    everything(OLD, &[]);
 }
 
 #[test]
 #[ignore = "takes minutes: make test-clients"]
-fn a_new_wrangler_does_everything() {
-    everything(NEW);
+fn a_new_wrangler_does_everything_on_postgresql() {
+    let Some(database) = postgres() else {
+        return;
+    };
+    everything(NEW, &["--database", &database]);
 }
