@@ -136,7 +136,9 @@ pub(super) fn schemas() -> Map<String, Value> {
         ("ConnectionFailure", object(failure())),
         (
             "ExplainedFailure",
-            object(joined(failure(), optional(json!({ "meaning": nullable_string(), "fix": nullable_string() })))),
+            json!({
+                "allOf": [named("ConnectionFailure"), object(json!({ "meaning?": nullable_string(), "fix?": nullable_string() }))],
+            }),
         ),
         (
             "ServiceView",

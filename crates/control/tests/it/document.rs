@@ -16,7 +16,7 @@ async fn operations(server: &Server) -> (Value, Vec<(Method, String, Value)>) {
         let methods = methods.as_object().unwrap();
         methods
             .iter()
-            .map(|(method, operation)| (method.to_uppercase().parse().unwrap(), path.clone(), operation.clone()))
+            .map(move |(method, operation)| (method.to_uppercase().parse().unwrap(), path.clone(), operation.clone()))
     });
     let all = all.collect();
     (document, all)
