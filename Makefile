@@ -26,7 +26,6 @@ help:
 	@echo "make demo    install what is missing, build, and show everything on this machine"
 	@echo "make test    run everything there is to test"
 	@echo "make test-dashboard   the tests of the dashboard, in Chromium"
-	@echo "make test-clients   drive stock wrangler through every command, and ask the API everything with schemathesis"
 	@echo "make test-errors   cause every connection error for real, and print what came of each"
 	@echo "make test-postgres   PostgreSQL clients of npm in a Worker, through a tunnel, to a real PostgreSQL"
 	@echo "make test-apps   applications from npm, deployed by stock wrangler and used, a minute or two"
