@@ -228,6 +228,11 @@ export function nativeBody(id) {
   return new Body(undefined, id, undefined);
 }
 
+/** A body that is there and has no bytes. */
+export function emptyBody() {
+  return new Body("", 0, undefined);
+}
+
 /** The Content-Type that the last `extractBody` found, or null. @type {string | null} */
 export let extractedType = null;
 

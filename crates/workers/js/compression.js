@@ -1,26 +1,38 @@
 /** CompressionStream and DecompressionStream (https://compression.spec.whatwg.org/). */
 import host from "./host_object.js";
 import { TypeError, promiseReject, promiseResolve, promiseThen } from "./primordials.js";
-import { newReadableStream } from "./readable_stream.js";
-import { TransformState } from "./transform_stream.js";
-import { defineInterface, isBufferSource, requireArguments, toEnum, viewOf } from "./webidl.js";
-import { newWritableStream } from "./writable_stream.js";
+import { TransformState, TransformStream } from "./transform_stream.js";
+import { INTERNAL, defineInterface, isBufferSource, requireArguments, toEnum, viewOf } from "./webidl.js";
 
 const COMPRESSION_FORMATS = ["deflate", "deflate-raw", "gzip"];
 
 /** @param {string} format @param {boolean} decompress */
 function codingState(format, decompress) {
   const id = /** @type {number} */ (host.compressorCreate(format, decompress));
-  /** Hands on what comes out, a piece each time that the reader wants one. @param {TransformState} controller @returns {Promise<any>} */
-  const takeAll = (controller) => {
+  /**
+   * Hands on what comes out, a piece each time that the reader wants one. What needs nothing more is done without waiting for the reader.
+   * @param {TransformState} controller
+   * @param {Uint8Array | undefined} piece the next one
+   * @returns {Promise<any>}
+   */
+  const takeAll = (controller, piece) => {
     try {
-      for (;;) {
-        const piece = host.compressorTake(id);
-        if (piece === undefined) return promiseResolve(undefined);
+      while (piece !== undefined) {
         controller.enqueue(piece);
-        const wanted = controller.wanted;
-        if (wanted !== undefined) return promiseThen(wanted, () => takeAll(controller));
+        const next = host.compressorTake(id);
+        const wanted = next === undefined ? undefined : controller.wanted;
+        if (wanted !== undefined) return promiseThen(wanted, () => takeAll(controller, next));
+        piece = next;
       }
+      return promiseResolve(undefined);
+    } catch (error) {
+      return promiseReject(error);
+    }
+  };
+  /** @param {TransformState} controller @returns {Promise<any>} */
+  const begin = (controller) => {
+    try {
+      return takeAll(controller, host.compressorTake(id));
     } catch (error) {
       return promiseReject(error);
     }
@@ -36,11 +48,11 @@ function codingState(format, decompress) {
         host.compressorDrop(id);
         return promiseReject(error);
       }
-      return takeAll(controller);
+      return begin(controller);
     },
     flush(controller) {
       host.compressorGive(id, undefined);
-      return takeAll(controller);
+      return begin(controller);
     },
     cancel() {
       host.compressorDrop(id);
@@ -49,46 +61,22 @@ function codingState(format, decompress) {
   });
 }
 
-export class CompressionStream {
-  #readable;
-  #writable;
+// As on Cloudflare, both are transform streams.
 
+export class CompressionStream extends TransformStream {
   /** @param {any} format */
   constructor(format) {
     requireArguments(arguments.length, 1, "CompressionStream constructor");
-    const state = codingState(toEnum(format, COMPRESSION_FORMATS, "CompressionStream constructor: the format"), false);
-    this.#readable = newReadableStream(state.readable);
-    this.#writable = newWritableStream(state.writable);
-  }
-
-  get readable() {
-    return this.#readable;
-  }
-
-  get writable() {
-    return this.#writable;
+    super(INTERNAL, codingState(toEnum(format, COMPRESSION_FORMATS, "CompressionStream constructor: the format"), false));
   }
 }
 defineInterface(CompressionStream);
 
-export class DecompressionStream {
-  #readable;
-  #writable;
-
+export class DecompressionStream extends TransformStream {
   /** @param {any} format */
   constructor(format) {
     requireArguments(arguments.length, 1, "DecompressionStream constructor");
-    const state = codingState(toEnum(format, COMPRESSION_FORMATS, "DecompressionStream constructor: the format"), true);
-    this.#readable = newReadableStream(state.readable);
-    this.#writable = newWritableStream(state.writable);
-  }
-
-  get readable() {
-    return this.#readable;
-  }
-
-  get writable() {
-    return this.#writable;
+    super(INTERNAL, codingState(toEnum(format, COMPRESSION_FORMATS, "DecompressionStream constructor: the format"), true));
   }
 }
 defineInterface(DecompressionStream);

@@ -1,6 +1,7 @@
 /** CryptoKey (https://w3c.github.io/webcrypto/#cryptokey-interface). The bytes of a key live in it and nowhere else. */
 import { DOMException } from "./dom_exception.js";
 import { TypeError, arrayIndexOf, objectKeys, typedArrayBuffer, typedArraySlice } from "./primordials.js";
+import { addSerializable } from "./structured_clone.js";
 import { INTERNAL, defineInterface, forEachOfSequence, illegalConstructor, isObject, toEnum, viewOf } from "./webidl.js";
 
 /** What a key is made of, out of reach of scripts. `data` is in the form that `host.d.ts` says.
@@ -61,6 +62,8 @@ export class CryptoKey {
   }
 }
 defineInterface(CryptoKey);
+// What a key is made of never changes, so that it can be shared.
+addSerializable({ isOne: isCryptoKey, copy: (key) => new CryptoKey(INTERNAL, partsOfKey(key)) });
 
 /** @param {any} algorithm */
 function copyAlgorithm(algorithm) {

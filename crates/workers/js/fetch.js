@@ -172,7 +172,7 @@ class Fetching {
       this.#failed(error);
       return;
     }
-    const response = fetchedResponse(status, answer[1], list, bodyId, this.#url, this.#redirects > 0);
+    const response = fetchedResponse(status, answer[1], list, bodyId, this.#url, this.#redirects > 0, this.#method === "HEAD");
     if (answer[4] !== undefined && answer[4] !== 0) attachSocket(response, answer[4]);
     this.#responseBody = responseState(response).body;
     if (this.#responseBody === null && this.#signal !== undefined) removeOnAbort(this.#signal, this.#abort);

@@ -42,6 +42,7 @@ import { ReadableStreamDefaultController } from "./readable_default.js";
 import { ReadableStream, ReadableStreamBYOBReader, ReadableStreamDefaultReader } from "./readable_stream.js";
 import { Request } from "./request.js";
 import { Response } from "./response.js";
+import "./stream_transfer.js";
 import { structuredClone } from "./structured_clone.js";
 import { TextDecoderStream, TextEncoderStream } from "./text_streams.js";
 import { Scheduler, clearInterval, clearTimeout, scheduler, setInterval, setTimeout } from "./timers.js";

@@ -14,7 +14,7 @@ import {
 } from "./primordials.js";
 import { isReadableStream } from "./readable_stream.js";
 import { isResponse } from "./response.js";
-import { INTERNAL, defineInterface, illegalConstructor, toFunction, toUSVString } from "./webidl.js";
+import { INTERNAL, defineInterface, illegalConstructor, makeEnumerable, toFunction, toUSVString } from "./webidl.js";
 
 /** An edit that waits for a stream: the place of its content in the list. @typedef {{at: number, source: any}} Later */
 
@@ -66,28 +66,95 @@ export class TokenState {
   }
 }
 
+/** @type {(token: Token) => TokenState} */
+let tokenState;
+/** Says that an element, comment or text is removed. @type {(token: Removable) => void} */
+let markRemoved;
+
+/** What all tokens are. */
+class Token {
+  /** @type {TokenState} */
+  #state;
+
+  /** @param {any} key @param {any} state */
+  constructor(key = undefined, state = undefined) {
+    if (key !== INTERNAL) illegalConstructor();
+    this.#state = state;
+  }
+
+  static {
+    tokenState = (token) => token.#state;
+  }
+}
+
+/** What something can be put before and after. */
+class Insertable extends Token {
+  /** @param {any} content @param {any} [options] */
+  before(content, options = undefined) {
+    tokenState(this).insert("before", content, options);
+    return this;
+  }
+
+  /** @param {any} content @param {any} [options] */
+  after(content, options = undefined) {
+    tokenState(this).insert("after", content, options);
+    return this;
+  }
+}
+makeEnumerable(Insertable.prototype);
+
+/** What can be replaced and removed. */
+class Removable extends Insertable {
+  #removed;
+
+  /** @param {any} key @param {any} state @param {number} fact which one says that it is removed already */
+  constructor(key, state, fact = 1) {
+    super(key, state);
+    this.#removed = state.facts[fact] === "1";
+  }
+
+  get removed() {
+    tokenState(this).check();
+    return this.#removed;
+  }
+
+  /** @param {any} content @param {any} [options] */
+  replace(content, options = undefined) {
+    tokenState(this).insert("replace", content, options);
+    this.#removed = true;
+    return this;
+  }
+
+  remove() {
+    tokenState(this).edit("remove");
+    this.#removed = true;
+    return this;
+  }
+
+  static {
+    markRemoved = (token) => {
+      token.#removed = true;
+    };
+  }
+}
+makeEnumerable(Removable.prototype);
+
 const ATTRIBUTE_NAME = /^[^ \n\r\t\f/>=]+$/;
 const TAG_NAME = /^[a-zA-Z][^ \n\r\t\f/>]*$/;
 
 /** Those of `state.facts` after the element's own: names and values in turn. */
 const FIRST_ATTRIBUTE = 4;
 
-export class Element {
-  /** @type {TokenState} */
-  #state;
-  #removed;
-
-  /** @param {any} key @param {any} state */
+export class Element extends Removable {
+  /** @param {any} [key] @param {any} [state] */
   constructor(key = undefined, state = undefined) {
-    if (key !== INTERNAL) illegalConstructor();
-    this.#state = state;
-    this.#removed = state.facts[2] === "1";
+    super(key, state, 2);
   }
 
   /** The facts, when the token may still be used. @returns {string[]} */
   get #facts() {
-    this.#state.check();
-    return this.#state.facts;
+    tokenState(this).check();
+    return tokenState(this).facts;
   }
 
   get tagName() {
@@ -98,16 +165,11 @@ export class Element {
     const name = toUSVString(value);
     if (regexpExec(TAG_NAME, name) === null) throw new TypeError("Parser error: Tag name is empty or has a forbidden character.");
     this.#facts[0] = name;
-    this.#state.edit("tagName", name);
+    tokenState(this).edit("tagName", name);
   }
 
   get namespaceURI() {
     return this.#facts[1];
-  }
-
-  get removed() {
-    this.#state.check();
-    return this.#removed;
   }
 
   get attributes() {
@@ -152,7 +214,7 @@ export class Element {
       facts[facts.length] = wanted;
       facts[facts.length] = text;
     }
-    this.#state.edit("setAttribute", wanted, text);
+    tokenState(this).edit("setAttribute", wanted, text);
     return this;
   }
 
@@ -161,7 +223,7 @@ export class Element {
     const at = this.#indexOfAttribute(name);
     if (at >= 0) {
       const facts = this.#facts;
-      this.#state.edit("removeAttribute", /** @type {string} */ (facts[at]));
+      tokenState(this).edit("removeAttribute", /** @type {string} */ (facts[at]));
       for (let i = at; i + 2 < facts.length; i++) facts[i] = /** @type {string} */ (facts[i + 2]);
       facts.length -= 2;
     }
@@ -169,51 +231,26 @@ export class Element {
   }
 
   /** @param {any} content @param {any} [options] */
-  before(content, options = undefined) {
-    this.#state.insert("before", content, options);
-    return this;
-  }
-
-  /** @param {any} content @param {any} [options] */
-  after(content, options = undefined) {
-    this.#state.insert("after", content, options);
-    return this;
-  }
-
-  /** @param {any} content @param {any} [options] */
   prepend(content, options = undefined) {
-    this.#state.insert("prepend", content, options);
+    tokenState(this).insert("prepend", content, options);
     return this;
   }
 
   /** @param {any} content @param {any} [options] */
   append(content, options = undefined) {
-    this.#state.insert("append", content, options);
-    return this;
-  }
-
-  /** @param {any} content @param {any} [options] */
-  replace(content, options = undefined) {
-    this.#state.insert("replace", content, options);
-    this.#removed = true;
+    tokenState(this).insert("append", content, options);
     return this;
   }
 
   /** @param {any} content @param {any} [options] */
   setInnerContent(content, options = undefined) {
-    this.#state.insert("setInnerContent", content, options);
-    return this;
-  }
-
-  remove() {
-    this.#state.edit("remove");
-    this.#removed = true;
+    tokenState(this).insert("setInnerContent", content, options);
     return this;
   }
 
   removeAndKeepContent() {
-    this.#state.edit("removeAndKeepContent");
-    this.#removed = true;
+    tokenState(this).edit("removeAndKeepContent");
+    markRemoved(this);
     return this;
   }
 
@@ -221,7 +258,7 @@ export class Element {
   onEndTag(handler) {
     toFunction(handler, "Element.onEndTag: the handler");
     if (this.#facts[3] !== "1") throw new TypeError("Parser error: No end tag.");
-    this.#state.edit("onEndTag", `${this.#state.keepHandler(handler)}`);
+    tokenState(this).edit("onEndTag", `${tokenState(this).keepHandler(handler)}`);
   }
 }
 defineInterface(Element);
@@ -242,152 +279,49 @@ class AttributesIterator {
 }
 setPrototypeOf(AttributesIterator.prototype, iteratorPrototype);
 
-export class EndTag {
-  /** @type {TokenState} */
-  #state;
-
-  /** @param {any} key @param {any} state */
-  constructor(key = undefined, state = undefined) {
-    if (key !== INTERNAL) illegalConstructor();
-    this.#state = state;
-  }
-
+export class EndTag extends Insertable {
   get name() {
-    this.#state.check();
-    return this.#state.facts[0];
+    tokenState(this).check();
+    return tokenState(this).facts[0];
   }
 
   set name(value) {
     const name = toUSVString(value);
-    this.#state.edit("name", name);
-    this.#state.facts[0] = name;
-  }
-
-  /** @param {any} content @param {any} [options] */
-  before(content, options = undefined) {
-    this.#state.insert("before", content, options);
-    return this;
-  }
-
-  /** @param {any} content @param {any} [options] */
-  after(content, options = undefined) {
-    this.#state.insert("after", content, options);
-    return this;
+    tokenState(this).edit("name", name);
+    tokenState(this).facts[0] = name;
   }
 
   remove() {
-    this.#state.edit("remove");
+    tokenState(this).edit("remove");
     return this;
   }
 }
 defineInterface(EndTag);
 
-export class Comment {
-  /** @type {TokenState} */
-  #state;
-  #removed;
-
-  /** @param {any} key @param {any} state */
-  constructor(key = undefined, state = undefined) {
-    if (key !== INTERNAL) illegalConstructor();
-    this.#state = state;
-    this.#removed = state.facts[1] === "1";
-  }
-
+export class Comment extends Removable {
   get text() {
-    this.#state.check();
-    return this.#state.facts[0];
+    tokenState(this).check();
+    return tokenState(this).facts[0];
   }
 
   set text(value) {
     const text = toUSVString(value);
     if (stringIndexOf(text, "-->") >= 0) throw new TypeError("Parser error: Comment text shouldn't contain comment closing sequence (`-->`).");
-    this.#state.edit("text", text);
-    this.#state.facts[0] = text;
-  }
-
-  get removed() {
-    this.#state.check();
-    return this.#removed;
-  }
-
-  /** @param {any} content @param {any} [options] */
-  before(content, options = undefined) {
-    this.#state.insert("before", content, options);
-    return this;
-  }
-
-  /** @param {any} content @param {any} [options] */
-  after(content, options = undefined) {
-    this.#state.insert("after", content, options);
-    return this;
-  }
-
-  /** @param {any} content @param {any} [options] */
-  replace(content, options = undefined) {
-    this.#state.insert("replace", content, options);
-    this.#removed = true;
-    return this;
-  }
-
-  remove() {
-    this.#state.edit("remove");
-    this.#removed = true;
-    return this;
+    tokenState(this).edit("text", text);
+    tokenState(this).facts[0] = text;
   }
 }
 defineInterface(Comment);
 
-export class Text {
-  /** @type {TokenState} */
-  #state;
-  #removed;
-
-  /** @param {any} key @param {any} state */
-  constructor(key = undefined, state = undefined) {
-    if (key !== INTERNAL) illegalConstructor();
-    this.#state = state;
-    this.#removed = state.facts[1] === "1";
-  }
-
+export class Text extends Removable {
   get text() {
-    this.#state.check();
-    return this.#state.facts[0];
+    tokenState(this).check();
+    return tokenState(this).facts[0];
   }
 
   get lastInTextNode() {
-    this.#state.check();
-    return this.#state.facts[2] === "1";
-  }
-
-  get removed() {
-    this.#state.check();
-    return this.#removed;
-  }
-
-  /** @param {any} content @param {any} [options] */
-  before(content, options = undefined) {
-    this.#state.insert("before", content, options);
-    return this;
-  }
-
-  /** @param {any} content @param {any} [options] */
-  after(content, options = undefined) {
-    this.#state.insert("after", content, options);
-    return this;
-  }
-
-  /** @param {any} content @param {any} [options] */
-  replace(content, options = undefined) {
-    this.#state.insert("replace", content, options);
-    this.#removed = true;
-    return this;
-  }
-
-  remove() {
-    this.#state.edit("remove");
-    this.#removed = true;
-    return this;
+    tokenState(this).check();
+    return tokenState(this).facts[2] === "1";
   }
 }
 defineInterface(Text);
@@ -397,46 +331,28 @@ function partOfDoctype(fact) {
   return fact === undefined || fact === "" ? null : stringSlice(fact, 1);
 }
 
-export class Doctype {
-  /** @type {TokenState} */
-  #state;
-
-  /** @param {any} key @param {any} state */
-  constructor(key = undefined, state = undefined) {
-    if (key !== INTERNAL) illegalConstructor();
-    this.#state = state;
-  }
-
+export class Doctype extends Token {
   get name() {
-    this.#state.check();
-    return partOfDoctype(this.#state.facts[0]);
+    tokenState(this).check();
+    return partOfDoctype(tokenState(this).facts[0]);
   }
 
   get publicId() {
-    this.#state.check();
-    return partOfDoctype(this.#state.facts[1]);
+    tokenState(this).check();
+    return partOfDoctype(tokenState(this).facts[1]);
   }
 
   get systemId() {
-    this.#state.check();
-    return partOfDoctype(this.#state.facts[2]);
+    tokenState(this).check();
+    return partOfDoctype(tokenState(this).facts[2]);
   }
 }
 defineInterface(Doctype);
 
-export class DocumentEnd {
-  /** @type {TokenState} */
-  #state;
-
-  /** @param {any} key @param {any} state */
-  constructor(key = undefined, state = undefined) {
-    if (key !== INTERNAL) illegalConstructor();
-    this.#state = state;
-  }
-
+export class DocumentEnd extends Token {
   /** @param {any} content @param {any} [options] */
   append(content, options = undefined) {
-    this.#state.insert("append", content, options);
+    tokenState(this).insert("append", content, options);
     return this;
   }
 }

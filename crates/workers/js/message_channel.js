@@ -1,12 +1,13 @@
 /** MessageChannel and MessagePort (https://html.spec.whatwg.org/multipage/web-messaging.html#message-channels), within one isolate. */
+import { DOMException } from "./dom_exception.js";
 import { EventTarget, Handler, fireEvent } from "./events.js";
 import host from "./host_object.js";
 import { current, onComplete } from "./invocation.js";
 import { MessageEvent } from "./message_events.js";
-import { SymbolIterator, promiseResolve, promiseThen } from "./primordials.js";
+import { SymbolIterator, arrayIndexOf, promiseResolve, promiseThen } from "./primordials.js";
 import { Queue } from "./queue.js";
-import { addTransferable, structuredClone } from "./structured_clone.js";
-import { INTERNAL, defineInterface, illegalConstructor, isObject, requireArguments } from "./webidl.js";
+import { addTransferable, cloneWithTransfer } from "./structured_clone.js";
+import { INTERNAL, defineInterface, forEachOfSequence, illegalConstructor, isObject, requireArguments, toDictionary } from "./webidl.js";
 
 /** Makes two ports each other's. @type {(first: MessagePort, second: MessagePort) => void} */
 let entangle;
@@ -39,11 +40,24 @@ export class MessagePort extends EventTarget {
   /** @param {any} message @param {any} [options] the objects to transfer, or `{transfer}` */
   postMessage(message, options = undefined) {
     requireArguments(arguments.length, 1, "MessagePort.postMessage");
-    const transfer = isObject(options) && typeof options[SymbolIterator] === "function" ? { transfer: options } : options;
-    const data = structuredClone(message, transfer);
+    const given =
+      isObject(options) && typeof options[SymbolIterator] === "function"
+        ? options
+        : toDictionary(options, "MessagePort.postMessage: the options").transfer;
+    /** @type {any[]} */
+    const transfer = [];
+    if (given !== undefined) {
+      forEachOfSequence(given, "MessagePort.postMessage: the objects to transfer", (item) => (transfer[transfer.length] = item));
+    }
+    if (arrayIndexOf(transfer, this) >= 0) throw new DOMException("A port cannot be sent through itself.", "DataCloneError");
     const other = this.#other;
+    const { value, moved } = cloneWithTransfer(message, transfer);
+    // Sent through itself, the other end is lost, with all that was on its way to it.
     if (other === undefined || other.#closed) return;
-    other.#waiting.push(data);
+    /** @type {any[]} */
+    const ports = [];
+    for (let i = 0; i < moved.length; i++) if (isPort(moved[i])) ports[ports.length] = moved[i];
+    other.#waiting.push({ data: value, ports });
     other.#deliver();
   }
 
@@ -66,7 +80,7 @@ export class MessagePort extends EventTarget {
     const run = () => {
       this.#delivering = false;
       if (this.#closed || this.#waiting.length === 0) return;
-      fireEvent(this, new MessageEvent("message", { data: this.#waiting.shift() }));
+      fireEvent(this, new MessageEvent("message", this.#waiting.shift()));
       this.#deliver();
     };
     // Outside of any request there are no tasks.

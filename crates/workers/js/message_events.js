@@ -1,6 +1,10 @@
 /** The events that carry something: MessageEvent, CloseEvent, ErrorEvent. */
 import { Event } from "./events.js";
-import { defineInterface, requireArguments, toDOMString, toUSVString, toUnsignedShort } from "./webidl.js";
+import { freeze } from "./primordials.js";
+import { defineInterface, forEachOfSequence, requireArguments, toDOMString, toUSVString, toUnsignedShort } from "./webidl.js";
+
+/** @type {readonly any[]} */
+const noPorts = freeze([]);
 
 /** https://html.spec.whatwg.org/multipage/comms.html#messageevent */
 export class MessageEvent extends Event {
@@ -10,8 +14,8 @@ export class MessageEvent extends Event {
   #lastEventId = "";
   /** @type {any} */
   #source = null;
-  /** @type {any[]} */
-  #ports = [];
+  /** @type {readonly any[]} */
+  #ports = noPorts;
 
   /** @param {string} type @param {any} [init] */
   constructor(type, init = undefined) {
@@ -22,7 +26,11 @@ export class MessageEvent extends Event {
     if (init.origin !== undefined) this.#origin = toUSVString(init.origin);
     if (init.lastEventId !== undefined) this.#lastEventId = toDOMString(init.lastEventId);
     if (init.source !== undefined) this.#source = init.source;
-    if (init.ports !== undefined) this.#ports = init.ports;
+    if (init.ports === undefined) return;
+    /** @type {any[]} */
+    const ports = [];
+    forEachOfSequence(init.ports, "MessageEvent constructor: the ports", (port) => (ports[ports.length] = port));
+    this.#ports = freeze(ports);
   }
 
   get data() {

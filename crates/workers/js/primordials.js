@@ -314,6 +314,17 @@ export const newPromise = /** @type {any} */ (bind.call(/** @type {any} */ (with
 export const promiseAll = /** @type {any} */ (bind.call(/** @type {any} */ (all), Promise));
 
 const nothing = () => {};
+/**
+ * "A promise resolved with" of Web IDL, of which only the settling matters: as late as the standard has it for a promise, which gets a new one
+ * around it, and without a look at its `then`, which a Worker may have replaced.
+ * @param {any} value
+ * @returns {Promise<any>}
+ */
+export function resolvedWith(value) {
+  const promise = promiseResolve(value);
+  return promise === value ? promiseThen(promiseThen(promise, nothing), nothing) : promise;
+}
+
 /** A promise whose rejection is nobody's business. @param {Promise<any>} promise */
 export function markHandled(promise) {
   promiseThen(promise, undefined, nothing);

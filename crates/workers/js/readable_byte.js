@@ -16,7 +16,7 @@ import {
   typedArrayConstructors,
   typedArrayName,
   typedArraySet,
-  promiseResolve,
+  resolvedWith,
 } from "./primordials.js";
 import { Queue } from "./queue.js";
 import { CLOSED, ERRORED, READABLE, closeStream, errorStream, fulfillRead, waitingReads } from "./readable_core.js";
@@ -92,7 +92,7 @@ export class ByteController {
     this.#autoAllocate = autoAllocate;
     const started = source.start === undefined ? undefined : source.start(this);
     promiseThen(
-      promiseResolve(started),
+      resolvedWith(started),
       () => {
         this.#started = true;
         this.#pullIfNeeded();

@@ -1,5 +1,5 @@
 /** The controller of default streams (https://streams.spec.whatwg.org/#rs-default-controller-class). */
-import { TypeError, apply, promiseReject, promiseResolve, promiseThen } from "./primordials.js";
+import { TypeError, apply, promiseReject, promiseResolve, resolvedWith, promiseThen } from "./primordials.js";
 import { SizedQueue } from "./queue.js";
 import { READABLE, closeStream, errorStream, fulfillRead, waitingReads } from "./readable_core.js";
 import { INTERNAL, defineInterface, illegalConstructor } from "./webidl.js";
@@ -50,7 +50,7 @@ export class DefaultController {
     this.#size = size;
     const started = source.start === undefined ? undefined : source.start(this);
     promiseThen(
-      promiseResolve(started),
+      resolvedWith(started),
       () => {
         this.started = true;
         this.pullIfNeeded();

@@ -1,5 +1,5 @@
 /** Response (https://fetch.spec.whatwg.org/#response-class), with what Workers add. */
-import { extractBody, extractedType, nativeBody } from "./body.js";
+import { emptyBody, extractBody, extractedType, nativeBody } from "./body.js";
 import { bodyArrayBuffer, bodyBlob, bodyBytes, bodyFormData, bodyJson, bodyText } from "./body_read.js";
 import { fillList, listAppend, listGet, listHas, newHeaders } from "./headers.js";
 import host from "./host_object.js";
@@ -268,14 +268,16 @@ export function attachSocket(response, socket) {
  * @param {BodyId} bodyId
  * @param {string} url
  * @param {boolean} redirected
+ * @param {boolean} [head] whether it answers HEAD, so that there is no body
  */
-export function fetchedResponse(status, statusText, list, bodyId, url, redirected) {
+export function fetchedResponse(status, statusText, list, bodyId, url, redirected, head = false) {
   const state = new ResponseState();
   state.status = status;
   state.statusText = statusText;
   state.list = list;
   state.immutable = true;
-  state.body = bodyId === 0 ? null : nativeBody(bodyId);
+  if (bodyId !== 0) state.body = nativeBody(bodyId);
+  else if (!head && !isNullBodyStatus(status)) state.body = emptyBody();
   state.url = url;
   state.redirected = redirected;
   return new Response(INTERNAL, state);

@@ -65,6 +65,17 @@ export function addTransferable(kind) {
   transferables[transferables.length] = kind;
 }
 
+/**
+ * Serializable objects of the platform that are defined on top of this file.
+ * @type {{isOne(value: any): boolean, copy(value: any): any}[]}
+ */
+const serializables = [];
+
+/** @param {(typeof serializables)[number]} kind */
+export function addSerializable(kind) {
+  serializables[serializables.length] = kind;
+}
+
 /** @param {any} value */
 function transferableOf(value) {
   for (let i = 0; i < transferables.length; i++) if (transferables[i]?.isOne(value)) return transferables[i];
@@ -75,6 +86,16 @@ function transferableOf(value) {
 export function structuredClone(value, options = undefined) {
   requireArguments(arguments.length, 1, "structuredClone");
   const { transfer } = toDictionary(options, "structuredClone: the options");
+  return cloneWithTransfer(value, transfer).value;
+}
+
+/**
+ * A copy of a value, and what came of the transferable objects of the platform in the list, in its order.
+ * @param {any} value
+ * @param {any} transfer a sequence, or undefined
+ * @returns {{value: any, moved: any[]}}
+ */
+export function cloneWithTransfer(value, transfer) {
   /** @type {any[]} */
   const buffers = [];
   /** @type {any[]} */
@@ -85,31 +106,42 @@ export function structuredClone(value, options = undefined) {
       if (kind === undefined && !isArrayBuffer(item)) refuseClone("an item of the option 'transfer' is not transferable");
       const list = kind === undefined ? buffers : others;
       if (arrayIndexOf(list, item) >= 0) refuseClone("an item of the option 'transfer' is listed twice");
-      if (kind?.isGone(item)) refuseClone("an item of the option 'transfer' has been transferred or closed already");
+      if (kind?.isGone(item)) refuseClone("an item of the option 'transfer' has been transferred or closed already, or is locked");
       list[list.length] = item;
     });
   }
   const list = buffers.length > 0 ? buffers : undefined;
   if (typeof value !== "object" || value === null) {
-    if (others.length > 0) transferAll(others, new Map());
-    return engineClone(value, list);
+    if (typeof value === "symbol" || typeof value === "function") refuseClone("a symbol or a function cannot be cloned");
+    if (list !== undefined) engineClone(undefined, list);
+    return { value, moved: transferAll(others, new Map()) };
   }
-  if (others.length === 0 && !hasPlatformObject(value, new Set())) return engineClone(value, list);
+  if (others.length === 0 && !hasPlatformObject(value, new Set())) return { value: engineClone(value, list), moved: others };
   // All is looked at before anything is detached.
   new GraphCloner(others, buffers, true).clone(value);
   const cloner = new GraphCloner(others, buffers, false);
-  transferAll(others, cloner.copies);
+  const moved = transferAll(others, cloner.copies);
   for (let i = 0; i < buffers.length; i++) mapSet(cloner.copies, buffers[i], engineClone(buffers[i], [buffers[i]]));
-  return cloner.clone(value);
+  return { value: cloner.clone(value), moved };
 }
 
-/** @param {any[]} items @param {Map<any, any>} copies */
+/** @param {any[]} items @param {Map<any, any>} copies gets them by what they were @returns {any[]} */
 function transferAll(items, copies) {
-  for (let i = 0; i < items.length; i++) mapSet(copies, items[i], transferableOf(items[i])?.transfer(items[i]));
+  /** @type {any[]} */
+  const moved = [];
+  for (let i = 0; i < items.length; i++) {
+    const kind = transferableOf(items[i]);
+    // What was transferred before may have been a part of it.
+    if (kind?.isGone(items[i])) refuseClone("an item of the option 'transfer' belongs to another one");
+    moved[i] = kind?.transfer(items[i]);
+    mapSet(copies, items[i], moved[i]);
+  }
+  return moved;
 }
 
 /** What the engine says of a value that it cannot clone. @type {string[]} */
 const REFUSALS = [
+  "attempting to access detached ArrayBuffer",
   "unsupported type for structured data",
   "invalid transferable array for structured clone",
   "duplicate transferable for structured clone",
@@ -139,6 +171,10 @@ function clonePlatformObject(value) {
     const stack = getOwnPropertyDescriptor(value, "stack");
     if (stack !== undefined) defineProperty(copy, "stack", { ...stack, value: stack.value, configurable: true });
     return copy;
+  }
+  for (let i = 0; i < serializables.length; i++) {
+    const kind = /** @type {(typeof serializables)[number]} */ (serializables[i]);
+    if (kind.isOne(value)) return kind.copy(value);
   }
   return undefined;
 }

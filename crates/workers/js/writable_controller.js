@@ -1,6 +1,6 @@
 /** What controls a WritableStream (https://streams.spec.whatwg.org/#ws-default-controller-abstract-ops). */
 import { newSignal } from "./abort.js";
-import { promiseThen, promiseResolve } from "./primordials.js";
+import { promiseThen, resolvedWith } from "./primordials.js";
 import { SizedQueue } from "./queue.js";
 import {
   WRITABLE,
@@ -61,7 +61,7 @@ export class WritableController {
     updateBackpressure(stream, this.desiredSize <= 0);
     const started = sink.start === undefined ? undefined : sink.start(this);
     promiseThen(
-      promiseResolve(started),
+      resolvedWith(started),
       () => {
         this.started = true;
         this.#advance();

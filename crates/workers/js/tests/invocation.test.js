@@ -169,13 +169,16 @@ test("the visitor's leaving cancels the stream of the response, even an idle one
 test("an I/O object of one request cannot be used by another", async () => {
   const isolated = await worker(`
     let kept;
+    let used = false;
     export default { async fetch(request) {
       if (request.url.endsWith("/keep")) {
         const response = await fetch("http://h/");
         kept = { request, body: request.body, response, reader: response.body.getReader() };
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        while (!used) await new Promise((resolve) => setTimeout(resolve, 1));
         return new Response("kept");
       }
+      if (request.url.endsWith("/there")) return Response.json(kept !== undefined);
+      used = true;
       const message = async (work) => { try { await work(); return "allowed"; } catch (error) { return error.message; } };
       return Response.json([
         await message(() => kept.request.text()),
@@ -186,7 +189,7 @@ test("an I/O object of one request cannot be used by another", async () => {
     } };`);
   isolated.host.onFetch = async () => ({ body: "x" });
   const keeping = dispatch(isolated, { url: "http://w/keep", method: "POST", body: "mine" });
-  await new Promise((resolve) => setTimeout(resolve, 8));
+  while ((await dispatch(isolated, { url: "http://w/there" })).text !== "true") await new Promise((resolve) => setTimeout(resolve, 1));
   const other = await dispatch(isolated, { url: "http://w/use" });
   assert.equal(other.failure, undefined);
   for (const message of JSON.parse(other.text)) assert.match(message, /^Cannot perform I\/O on behalf of a different request\. I\/O objects/);
