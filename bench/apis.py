@@ -75,8 +75,7 @@ def apis(bench, rounds: int, seconds: int):
     with contextlib.ExitStack() as stack:
         directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
         files = {"apis": bench.ROOT / "bench/workers/apis.js", "hono": hono(bench, directory)}
-        if not (directory / "apis.js").exists():
-            shutil.copy(files["apis"], directory / "apis.js")
+        shutil.copy(files["apis"], directory / "apis.js")
         ours = stack.enter_context(bench.edge(directory, core=bench.SERVER_CORE))
         for name in files:
             project = directory / name

@@ -11,6 +11,7 @@
 pub mod authority;
 mod body;
 pub mod connector;
+mod dns_message;
 pub mod edge;
 mod exchange;
 mod http2;

@@ -2,6 +2,7 @@
 
 use super::dial;
 use super::state::{FlowPlace, State};
+use crate::dns_message::{HEADER, question_end};
 use crate::exchange;
 use bytes::Bytes;
 use std::collections::HashMap;
@@ -266,26 +267,15 @@ impl UdpSessions {
 
 /// A DNS answer cut to its header and question, marked as truncated (TC, RFC 1035 section 4.1.1); `None` when it is not one.
 fn truncate_dns(message: &[u8]) -> Option<Vec<u8>> {
-    let header = message.get(..12)?;
+    let header = message.get(..HEADER)?;
     let questions = u16::from_be_bytes([*header.get(4)?, *header.get(5)?]);
-    let mut end = 12;
+    let mut end = HEADER;
     for _ in 0..questions {
-        loop {
-            let length = usize::from(*message.get(end)?);
-            // A pointer has no place in the first question.
-            if length & 0xc0 != 0 {
-                return None;
-            }
-            end += 1 + length;
-            if length == 0 {
-                break;
-            }
-        }
-        end += 4;
+        end = question_end(message, end)?;
     }
     let mut cut = message.get(..end)?.to_vec();
     *cut.get_mut(2)? |= 0x02;
-    cut.get_mut(6..12)?.fill(0);
+    cut.get_mut(6..HEADER)?.fill(0);
     Some(cut)
 }
 

@@ -177,10 +177,15 @@ fn parse_service(text: &str) -> Result<Service, &'static str> {
         "https" | "wss" => Service::Http(Scheme::HTTPS, authority),
         other => {
             let usual = PORTS.iter().find(|(scheme, _)| *scheme == other).map_or(ANY_TCP_PORT, |(_, port)| *port);
-            let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+            let host = bare(authority.host()).to_owned();
             Service::Tcp { host, port: authority.port_u16().unwrap_or(usual) }
         }
     })
+}
+
+/// The host of a URL without the brackets around an IPv6 address.
+pub(crate) fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 /// The name by which rules know a host: lower case, without port.

@@ -19,8 +19,8 @@ use crate::tls;
 use bytes::Bytes;
 use dialler::Dialler;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING,
-    UPGRADE,
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
+    TRANSFER_ENCODING, UPGRADE,
 };
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
@@ -154,7 +154,7 @@ impl Published {
                     "this host name leads to a TCP service, which takes WebSockets only: use `cloudflared access`";
                 Err(text.to_owned().into())
             }
-            Service::Tcp { host, port } => by_tcp(&asked.head, policy, &rule.settings, host, *port).await,
+            Service::Tcp { host, port } => by_tcp(asked.agreement(), policy, &rule.settings, host, *port).await,
             Service::Bastion => {
                 let destination = asked.field(JUMP_DESTINATION).ok_or_else(|| {
                     NoAnswer::from(format!(
@@ -162,7 +162,7 @@ impl Published {
                     ))
                 })?;
                 let (host, port) = bastion_destination(destination)?;
-                by_tcp(&asked.head, policy, &rule.settings, &host, port).await
+                by_tcp(asked.agreement(), policy, &rule.settings, &host, port).await
             }
             Service::HelloWorld => Ok(Answer::Own(OwnAnswer { status: StatusCode::OK, page: Some(HELLO_WORLD) })),
             Service::Status(status) => {
@@ -176,16 +176,16 @@ impl Published {
     }
 }
 
-/// Connects to a TCP service.
+/// Connects to a TCP service, for a WebSocket that these fields agree to.
 async fn by_tcp(
-    head: &RequestHead,
+    agreement: HeaderMap,
     policy: &DestinationPolicy,
     settings: &RequestSettings,
     host: &str,
     port: u16,
 ) -> Result<Answer, NoAnswer> {
     let dialled = Dialler::new(policy.clone(), settings.connect_timeout).tcp(host, port).await;
-    dialled.map(|stream| Answer::Tcp(stream, tcp_websocket::agreement(head))).map_err(of_dial)
+    dialled.map(|stream| Answer::Tcp(stream, agreement)).map_err(of_dial)
 }
 
 /// Host and port of what a client names, which may have a scheme and a path around them.
@@ -195,7 +195,7 @@ fn bastion_destination(text: &str) -> Result<(String, u16), NoAnswer> {
     let destination = authority.as_ref().and_then(|authority| Some((authority.host(), authority.port_u16()?)));
     let (host, port) =
         destination.ok_or_else(|| NoAnswer::from(format!("`{text}` is no destination: write host:port")))?;
-    Ok((host.trim_start_matches('[').trim_end_matches(']').to_owned(), port))
+    Ok((ingress::bare(host).to_owned(), port))
 }
 
 impl PublishedRule {
@@ -220,6 +220,11 @@ impl Asked {
     fn field(&self, wanted: &str) -> Option<&str> {
         let field = self.head.fields.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
         field.map(|(_, value)| value.as_str())
+    }
+
+    /// The fields of a 101 that agrees to its WebSocket.
+    fn agreement(&self) -> HeaderMap {
+        tcp_websocket::agreement(self.field(SEC_WEBSOCKET_KEY.as_str()))
     }
 
     fn into_request(

@@ -6,6 +6,7 @@ use super::open::{self, OpenError};
 use super::session_pool::{self, Wanted};
 use super::status::TransportKind;
 use super::udp::SessionError;
+use crate::dns_message::{self, HEADER};
 use bytes::Bytes;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,8 +21,6 @@ use uuid::Uuid;
 const RETRANSMIT: Duration = Duration::from_millis(1000);
 /// The largest message of DNS over TCP.
 const MAX_MESSAGE: usize = 65535;
-/// Header of a DNS message.
-const HEADER: usize = 12;
 
 /// Which resolver is asked.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -298,37 +297,21 @@ async fn query_tcp(link: Arc<Link>, resolver: Resolver, message: Bytes) -> Resul
     })
 }
 
-/// Whether `answer` is a response (QR) with the id of `query` and to its question, which those that tell of a failure may
-/// leave out.
+/// Whether `answer` is a response (QR) with the id of `query` that names no other question. Those that tell of a failure may
+/// leave the question out, and what cannot be read is the caller's to judge: only he can say what is wrong with it.
 fn answers(query: &[u8], answer: &[u8]) -> bool {
     let is_response = answer.get(2).is_some_and(|flags| flags & 0x80 != 0);
     let has_question = answer.get(4..6).is_some_and(|count| count != [0, 0]);
-    answer.len() >= HEADER
-        && is_response
-        && query.get(..2) == answer.get(..2)
-        && (!has_question || question(query).is_none_or(|asked| starts_with(answer, asked)))
-}
-
-/// Whether the first question of a message is this one, whose name may be written in another case.
-fn starts_with(message: &[u8], question: &[u8]) -> bool {
-    let end = HEADER + question.len();
-    message.get(HEADER..end).is_some_and(|found| found.eq_ignore_ascii_case(question))
+    let other_question = || match (question(query), question(answer)) {
+        (Some(asked), Some(found)) => !found.eq_ignore_ascii_case(asked),
+        _ => false,
+    };
+    answer.len() >= HEADER && is_response && query.get(..2) == answer.get(..2) && !(has_question && other_question())
 }
 
 /// The first question of a message: name, type and class. `None` when there is none that can be read.
 fn question(message: &[u8]) -> Option<&[u8]> {
-    let mut end = HEADER;
-    loop {
-        let length = usize::from(*message.get(end)?);
-        // A pointer has no place in the first name.
-        if length & 0xc0 != 0 {
-            return None;
-        }
-        end += 1 + length;
-        if length == 0 {
-            return message.get(HEADER..end + 4);
-        }
-    }
+    message.get(HEADER..dns_message::question_end(message, HEADER)?)
 }
 
 #[cfg(test)]
@@ -350,7 +333,8 @@ mod tests {
         assert!(!answers(&query, &query), "a query");
         assert!(answers(&query, &[0, 7, 0x81, 5, 0, 0, 0, 0, 0, 0, 0, 0]), "a refusal without the question");
         assert!(!answers(&query, &[0, 7, 0x81]));
-        // What is no name is not looked at.
+        // What is no question is not looked at, on either side.
+        assert!(answers(&query, &[0, 7, 0x81, 0x80, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 1, 2, 3]), "garbage");
         let odd = message(7, 1, &[0xff]);
         assert_eq!(question(&odd), None);
         assert!(answers(&odd, &message(7, 0x81, b"\x01x\x00")));

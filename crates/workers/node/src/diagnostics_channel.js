@@ -146,11 +146,11 @@ export class TracingChannel {
     return EVENTS.filter((event) => handlers[event]).map((event) => this[event].unsubscribe(/** @type {Function} */ (handlers[event]))).every(Boolean);
   }
 
-  /** @param {Function} code @param {any} [context] @param {any} [self] @param {any[]} values */
-  traceSync(code, context = {}, self = undefined, ...values) {
+  /** Runs `code` between `start` and `end`, and tells what it throws. @param {any} context @param {() => any} code */
+  #traced(context, code) {
     return this.start.runStores(context, () => {
       try {
-        return (context.result = Reflect.apply(code, self, values));
+        return code();
       } catch (error) {
         context.error = error;
         this.error.publish(context);
@@ -159,6 +159,11 @@ export class TracingChannel {
         this.end.publish(context);
       }
     });
+  }
+
+  /** @param {Function} code @param {any} [context] @param {any} [self] @param {any[]} values */
+  traceSync(code, context = {}, self = undefined, ...values) {
+    return this.#traced(context, () => (context.result = Reflect.apply(code, self, values)));
   }
 
   /** @param {Function} code @param {any} [context] @param {any} [self] @param {any[]} values */
@@ -171,17 +176,9 @@ export class TracingChannel {
       if (kind === "error") throw value;
       return value;
     };
-    return this.start.runStores(context, () => {
-      try {
-        const promise = Reflect.apply(code, self, values);
-        return (promise instanceof Promise ? promise : Promise.resolve(promise)).then(settled("result"), settled("error"));
-      } catch (error) {
-        context.error = error;
-        this.error.publish(context);
-        throw error;
-      } finally {
-        this.end.publish(context);
-      }
+    return this.#traced(context, () => {
+      const promise = Reflect.apply(code, self, values);
+      return (promise instanceof Promise ? promise : Promise.resolve(promise)).then(settled("result"), settled("error"));
     });
   }
 
@@ -207,17 +204,7 @@ export class TracingChannel {
       });
     }
     values.splice(position, 1, wrapped);
-    return this.start.runStores(context, () => {
-      try {
-        return Reflect.apply(code, self, values);
-      } catch (error) {
-        context.error = error;
-        this.error.publish(context);
-        throw error;
-      } finally {
-        this.end.publish(context);
-      }
-    });
+    return this.#traced(context, () => Reflect.apply(code, self, values));
   }
 }
 /** @param {any} nameOrChannels */

@@ -122,7 +122,7 @@ impl Stream {
     }
 }
 
-/// `compressorCreate(format, decompress)`
+/// `compressorCreate(format, decompress, level?)`
 pub(super) fn create(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Value, Throw> {
     let host = scope.data::<Host>();
     let level = if arguments.is_undefined(2) {

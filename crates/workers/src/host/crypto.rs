@@ -62,7 +62,11 @@ pub(super) fn digest(_: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Val
 /// `hashCreate(hash)`
 pub(super) fn hash_create(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Value, Throw> {
     let host = scope.data::<Host>();
-    let hasher = Hasher::new(hash(arguments, 0)?);
+    keep(&host, Hasher::new(hash(arguments, 0)?))
+}
+
+/// The number under which script finds the digest again.
+fn keep(host: &Host, hasher: Hasher) -> Result<Value, Throw> {
     let mut hashers = host.hashers.borrow_mut();
     if hashers.table.len() >= LIMIT {
         return Err(Throw::Error(format!(
@@ -86,17 +90,11 @@ pub(super) fn hash_update(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> R
 /// `hashCopy(id)`: another digest that has been given the same so far.
 pub(super) fn hash_copy(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Value, Throw> {
     let host = scope.data::<Host>();
-    let mut hashers = host.hashers.borrow_mut();
-    let Some((_, hasher)) = hashers.table.get_mut(id(arguments, 0)?) else {
-        return Err(Throw::Error("The request that this digest belongs to has ended.".to_owned()));
+    let copy = match host.hashers.borrow_mut().table.get_mut(id(arguments, 0)?) {
+        Some((_, hasher)) => hasher.clone(),
+        None => return Err(Throw::Error("The request that this digest belongs to has ended.".to_owned())),
     };
-    let copy = hasher.clone();
-    if hashers.table.len() >= LIMIT {
-        return Err(Throw::Error(format!(
-            "Too many digests are being computed at the same time: the limit is {LIMIT}."
-        )));
-    }
-    Ok(number(hashers.table.insert((host.current(), copy)).unwrap_or(0)))
+    keep(&host, copy)
 }
 
 /// `hashFinish(id)`

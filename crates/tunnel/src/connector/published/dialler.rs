@@ -2,6 +2,7 @@
 
 use super::origin_stream::OriginStream;
 use crate::connector::dial::DialError;
+use crate::connector::ingress;
 use crate::connector::policy::DestinationPolicy;
 use http::Uri;
 use http::uri::Scheme;
@@ -41,7 +42,7 @@ impl Dialler {
         if let Some(path) = &self.socket {
             return self.unix(path).await.map(OriginStream::Unix);
         }
-        let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        let host = ingress::bare(uri.host().unwrap_or_default());
         let port = uri.port_u16().unwrap_or(if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 });
         self.tcp(host, port).await.map(OriginStream::Tcp)
     }

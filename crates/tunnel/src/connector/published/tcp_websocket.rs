@@ -3,7 +3,7 @@
 use crate::connector::state::State;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
+use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, UPGRADE};
 use http::{HeaderMap, HeaderValue};
 use std::sync::atomic::Ordering;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -12,20 +12,18 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
-use tunnel_proto::http::RequestHead;
 
 /// What is read of TCP at once, in bytes: a message. As in cloudflared, which takes no larger ones whole.
 const BLOCK: usize = 16 * 1024;
 /// The largest message from the other side, in bytes.
 const MESSAGE: usize = 1 << 20;
 
-/// The fields of a 101 that agrees to a WebSocket.
-pub(super) fn agreement(head: &RequestHead) -> HeaderMap {
+/// The fields of a 101 that agrees to a WebSocket, which was asked for with this key.
+pub(super) fn agreement(key: Option<&str>) -> HeaderMap {
     let mut fields = HeaderMap::new();
     fields.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     fields.insert(UPGRADE, HeaderValue::from_static("websocket"));
-    let key = head.fields.iter().find(|(name, _)| name.eq_ignore_ascii_case(SEC_WEBSOCKET_KEY.as_str()));
-    let accept = key.and_then(|(_, key)| HeaderValue::try_from(derive_accept_key(key.as_bytes())).ok());
+    let accept = key.and_then(|key| HeaderValue::try_from(derive_accept_key(key.as_bytes())).ok());
     if let Some(accept) = accept {
         fields.insert(SEC_WEBSOCKET_ACCEPT, accept);
     }
