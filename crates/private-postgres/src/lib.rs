@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
 
-const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/private-postgres");
+/// From the directory of a crate, where its tests are run.
+const PROGRAM: &str = "../../scripts/private-postgres";
 
 /// What the program ends with where PostgreSQL is not installed.
 const NOT_INSTALLED: i32 = 3;

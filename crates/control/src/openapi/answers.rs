@@ -376,7 +376,7 @@ mod tests {
             "paths": {},
             "components": { "schemas": schemas() },
         });
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../dashboard/src/api/openapi.json");
+        let path = "../../dashboard/src/api/openapi.json";
         let text = format!("{document:#}\n");
         if std::env::var_os("UPDATE_DOCS").is_some() {
             std::fs::write(path, &text).unwrap();

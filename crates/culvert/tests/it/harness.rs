@@ -237,8 +237,7 @@ impl Edge {
 
     /// Deploys `examples/private-api`, bound to a service.
     pub fn deploy_private_api(&self, name: &str, service: &str) {
-        let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/private-api");
-        self.json(&["deploy", example, "--name", name, "--vpc-service", &format!("PRIVATE_API={service}")]);
+        self.json(&["deploy", "../../examples/private-api", "--name", name, "--vpc-service", &format!("PRIVATE_API={service}")]);
     }
 
     /// A visitor's request to a Worker.

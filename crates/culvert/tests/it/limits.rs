@@ -3,7 +3,7 @@
 use crate::harness::Edge;
 
 fn example(edge: &Edge, name: &str) {
-    edge.json(&["deploy", &format!("{}/../../examples/{name}", env!("CARGO_MANIFEST_DIR"))]);
+    edge.json(&["deploy", &format!("../../examples/{name}")]);
 }
 
 #[test]

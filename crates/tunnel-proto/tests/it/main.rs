@@ -10,14 +10,14 @@ use std::path::Path;
 
 /// The bytes of `tests/vectors/NAME.hex`: hexadecimal text, lines beginning with `#` say what it is.
 fn vector(name: &str) -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(format!("{name}.hex"));
+    let path = Path::new("tests/vectors").join(format!("{name}.hex"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     decode_hex(&text)
 }
 
 /// Every vector with its name, in order.
 fn vectors() -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
+    let folder = Path::new("tests/vectors");
     let mut vectors: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| {

@@ -9,7 +9,7 @@ use workers::{Binding, BindingKind, WorkerVersion};
 use crate::support::*;
 
 fn version() -> Option<Arc<WorkerVersion>> {
-    if !std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/node/dist/names.txt")).exists() {
+    if !std::path::Path::new("node/dist/names.txt").exists() {
         eprintln!("skipped: the modules of Node.js are not built; `make build` builds them");
         return None;
     }

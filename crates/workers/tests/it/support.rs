@@ -368,7 +368,7 @@ pub fn channel() -> (mpsc::Sender<Bytes>, Body) {
 
 /// A version whose modules are files of `tests/workers/`, the first being the main module.
 pub fn worker(files: &[&str]) -> WorkerVersion {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/workers");
+    let folder = Path::new("tests/workers");
     let modules = files
         .iter()
         .map(|file| WorkerModule {
