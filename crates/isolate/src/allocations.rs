@@ -15,10 +15,15 @@
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// From this size on an allocation is looked at: the size from which the engine asks for room before it gives up
 /// (`JSRuntime::LARGE_ALLOCATION`). Smaller ones are followed by collections and interrupts soon enough.
 const LARGE: usize = 25 * 1024 * 1024;
+
+/// Allocations of this size have pages of their own, and as much may stay free at the end of an arena, in bytes.
+const MAPPED: c_int = 4 * 1024 * 1024;
 
 /// What bounds the large allocations of a thread.
 #[derive(Clone, Copy)]
@@ -101,6 +106,27 @@ fn admit(size: usize, at_once: bool) -> bool {
         BOUND.set(bound);
     }
     fits
+}
+
+/// How the C library keeps memory: what is of some size comes from the system and goes back to it. By itself the library would take the sizes of
+/// hostile code as a hint to keep dozens of megabytes in each of its arenas. Once per process.
+pub(crate) fn tune() {
+    // SAFETY: sets parameters of the allocator, which are checked there.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, MAPPED);
+    }
+}
+
+/// Gives back to the system what has become free, after an isolate that was large has ended; at most once a second, because each arena is
+/// locked for a while.
+pub(crate) fn give_back() {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    if LAST.swap(now, Ordering::Relaxed) != now {
+        // SAFETY: no requirements.
+        unsafe { libc::malloc_trim(0) };
+    }
 }
 
 unsafe extern "C" {

@@ -129,6 +129,7 @@ fn run(ready: SyncSender<Result<Template, EngineError>>, parents: SyncSender<Par
         unsafe { JS_SetGlobalJitCompilerOption(runtime.cx(), option, value) };
     }
     clock::install();
+    crate::allocations::tune();
     limits::install_in_process();
     let template = Template::new(runtime.cx());
     crate::exit::install();

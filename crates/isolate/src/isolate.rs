@@ -142,6 +142,8 @@ impl Control {
     }
 }
 
+/// From this many bytes on, what an isolate used is given back to the system when it ends.
+const LARGE: usize = 16 * 1024 * 1024;
 /// The engine's share of the native stack: `JS_SetNativeStackQuota`. Deeper recursion throws `InternalError: too much recursion`.
 const STACK_QUOTA: usize = 1024 * 1024;
 /// What must remain below the quota for native code of the engine and for host functions.
@@ -351,6 +353,7 @@ impl Drop for Isolate {
     fn drop(&mut self) {
         drop(self.registration.take());
         let Some(mut runtime) = self.runtime.take() else { return };
+        let large = self.state.memory.ledger.used() > LARGE;
         let cx = runtime.cx();
         jobs::abandon(cx, &self.state);
         self.state.cleanups.borrow_mut().clear();
@@ -366,6 +369,9 @@ impl Drop for Isolate {
         state::set_current(None);
         drop(runtime);
         drop(self.queue.take());
+        if large {
+            allocations::give_back();
+        }
     }
 }
 

@@ -20,11 +20,17 @@ const MAX_NURSERY: u32 = 4 * 1024 * 1024;
 
 /// Sets what bounds the collector of this context. Before the first global exists.
 pub(crate) fn tune(cx: &mut JSContext, memory_limit: usize) {
-    // Only a backstop: near its own limit the engine's collector thrashes, so script is to be stopped well before.
-    let max_bytes =
-        u32::try_from(memory_limit.saturating_add(memory_limit / 4).saturating_add(16 << 20)).unwrap_or(u32::MAX);
+    // The engine collects at the latest at its own limit divided by JSGC_LARGE_HEAP_INCREMENTAL_LIMIT, in percent (`Scheduling.cpp`,
+    // `computeZoneTriggerBytes`). That has to be above all that an isolate may keep (`memory::Watch::end` and a step): where live memory alone is
+    // over it, every new arena begins a collection. And it has to be well below the engine's own limit, so that one function that makes garbage of
+    // tens of megabytes does not run out of memory before anything is collected.
+    let collect_at = memory_limit.saturating_add(memory_limit / 4);
+    let max_bytes = collect_at.saturating_add(memory_limit / 8).saturating_add(32 << 20);
+    let percent = max_bytes.saturating_mul(100) / collect_at.max(1);
+    let [max_bytes, percent] = [max_bytes, percent].map(|value| u32::try_from(value).unwrap_or(u32::MAX));
     let parameters = [
         (JSGCParamKey::JSGC_MAX_BYTES, max_bytes),
+        (JSGCParamKey::JSGC_LARGE_HEAP_INCREMENTAL_LIMIT, percent),
         (JSGCParamKey::JSGC_INCREMENTAL_GC_ENABLED, 0),
         (JSGCParamKey::JSGC_PER_ZONE_GC_ENABLED, 1),
         (JSGCParamKey::JSGC_MIN_NURSERY_BYTES, MIN_NURSERY),
