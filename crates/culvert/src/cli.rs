@@ -531,7 +531,9 @@ impl TailStatus {
     pub const fn outcomes(self) -> &'static [&'static str] {
         match self {
             Self::Ok => &["ok"],
-            Self::Error => &["exception", "exceededCpu", "exceededMemory", "internalError", "loadShed"],
+            Self::Error => {
+                &["exception", "exceededCpu", "exceededMemory", "exceededWallTime", "internalError", "loadShed"]
+            }
             Self::Canceled => &["canceled", "responseStreamDisconnected"],
         }
     }

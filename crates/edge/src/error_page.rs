@@ -185,7 +185,7 @@ impl ErrorPage {
     pub const fn of(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Exception => EXCEPTION,
-            Outcome::ExceededCpu | Outcome::ExceededMemory => RESOURCE_LIMITS,
+            Outcome::ExceededCpu | Outcome::ExceededMemory | Outcome::ExceededWallTime => RESOURCE_LIMITS,
             Outcome::LoadShed => LOAD_SHED,
             Outcome::ScriptNotFound => NO_WORKER,
             Outcome::Canceled | Outcome::ResponseStreamDisconnected => VISITOR_GONE,

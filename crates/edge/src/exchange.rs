@@ -244,7 +244,7 @@ fn log(worker: &str, ray: RayId, ended: &Ended) {
         Outcome::InternalError | Outcome::Ok => tracing::error!(ray = %ray, worker, %outcome, "{message}"),
         Outcome::LoadShed => tracing::warn!(ray = %ray, worker, %outcome, "{message}"),
         // The Worker's fault, and in its invocation log.
-        Outcome::ExceededCpu | Outcome::ExceededMemory | Outcome::Exception => {
+        Outcome::ExceededCpu | Outcome::ExceededMemory | Outcome::ExceededWallTime | Outcome::Exception => {
             tracing::info!(ray = %ray, worker, %outcome, "{message}");
         }
         Outcome::Canceled | Outcome::ResponseStreamDisconnected | Outcome::ScriptNotFound => {

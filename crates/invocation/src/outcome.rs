@@ -19,6 +19,8 @@ pub enum Outcome {
     ExceededCpu,
     /// The memory limit was reached.
     ExceededMemory,
+    /// What no visitor waits for (a cron event) took too long by the clock on the wall.
+    ExceededWallTime,
     /// Culvert failed.
     InternalError,
     /// Refused because too much was waiting already.
@@ -37,6 +39,7 @@ impl Outcome {
         Self::Exception,
         Self::ExceededCpu,
         Self::ExceededMemory,
+        Self::ExceededWallTime,
         Self::InternalError,
         Self::LoadShed,
         Self::ResponseStreamDisconnected,
@@ -51,6 +54,7 @@ impl Outcome {
             Self::Exception => "exception",
             Self::ExceededCpu => "exceededCpu",
             Self::ExceededMemory => "exceededMemory",
+            Self::ExceededWallTime => "exceededWallTime",
             Self::InternalError => "internalError",
             Self::LoadShed => "loadShed",
             Self::ResponseStreamDisconnected => "responseStreamDisconnected",
@@ -68,7 +72,7 @@ impl fmt::Display for Outcome {
 /// Text that names no outcome.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not an outcome; the outcomes are ok, canceled, exception, exceededCpu, exceededMemory, internalError, loadShed, responseStreamDisconnected and scriptNotFound"
+    "`{0}` is not an outcome; the outcomes are ok, canceled, exception, exceededCpu, exceededMemory, exceededWallTime, internalError, loadShed, responseStreamDisconnected and scriptNotFound"
 )]
 pub struct UnknownOutcome(String);
 

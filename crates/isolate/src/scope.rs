@@ -170,6 +170,11 @@ impl Scope<'_> {
         Ok(result)
     }
 
+    /// Whether the entry is being stopped: no script will run any more, and what script did last may be half done.
+    pub fn is_stopped(&self) -> bool {
+        self.state.stopped().is_some()
+    }
+
     /// Describes any thrown or rejected value. Never throws; getters of the value may run.
     pub fn exception(&mut self, value: &Handle) -> Exception {
         rooted!(&in(self.cx) let value = value.get(&self.state.roots));

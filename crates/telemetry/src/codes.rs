@@ -17,6 +17,7 @@ pub(crate) const fn outcome_number(outcome: Outcome) -> i64 {
         Outcome::LoadShed => 6,
         Outcome::ResponseStreamDisconnected => 7,
         Outcome::ScriptNotFound => 8,
+        Outcome::ExceededWallTime => 9,
     }
 }
 

@@ -190,7 +190,8 @@ impl InvocationFilter {
 }
 
 /// What `wrangler tail --status error` means, and the ways of failing that came later.
-const WORKER_ERRORS: [Outcome; 3] = [Outcome::Exception, Outcome::ExceededCpu, Outcome::ExceededMemory];
+const WORKER_ERRORS: [Outcome; 4] =
+    [Outcome::Exception, Outcome::ExceededCpu, Outcome::ExceededMemory, Outcome::ExceededWallTime];
 const INVOCATION_NAMES: &str =
     "worker, version, outcome, status, text, since, until, ray_id, min_cpu_ms, limit and cursor";
 const CONNECTION_NAMES: &str =
@@ -358,7 +359,13 @@ mod tests {
         let (filter, paging) = InvocationFilter::from_pairs(pairs).unwrap();
         assert_eq!(
             filter.outcomes,
-            [Outcome::Canceled, Outcome::Exception, Outcome::ExceededCpu, Outcome::ExceededMemory]
+            [
+                Outcome::Canceled,
+                Outcome::Exception,
+                Outcome::ExceededCpu,
+                Outcome::ExceededMemory,
+                Outcome::ExceededWallTime
+            ]
         );
         assert_eq!((filter.status, filter.min_cpu), (Some(Status::Class(5)), Some(Duration::from_micros(1500))));
         assert_eq!(filter.since.unwrap().unix_timestamp(), 1_767_225_600);

@@ -35,6 +35,8 @@ import { toDOMString } from "./webidl.js";
 
 const ArrayPrototype = Array.prototype;
 const MOST_NODES = 10000;
+/** More characters of one string are never kept (256 KB of an invocation are); one more shows that something was cut. */
+const MOST_LOGGED = 256 * 1024 + 1;
 
 let indentation = 0;
 
@@ -46,11 +48,11 @@ function write(level, values) {
   const first = values[0];
   if (typeof first === "string" && values.length > 1 && stringIndexOf(first, "%") >= 0) {
     const { text, used } = format(first, values);
-    texts[0] = jsonStringify(indent(text));
+    texts[0] = textJson(indent(text));
     from = used;
   } else if (indentation > 0) {
     if (typeof first === "string") {
-      texts[0] = jsonStringify(indent(first));
+      texts[0] = textJson(indent(first));
       from = 1;
     } else {
       texts[0] = jsonStringify(stringRepeat("  ", indentation));
@@ -74,11 +76,16 @@ function indent(text) {
   }
 }
 
+/** The JSON text of a string, as much of it as can be kept. @param {string} text */
+function textJson(text) {
+  return jsonStringify(text.length > MOST_LOGGED ? stringSlice(text, 0, MOST_LOGGED) : text);
+}
+
 /** The JSON text of a value, or that of a string that shows it. @param {any} value @returns {string} */
 function toJson(value) {
   switch (typeof value) {
     case "string":
-      return jsonStringify(value);
+      return textJson(value);
     case "number":
       return isFinite(value) ? jsonStringify(value) : jsonStringify(`${value}`);
     case "boolean":
@@ -91,9 +98,9 @@ function toJson(value) {
       } catch {
         // A proxy's handler that throws, or nesting past the stack: inspect() copes.
       }
-      return jsonStringify(isError(value) ? errorValue(value) : inspect(value));
+      return textJson(isError(value) ? errorValue(value) : inspect(value));
     default:
-      return jsonStringify(inspect(value));
+      return textJson(inspect(value));
   }
 }
 

@@ -14,7 +14,7 @@ use lol_html::{
 };
 
 /// The most memory that the parser of one rewriter may use, for what cannot be passed on yet.
-const MEMORY: usize = 8 * 1024 * 1024;
+pub(crate) const MEMORY: usize = 8 * 1024 * 1024;
 /// The longest selector. Longer ones, and deeper ones, would need too much of the thread's stack.
 const LONGEST_SELECTOR: usize = 4096;
 const DEEPEST_SELECTOR: usize = 16;

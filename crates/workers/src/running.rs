@@ -119,6 +119,12 @@ impl Running {
         self.record.logs.push(line);
     }
 
+    /// The platform has something to say in the Worker's log.
+    pub(crate) fn note(&mut self, text: &str) {
+        let message = vec![serde_json::Value::String(text.to_owned())];
+        self.log(ConsoleLine { timestamp: timestamp(), level: Level::Warn, message }, text.len());
+    }
+
     /// A connection to a private service failed: that leaves a line, whatever the Worker does about it.
     pub(crate) fn connection_failed(&mut self, error: &ConnectionError) {
         let text = format!("{error} ({}, {}): {}", error.category, error.phase, error.detail);

@@ -7,6 +7,7 @@
 //! - The first cause of an ending wins.
 //! - An invocation whose script has nothing to wait for any more and has not answered never will: it has hung.
 //! - After the response is complete (or nobody is there to take it) `waitUntil` work has [`Supervisor::LINGER`].
+//! - What no visitor waits for has [`Supervisor::UNATTENDED`] in all.
 //! - CPU time is charged to the invocation that the entry belonged to. One that reaches its limit ends alone. If it was stopped inside an
 //!   entry, which leaves what script shares half done, the isolate takes no new invocations; the others on it go on.
 //! - An isolate whose memory is used up is condemned: no script runs there any more, so all invocations that still need script end with
@@ -23,7 +24,7 @@ mod tests;
 mod verdict;
 
 use verdict::Cause;
-pub(crate) use verdict::{EXCEEDED_CPU, EXCEEDED_MEMORY, Ending, Verdict};
+pub(crate) use verdict::{BACKGROUND_GIVEN_UP, EXCEEDED_CPU, EXCEEDED_MEMORY, Ending, Verdict};
 
 /// One invocation, by its number in the process. Never 0.
 pub(crate) type Ticket = u64;
@@ -82,6 +83,17 @@ struct Life {
     kept: bool,
     cause: Option<Cause>,
     deadline: Option<Instant>,
+    /// What is to be said when the deadline passes.
+    overdue: Overdue,
+}
+
+/// What a deadline is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Overdue {
+    /// `waitUntil` work that goes on after the response: it is given up, which is no failure of the response.
+    Background,
+    /// The whole invocation.
+    Invocation,
 }
 
 impl Life {
@@ -120,6 +132,9 @@ pub(crate) struct Supervisor {
 impl Supervisor {
     /// How long `waitUntil` work may go on after the response.
     pub(crate) const LINGER: Duration = Duration::from_secs(30);
+
+    /// How long an event may take that no visitor waits for.
+    pub(crate) const UNATTENDED: Duration = Duration::from_secs(15 * 60);
 
     /// An isolate without invocations.
     pub(crate) fn new() -> Self {
@@ -172,8 +187,19 @@ impl Supervisor {
             kept: false,
             cause: None,
             deadline: None,
+            overdue: Overdue::Background,
         };
         self.lives.insert(ticket, life);
+    }
+
+    /// It has begun by itself and not for a visitor, who could go away: it has to end some day.
+    pub(crate) fn goes_unattended(&mut self, ticket: Ticket, now: Instant) {
+        if let Some(life) = self.lives.get_mut(&ticket) {
+            let deadline = now + Self::UNATTENDED;
+            life.deadline = Some(deadline);
+            life.overdue = Overdue::Invocation;
+            self.deadlines.push(Reverse((deadline, ticket)));
+        }
     }
 
     // === What script does, during an entry ===
@@ -340,9 +366,16 @@ impl Supervisor {
                 break;
             }
             self.deadlines.pop();
-            if self.lives.get(&ticket).is_some_and(|life| life.deadline == Some(deadline)) {
-                self.end(ticket);
+            let Some(life) = self.lives.get_mut(&ticket).filter(|life| life.deadline == Some(deadline)) else {
+                continue;
+            };
+            match life.overdue {
+                Overdue::Background => self.verdicts.push_back(Verdict::GiveUpBackground(ticket)),
+                Overdue::Invocation => {
+                    life.cause.get_or_insert_with(Cause::wall);
+                }
             }
+            self.end(ticket);
         }
         self.close_if_empty();
     }

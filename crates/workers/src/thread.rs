@@ -15,7 +15,7 @@ use crate::host::{Arrival, Host, describe, flatten, number, utf8};
 use crate::job::Job;
 use crate::pool::Pool;
 use crate::running::{Running, timestamp};
-use crate::supervisor::{Ending, Stop, Ticket, Verdict};
+use crate::supervisor::{BACKGROUND_GIVEN_UP, Ending, Stop, Ticket, Verdict};
 
 /// CPU time for telling JavaScript to forget what never completes.
 const FORGET_CPU: Duration = Duration::from_secs(1);
@@ -172,12 +172,14 @@ impl Thread {
                 });
             }
             invocation::Event::Scheduled { cron, time } => {
+                host.supervisor.borrow_mut().goes_unattended(ticket, Instant::now());
                 self.enter(ticket, |scope, entries| {
                     let arguments = [number(ticket), cron.into(), Value::Number(time as f64)];
                     scope.call(&entries.scheduled, &arguments)
                 });
             }
             invocation::Event::Tail { events, .. } => {
+                host.supervisor.borrow_mut().goes_unattended(ticket, Instant::now());
                 self.enter(ticket, |scope, entries| scope.call(&entries.tail, &[number(ticket), events.into()]));
             }
             invocation::Event::Rpc(rpc) => {
@@ -374,6 +376,11 @@ impl Thread {
                         let exception = running.record.exceptions.first().filter(|_| outcome == Outcome::Exception);
                         let connection = exception.and_then(|exception| Some(exception.connection.as_ref()?.code));
                         running.refuse(Ended { outcome, message, connection });
+                    }
+                }
+                Verdict::GiveUpBackground(ticket) => {
+                    if let Some(running) = host.running.borrow_mut().get_mut(&ticket) {
+                        running.note(BACKGROUND_GIVEN_UP);
                     }
                 }
                 Verdict::End(ticket, ending) => self.end(ticket, ending),

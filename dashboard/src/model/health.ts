@@ -52,6 +52,7 @@ export const OUTCOMES: Record<string, { label: string; health: Health; meaning: 
   exception: { label: "Uncaught Exception", health: "failing", meaning: "An exception or rejection that nothing caught, or a response that can never come. Visitors see Error 1101." },
   exceededCpu: { label: "Exceeded CPU Time Limit", health: "failing", meaning: "The invocation used more CPU time than its limit. Visitors see Error 1102." },
   exceededMemory: { label: "Exceeded Memory", health: "failing", meaning: "The isolate used more than 128 MB. Visitors see Error 1102." },
+  exceededWallTime: { label: "Exceeded Wall Time", health: "failing", meaning: "It took longer than an event without a visitor may: 15 minutes." },
   internalError: { label: "Internal", health: "failing", meaning: "Culvert itself failed." },
   loadShed: { label: "Load Shed", health: "failing", meaning: "Refused, because too much was waiting already." },
   canceled: { label: "Canceled", health: "idle", meaning: "The visitor went away before the response." },

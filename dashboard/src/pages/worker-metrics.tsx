@@ -15,7 +15,7 @@ import { RangePicker, useRange } from "../ui/range";
 import { Empty, Loaded } from "../ui/states";
 import { Table } from "../ui/table";
 
-const FAILURES = ["exception", "exceededCpu", "exceededMemory", "internalError", "loadShed"];
+const FAILURES = ["exception", "exceededCpu", "exceededMemory", "exceededWallTime", "internalError", "loadShed"];
 
 export function WorkerMetrics({ name, url }: { name: string; url: string | undefined }) {
   const { range, choose } = useRange();

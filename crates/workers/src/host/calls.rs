@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::engine::elements;
 use super::fetch::{Sending, ended};
+use super::held::hold;
 use super::{Host, id, number};
 use crate::event::{Completion, Event as ThreadEvent, HostError};
 use crate::seat::Seat;
@@ -180,6 +181,11 @@ impl Host {
                 "Subrequest depth limit exceeded (Error 1019). {} Workers have called one another to come here: a service binding leads back to a Worker that is in the chain already.",
                 Call::MAX_DEPTH
             );
+            if let Event::Fetch(_) = event {
+                // A request gets an answer: whoever passes it on shows the visitor what is wrong.
+                let result = Ok(Answer::Response(loop_detected()));
+                return Ok(Ok(Box::pin(std::future::ready(Completion::Answered { record, result }))));
+            }
             running.note_end(record, Err(message.clone()));
             return Ok(Err(HostError::error(message)));
         }
@@ -248,7 +254,7 @@ impl Host {
             }
         };
         let (streams, sinks) = self.pack(ticket, streams)?;
-        let arguments = value.map(|value| Message { value: value.into(), streams });
+        let arguments = value.map(|value| Message { value: hold(&self.seat.ledger, value), streams });
         let operation = match self.to_worker(ticket, destination, Event::Rpc(Rpc { path, arguments }), record)? {
             Ok(sending) => self.begin_task(ticket, sending)?,
             Err(error) => self.begin_failed(ticket, error)?,
@@ -279,7 +285,7 @@ impl Host {
             .into_iter()
             .map(|body| AnswerStream { body, streams: watched.clone(), finished: false }.boxed_unsync())
             .collect();
-        let answer = Answer::Value(Message { value: value.into(), streams });
+        let answer = Answer::Value(Message { value: hold(&self.seat.ledger, value), streams });
         let sent = self.running.borrow_mut().get_mut(&ticket).is_some_and(|running| running.answer(answer));
         let mut supervisor = self.supervisor.borrow_mut();
         if sent {
@@ -289,6 +295,16 @@ impl Host {
         }
         Ok(sinks)
     }
+}
+
+/// What a Worker that is called too deep answers: Cloudflare's Error 1019.
+fn loop_detected() -> http::Response<Body> {
+    let mut response = http::Response::new(invocation::full("error code: 1019"));
+    *response.status_mut() = http::StatusCode::LOOP_DETECTED;
+    response
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
 }
 
 /// A list of numbers.

@@ -2,7 +2,7 @@
 //! decompresses to much never needs memory for all of it.
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
-use isolate::{Arguments, Scope, Throw, Value};
+use isolate::{Arguments, Charge, Scope, Throw, Value};
 
 use super::{Host, id, number};
 use crate::supervisor::Ticket;
@@ -10,6 +10,9 @@ use crate::table::Table;
 
 /// The most streams of one isolate at a time; each has up to 300 KB of windows and tables.
 const LIMIT: usize = 64;
+/// What a stream needs for windows and tables, in bytes: zlib's own figures (zlib.h, `deflateInit2`), rounded up.
+const COMPRESSES: usize = 272 * 1024;
+const DECOMPRESSES: usize = 48 * 1024;
 /// Bytes of a piece of output.
 const PIECE: usize = 64 * 1024;
 /// The windows of gzip and deflate have 2^15 bytes.
@@ -30,6 +33,8 @@ struct Stream {
     last: bool,
     /// The end of the compressed data was seen, or written.
     ended: bool,
+    /// For tables, and for the input.
+    charge: Charge,
 }
 
 /// The compression streams of an isolate.
@@ -67,11 +72,14 @@ enum Step {
 }
 
 impl Stream {
-    fn new(owner: Ticket, coder: Coder) -> Self {
-        Stream { owner, coder, input: Vec::new(), taken: 0, last: false, ended: false }
+    fn new(owner: Ticket, coder: Coder, mut charge: Charge) -> Self {
+        charge.grow(if matches!(coder, Coder::Compress(_)) { COMPRESSES } else { DECOMPRESSES });
+        Stream { owner, coder, input: Vec::new(), taken: 0, last: false, ended: false, charge }
     }
 
     fn give(&mut self, input: Vec<u8>) {
+        self.charge.shrink(self.input.len());
+        self.charge.grow(input.len());
         self.input = input;
         self.taken = 0;
     }
@@ -137,7 +145,8 @@ pub(super) fn create(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result
             "Too many compression streams are open at the same time: the limit is {LIMIT}."
         )));
     }
-    Ok(number(compressors.table.insert(Stream::new(host.current(), coder)).unwrap_or(0)))
+    let stream = Stream::new(host.current(), coder, host.seat.ledger.charge(0));
+    Ok(number(compressors.table.insert(stream).unwrap_or(0)))
 }
 
 fn gone() -> Throw {
@@ -186,7 +195,11 @@ mod tests {
     use super::*;
 
     fn run(format: &str, decompress: bool, chunks: &[&[u8]]) -> Result<Vec<u8>, &'static str> {
-        let mut stream = Stream::new(0, coder(format, decompress, Compression::default()).unwrap());
+        let mut stream = Stream::new(
+            0,
+            coder(format, decompress, Compression::default()).unwrap(),
+            isolate::Ledger::default().charge(0),
+        );
         let mut result = Vec::new();
         let ends = chunks.iter().map(Some).chain([None]);
         for chunk in ends {

@@ -137,8 +137,12 @@ pub(crate) fn describe(exception: &Exception) -> ExceptionRecord {
 }
 
 impl Host {
-    /// The handler of an invocation failed.
+    /// The handler of an invocation failed. Nothing happens when script was stopped while the exception was described, which may run getters: the
+    /// stop is what ends the invocation then.
     pub(crate) fn fail(&self, scope: &mut Scope<'_>, ticket: Ticket, exception: &Exception) {
+        if scope.is_stopped() {
+            return;
+        }
         self.record(scope, ticket, exception);
         self.supervisor.borrow_mut().failed(ticket, format!("Uncaught {}", exception.summary()));
     }

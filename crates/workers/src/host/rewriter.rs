@@ -1,25 +1,37 @@
 //! HTMLRewriter: the handlers of script for `crate::html`.
 
-use isolate::{Arguments, Scope, Throw, Value};
+use isolate::{Arguments, Charge, Scope, Throw, Value};
 
 use super::{Host, id, number};
-use crate::html::{Handlers, Input, Rewriter, Stop};
+use crate::html::{Handlers, Input, MEMORY, Rewriter, Stop};
 use crate::supervisor::Ticket;
 use crate::table::Table;
 
 /// The most rewriters of one isolate that work at a time.
 const LIMIT: usize = 64;
 
-/// The rewriters of an isolate. One is taken out while it runs.
+/// What one needs while it holds nothing back, in bytes: its stack, and the parser's tables.
+const WORKING: usize = 64 * 1024;
+
+/// A rewriter of an invocation.
+struct Working {
+    owner: Ticket,
+    /// Taken out while it runs.
+    rewriter: Option<Rewriter>,
+    charge: Charge,
+}
+
+/// The rewriters of an isolate.
 #[derive(Default)]
 pub(super) struct Rewriters {
-    table: Table<(Ticket, Option<Rewriter>)>,
+    table: Table<Working>,
 }
 
 impl Rewriters {
     /// Takes out what an invocation left unfinished, to be dropped.
     pub(super) fn release(&mut self, owner: Ticket) -> Vec<Rewriter> {
-        self.table.drain_where(|(of, _)| *of == owner).into_iter().filter_map(|(_, (_, rewriter))| rewriter).collect()
+        let released = self.table.drain_where(|working| working.owner == owner);
+        released.into_iter().filter_map(|(_, working)| working.rewriter).collect()
     }
 }
 
@@ -49,7 +61,9 @@ pub(super) fn create(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result
         )));
     }
     let rewriter = Rewriter::new(handlers, &arguments.string(2)?).map_err(Throw::Error)?;
-    Ok(number(rewriters.table.insert((host.current(), Some(rewriter))).unwrap_or(0)))
+    let charge = host.seat.ledger.charge(WORKING);
+    let working = Working { owner: host.current(), rewriter: Some(rewriter), charge };
+    Ok(number(rewriters.table.insert(working).unwrap_or(0)))
 }
 
 /// `rewriterResume(id, "piece" | "end" | "edits", what)`
@@ -61,7 +75,8 @@ pub(super) fn resume(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result
         "edits" => Input::Edits(arguments.strings(2)?),
         _ => Input::End,
     };
-    let taken = host.rewriters.borrow_mut().table.get_mut(id).and_then(|(_, rewriter)| rewriter.take());
+    let given = if let Input::Piece(piece) = &input { piece.len() } else { 0 };
+    let taken = host.rewriters.borrow_mut().table.get_mut(id).and_then(|working| working.rewriter.take());
     let Some(mut rewriter) = taken else {
         return Err(Throw::Error("The request that this HTMLRewriter belongs to has ended.".to_owned()));
     };
@@ -69,8 +84,13 @@ pub(super) fn resume(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result
     let ended = matches!(stop, Stop::Done | Stop::Failed(_));
     if ended {
         host.rewriters.borrow_mut().table.remove(id);
-    } else if let Some((_, place)) = host.rewriters.borrow_mut().table.get_mut(id) {
-        *place = Some(rewriter);
+    } else if let Some(working) = host.rewriters.borrow_mut().table.get_mut(id) {
+        working.rewriter = Some(rewriter);
+        // The parser holds back at most what it was given since something came out.
+        let before = if output.is_empty() { working.charge.bytes() } else { WORKING };
+        let held = before.saturating_add(given).min(WORKING + MEMORY);
+        working.charge.grow(held.saturating_sub(working.charge.bytes()));
+        working.charge.shrink(working.charge.bytes().saturating_sub(held));
     }
     let output = if output.is_empty() { Value::Undefined } else { Value::Bytes(output) };
     let (kind, index, facts) = match stop {
@@ -87,7 +107,7 @@ pub(super) fn resume(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result
 pub(super) fn release(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Value, Throw> {
     let host = scope.data::<Host>();
     let dropped = host.rewriters.borrow_mut().table.remove(id(arguments, 0)?);
-    if let Some((_, Some(mut rewriter))) = dropped {
+    if let Some(Working { rewriter: Some(mut rewriter), .. }) = dropped {
         // Ends it in order when it waits for a handler; otherwise dropping it unwinds its stack.
         rewriter.resume(Input::Abort);
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use invocation::{Duplex, Upgraded};
-use isolate::{Arguments, Scope, Throw, Value};
+use isolate::{Arguments, Charge, Ledger, Scope, Throw, Value};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, mpsc};
@@ -32,6 +32,12 @@ const MESSAGE_LIMIT: usize = 32 * 1024 * 1024;
 const QUEUE_LIMIT: usize = 16 * 1024 * 1024;
 /// Bytes between the two ends of a pair.
 const PAIR_BUFFER: usize = 64 * 1024;
+/// Bytes that are read, and written, at a time.
+const BUFFER: usize = 16 * 1024;
+/// What a socket needs beside its messages: buffers, and a task.
+const SOCKET: usize = 2 * BUFFER + 4 * 1024;
+/// What a message needs beside its bytes.
+const MESSAGE: usize = 64;
 /// How long the other side has to answer a close.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
 /// The code of a close without a code.
@@ -62,12 +68,18 @@ enum State {
 
 /// A socket whose messages go to and come from script.
 struct Open {
-    outgoing: mpsc::UnboundedSender<Message>,
+    outgoing: mpsc::UnboundedSender<Outgoing>,
     /// Bytes in the queue.
     queued: Arc<AtomicUsize>,
-    incoming: Arc<Mutex<mpsc::Receiver<Result<Arrival, HostError>>>>,
+    incoming: Arc<Mutex<mpsc::Receiver<Incoming>>>,
     task: AbortHandle,
+    _charge: Charge,
 }
+
+/// A message that waits to be sent.
+type Outgoing = (Message, Charge);
+/// What came, and waits for script.
+type Incoming = (Result<Arrival, HostError>, Charge);
 
 impl Drop for Open {
     fn drop(&mut self) {
@@ -77,13 +89,14 @@ impl Drop for Open {
 
 impl Open {
     /// Speaks the protocol over a stream of bytes.
-    fn new(runtime: &Handle, stream: Box<dyn Duplex>, role: Role) -> Self {
+    fn new(runtime: &Handle, ledger: &Ledger, stream: Box<dyn Duplex>, role: Role) -> Self {
         let (outgoing, commands) = mpsc::unbounded_channel();
         // One message ahead of script and no more: the rest waits where it comes from.
         let (arrivals, incoming) = mpsc::channel(1);
         let queued = Arc::new(AtomicUsize::new(0));
-        let task = runtime.spawn(converse(stream, role, commands, queued.clone(), arrivals)).abort_handle();
-        Open { outgoing, queued, incoming: Arc::new(Mutex::new(incoming)), task }
+        let talk = converse(stream, role, commands, queued.clone(), arrivals, ledger.clone());
+        let task = runtime.spawn(talk).abort_handle();
+        Open { outgoing, queued, incoming: Arc::new(Mutex::new(incoming)), task, _charge: ledger.charge(SOCKET) }
     }
 }
 
@@ -91,22 +104,30 @@ impl Open {
 async fn converse(
     stream: Box<dyn Duplex>,
     role: Role,
-    mut commands: mpsc::UnboundedReceiver<Message>,
+    mut commands: mpsc::UnboundedReceiver<Outgoing>,
     queued: Arc<AtomicUsize>,
-    arrivals: mpsc::Sender<Result<Arrival, HostError>>,
+    arrivals: mpsc::Sender<Incoming>,
+    ledger: Ledger,
 ) {
-    let config = WebSocketConfig::default().max_message_size(Some(MESSAGE_LIMIT)).max_frame_size(Some(MESSAGE_LIMIT));
+    // A message is in memory before script sees it.
+    let largest = MESSAGE_LIMIT.min(ledger.limit() / 4);
+    let config = WebSocketConfig::default()
+        .read_buffer_size(BUFFER)
+        .write_buffer_size(BUFFER)
+        .max_message_size(Some(largest))
+        .max_frame_size(Some(largest));
     let (mut sink, mut source) = WebSocketStream::from_raw_socket(stream, role, Some(config)).await.split();
     let sending = async {
-        while let Some(message) = commands.recv().await {
+        while let Some((message, charge)) = commands.recv().await {
             let length = message.len();
             let closes = message.is_close();
             let sent = sink.feed(message).await;
             queued.fetch_sub(length, Ordering::Relaxed);
-            // What waits already goes out in one piece.
-            if sent.is_err() || (commands.is_empty() && sink.flush().await.is_err()) {
+            // What waits already goes out in one piece, unless it is large: it is charged until it is gone.
+            if sent.is_err() || ((commands.is_empty() || length > BUFFER) && sink.flush().await.is_err()) {
                 break;
             }
+            drop(charge);
             if closes {
                 let _ = sink.flush().await;
                 tokio::time::sleep(CLOSE_PATIENCE).await;
@@ -117,15 +138,22 @@ async fn converse(
         std::future::pending::<()>().await;
     };
     let taking = async {
+        let charged = |bytes: usize| ledger.charge(bytes.saturating_add(MESSAGE));
         loop {
             let Ok(room) = arrivals.reserve().await else { return };
             match source.next().await {
-                Some(Ok(Message::Text(text))) => room.send(Ok(Arrival::Text(text.as_str().to_owned()))),
-                Some(Ok(Message::Binary(bytes))) => room.send(Ok(Arrival::Binary(bytes))),
+                Some(Ok(Message::Text(text))) => {
+                    let charge = charged(text.len());
+                    room.send((Ok(Arrival::Text(text.as_str().to_owned())), charge));
+                }
+                Some(Ok(Message::Binary(bytes))) => {
+                    let charge = charged(bytes.len());
+                    room.send((Ok(Arrival::Binary(bytes)), charge));
+                }
                 Some(Ok(Message::Close(frame))) => {
                     let (code, reason) =
                         frame.map_or((NO_CODE, String::new()), |frame| (frame.code.into(), frame.reason.to_string()));
-                    room.send(Ok(Arrival::Closed(code, reason)));
+                    room.send((Ok(Arrival::Closed(code, reason)), charged(0)));
                     // Reading on sends the answer, and waits for the end of the connection.
                     while let Some(Ok(_)) = source.next().await {}
                     return;
@@ -139,7 +167,7 @@ async fn converse(
                     | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake),
                 )) => return,
                 Some(Err(error)) => {
-                    room.send(Err(HostError::error(format!("WebSocket protocol error: {error}."))));
+                    room.send((Err(HostError::error(format!("WebSocket protocol error: {error}."))), charged(0)));
                     return;
                 }
             }
@@ -238,7 +266,7 @@ pub(super) fn pair(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<V
     let host = scope.data::<Host>();
     let owner = id(arguments, 0)?;
     let (here, there) = tokio::io::duplex(PAIR_BUFFER);
-    let open = Open::new(&host.services.options.runtime, Box::new(here), Role::Server);
+    let open = Open::new(&host.services.options.runtime, &host.seat.ledger, Box::new(here), Role::Server);
     let end = host.keep_socket(owner, State::Open(open))?;
     let raw = host.keep_socket(owner, State::Raw(Box::new(there)))?;
     Ok(Value::List(vec![number(end), number(raw)]))
@@ -252,7 +280,8 @@ pub(super) fn accept(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result
     // The empty stream is there only until the next line.
     match std::mem::replace(&mut socket.state, State::Raw(Box::new(tokio::io::empty()))) {
         State::Raw(connection) => {
-            socket.state = State::Open(Open::new(&host.services.options.runtime, connection, Role::Client));
+            let (runtime, ledger) = (&host.services.options.runtime, &host.seat.ledger);
+            socket.state = State::Open(Open::new(runtime, ledger, connection, Role::Client));
             Ok(Value::Undefined)
         }
         open @ State::Open(_) => {
@@ -270,13 +299,14 @@ pub(super) fn send(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<V
         _ => Message::binary(arguments.bytes(1)?),
     };
     let length = message.len();
+    let charge = host.seat.ledger.charge(length.saturating_add(MESSAGE));
     let (_, sent) = host.with_open(id(arguments, 0)?, |open| {
         if open.queued.load(Ordering::Relaxed).saturating_add(length) > QUEUE_LIMIT {
             return false;
         }
         open.queued.fetch_add(length, Ordering::Relaxed);
         // The connection may be gone; receiving tells.
-        let _ = open.outgoing.send(message);
+        let _ = open.outgoing.send((message, charge));
         true
     })?;
     if sent {
@@ -292,11 +322,12 @@ pub(super) fn close(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<
     let host = scope.data::<Host>();
     let code = u16::try_from(id(arguments, 1)?).unwrap_or(NO_CODE);
     let reason = arguments.string(2)?;
+    let charge = host.seat.ledger.charge(MESSAGE);
     let frame = (code != NO_CODE).then(|| CloseFrame { code: CloseCode::from(code), reason: reason.into() });
     host.with_open(id(arguments, 0)?, |open| {
         let message = Message::Close(frame);
         open.queued.fetch_add(message.len(), Ordering::Relaxed);
-        let _ = open.outgoing.send(message);
+        let _ = open.outgoing.send((message, charge));
     })?;
     Ok(Value::Undefined)
 }
@@ -305,7 +336,9 @@ pub(super) fn close(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<
 pub(super) fn receive(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Value, Throw> {
     let host = scope.data::<Host>();
     let (owner, incoming) = host.with_open(id(arguments, 0)?, |open| open.incoming.clone())?;
-    let operation =
-        host.begin_task(owner, async move { Completion::Arrived(incoming.lock().await.recv().await.transpose()) })?;
+    let operation = host.begin_task(owner, async move {
+        let (arrival, _charge) = incoming.lock().await.recv().await.unzip();
+        Completion::Arrived(arrival.transpose())
+    })?;
     Ok(number(operation))
 }

@@ -100,8 +100,30 @@ fn wait_until_has_thirty_seconds_after_the_body() {
     supervisor.tick(later + Supervisor::LINGER - LITTLE);
     assert_eq!(verdicts(&mut supervisor), []);
     supervisor.tick(later + Supervisor::LINGER);
-    assert_eq!(outcomes(&verdicts(&mut supervisor)), [(1, Outcome::Ok)]);
+    let found = verdicts(&mut supervisor);
+    assert_eq!(found[0], Verdict::GiveUpBackground(1));
+    assert_eq!(outcomes(&found), [(1, Outcome::Ok)]);
     assert_eq!(supervisor.poll_deadline(), None);
+}
+
+#[test]
+fn what_no_visitor_waits_for_has_to_end_some_day() {
+    let (mut supervisor, now) = with(&[1, 2]);
+    for ticket in [1, 2] {
+        supervisor.goes_unattended(ticket, now);
+        supervisor.operation_began(ticket);
+        supervisor.entry_ended(ticket, LITTLE, None, now);
+    }
+    assert_eq!(supervisor.poll_deadline(), Some(now + Supervisor::UNATTENDED));
+    // Its handler is done, what it gave to `waitUntil` is not: no second deadline.
+    supervisor.responded(2, Flow::Whole);
+    supervisor.entry_ended(2, LITTLE, None, now);
+    supervisor.tick(now + Supervisor::UNATTENDED - LITTLE);
+    assert_eq!(verdicts(&mut supervisor), []);
+    supervisor.tick(now + Supervisor::UNATTENDED);
+    let found = verdicts(&mut supervisor);
+    assert_eq!(outcomes(&found), [(1, Outcome::ExceededWallTime), (2, Outcome::ExceededWallTime)]);
+    assert!(matches!(&found[0], Verdict::Refuse(1, Outcome::ExceededWallTime, _)));
 }
 
 #[test]

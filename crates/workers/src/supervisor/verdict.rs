@@ -13,6 +13,11 @@ pub(crate) const EXCEEDED_CPU: &str = "Worker exceeded CPU time limit.";
 /// What Workers say at the memory limit.
 pub(crate) const EXCEEDED_MEMORY: &str = "Worker exceeded memory limit.";
 
+/// What Workers say of `waitUntil` work that takes too long.
+pub(crate) const BACKGROUND_GIVEN_UP: &str = "waitUntil() tasks did not complete within the allowed time after invocation end and have been cancelled. See: https://developers.cloudflare.com/workers/runtime-apis/handlers/fetch/#contextwaituntil";
+/// Of an event that takes too long by the clock on the wall.
+const EXCEEDED_WALL: &str = "Worker exceeded wall time limit: what no visitor waits for may take 15 minutes.";
+
 /// What is to be done.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -21,6 +26,8 @@ pub(crate) enum Verdict {
     Disconnect(Ticket),
     /// The visitor gets no response, for this reason. The invocation may go on.
     Refuse(Ticket, Outcome, String),
+    /// Its `waitUntil` work is given up, as its log is to say. The end follows.
+    GiveUpBackground(Ticket),
     /// The invocation is over: free what it holds and record it.
     End(Ticket, Ending),
     /// Nothing new may begin here; what waits is to go elsewhere.
@@ -72,6 +79,10 @@ impl Cause {
             limit.as_millis()
         );
         Cause { exception: Some(EXCEEDED_CPU), ..Cause::new(Outcome::ExceededCpu, message) }
+    }
+
+    pub(super) fn wall() -> Self {
+        Cause { exception: Some(EXCEEDED_WALL), ..Cause::new(Outcome::ExceededWallTime, EXCEEDED_WALL) }
     }
 
     pub(super) fn memory(used: usize, limit: usize) -> Self {

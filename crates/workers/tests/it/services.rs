@@ -20,7 +20,8 @@ fn pair(world: &World) -> Arc<WorkerVersion> {
     let name = Binding { name: "NAME".into(), kind: BindingKind::PlainText("the callee".into()) };
     let mut callee = worker(&["callee.js"]);
     callee.limits.cpu = Duration::from_millis(100);
-    world.serve("callee", callee, vec![name, service("NEXT", "callee", None, None)]);
+    let itself = [service("NEXT", "callee", None, None), service("AGAIN", "callee", Some("Admin"), None)];
+    world.serve("callee", callee, [name].into_iter().chain(itself).collect());
     let bindings = vec![
         service("OTHER", "callee", None, None),
         service("ADMIN", "callee", Some("Admin"), Some(r#"{"role":"boss"}"#)),
@@ -196,15 +197,16 @@ async fn bodies_go_through_both_natively() {
 async fn sixteen_workers_may_call_one_another() {
     let world = World::new();
     let caller = pair(&world);
-    let error = ask(&world, &caller, "/loop").await;
+    assert_eq!(ask(&world, &caller, "/loop").await, json!([508, "error code: 1019"]));
+    let error = ask(&world, &caller, "/loop-of-methods").await;
     let message = error["message"].as_str().unwrap();
     assert!(message.starts_with("Subrequest depth limit exceeded (Error 1019)."), "{error}");
-    // The visitor's, and sixteen that were called.
+    // Each time the visitor's, and sixteen that were called.
     let mut records = Vec::new();
-    for _ in 0..17 {
+    for _ in 0..34 {
         records.push(world.records.next().await);
     }
-    assert_eq!(records.iter().filter(|record| record.worker == "callee").count(), 16);
+    assert_eq!(records.iter().filter(|record| record.worker == "callee").count(), 32);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -38,6 +38,10 @@ export class Admin extends WorkerEntrypoint {
     throw new Denied("not you");
   }
 
+  async again() {
+    return await this.env.AGAIN.again();
+  }
+
   async privateCall() {
     return await this.env.API.fetch("http://private/refused");
   }

@@ -78,7 +78,11 @@ const paths = {
   },
   "/later": (env) => env.ADMIN.later(),
   "/never": (env) => env.ADMIN.never(),
-  "/loop": async (env) => caught(() => env.OTHER.fetch("http://other/loop")),
+  "/loop": async (env) => {
+    const response = await env.OTHER.fetch("http://other/loop");
+    return [response.status, await response.text()];
+  },
+  "/loop-of-methods": async (env) => caught(() => env.ADMIN.again()),
 };
 
 export class Helper extends WorkerEntrypoint {

@@ -1,6 +1,0 @@
-// Expected: exceededMemory, exception
-export default {
-  fetch(request, env, ctx) {
-    return new Response(String(new Array(3e8).fill({}).length));
-  },
-};

@@ -1,7 +1,0 @@
-// Expected: exceededCpu
-export default {
-  fetch(request, env, ctx) {
-    console.log({ toJSON() { for (;;); } });
-    for (;;);
-  },
-};

@@ -1,7 +1,0 @@
-// Expected: exceededCpu
-export default {
-  fetch(request, env, ctx) {
-    const f = (a = (() => { for (;;); })()) => a;
-    return new Response(f());
-  },
-};

@@ -1,8 +1,0 @@
-// Expected: exceededCpu
-export default {
-  fetch(request, env, ctx) {
-    let n = 0;
-    do n++;
-    while (true);
-  },
-};

@@ -1,8 +1,0 @@
-// Expected: exceededCpu
-export default {
-  fetch(request, env, ctx) {
-    return Promise.resolve().then(() => {
-      for (;;);
-    });
-  },
-};

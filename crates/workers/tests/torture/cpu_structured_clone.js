@@ -1,6 +1,0 @@
-// Expected: exceededCpu
-export default {
-  fetch(request, env, ctx) {
-    return Response.json(structuredClone({ get a() { for (;;); } }));
-  },
-};

@@ -1,7 +1,0 @@
-// Expected: exceededCpu
-export default {
-  fetch(request, env, ctx) {
-    const tag = () => { for (;;); };
-    return new Response(tag`x`);
-  },
-};

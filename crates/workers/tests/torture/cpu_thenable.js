@@ -1,6 +1,0 @@
-// Expected: exceededCpu
-export default {
-  fetch(request, env, ctx) {
-    return { then() { for (;;); } };
-  },
-};

@@ -1,8 +1,0 @@
-// Expected: exception
-export default {
-  fetch(request, env, ctx) {
-    return new (class {
-      then() {}
-    })();
-  },
-};

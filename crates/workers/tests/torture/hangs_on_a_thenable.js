@@ -1,6 +1,0 @@
-// Expected: exception
-export default {
-  async fetch(request, env, ctx) {
-    await { then() {} };
-  },
-};

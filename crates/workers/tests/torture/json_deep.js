@@ -1,6 +1,0 @@
-// Expected: exception
-export default {
-  fetch(request, env, ctx) {
-    return Response.json(JSON.parse('['.repeat(1e6)));
-  },
-};

@@ -1,8 +1,0 @@
-// Expected: exceededMemory, exceededCpu
-const down = async (n) => (await null, down(n + 1));
-
-export default {
-  fetch(request, env, ctx) {
-    return down(0);
-  },
-};

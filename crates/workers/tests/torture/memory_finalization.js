@@ -1,8 +1,0 @@
-// Expected: exceededMemory, exceededCpu
-const registry = new FinalizationRegistry(() => { for (;;); });
-
-export default {
-  fetch(request, env, ctx) {
-    for (;;) registry.register({}, 1);
-  },
-};

@@ -1,7 +1,0 @@
-// Expected: exceededMemory, exception, exceededCpu
-export default {
-  fetch(request, env, ctx) {
-    const headers = new Headers();
-    for (let i = 0; ; i++) headers.set(`x-${i}`, 'x'.repeat(1000) + i);
-  },
-};

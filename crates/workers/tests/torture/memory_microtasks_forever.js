@@ -1,7 +1,0 @@
-// Expected: exceededMemory, exceededCpu
-export default {
-  fetch(request, env, ctx) {
-    const again = () => Promise.resolve().then(again);
-    return again();
-  },
-};

@@ -1,7 +1,0 @@
-// Expected: exceededMemory, exception
-export default {
-  fetch(request, env, ctx) {
-    const object = {};
-    for (let i = 0; ; i++) object[`key ${i}`] = i;
-  },
-};

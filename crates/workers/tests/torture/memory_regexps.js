@@ -1,8 +1,0 @@
-// Expected: exceededMemory
-const keep = [];
-
-export default {
-  fetch(request, env, ctx) {
-    for (;;) keep.push(new RegExp(`a${keep.length}b+`));
-  },
-};

@@ -1,7 +1,0 @@
-// Expected: exceededMemory
-export default {
-  fetch(request, env, ctx) {
-    let text = 'xx';
-    for (;;) text = text.replaceAll('x', 'xxxx');
-  },
-};

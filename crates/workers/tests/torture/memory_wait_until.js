@@ -1,6 +1,0 @@
-// Expected: exceededMemory
-export default {
-  fetch(request, env, ctx) {
-    for (;;) ctx.waitUntil(new Promise(() => {}));
-  },
-};

@@ -1,6 +1,0 @@
-// Expected: exceededMemory, exceededCpu
-export default {
-  fetch(request, env, ctx) {
-    for (;;) new WeakRef({}).deref();
-  },
-};

@@ -1,7 +1,0 @@
-// Expected: exception
-export default {
-  fetch(request, env, ctx) {
-    const replace = () => 'x'.replace('x', replace);
-    return new Response(replace());
-  },
-};

@@ -1,7 +1,0 @@
-// Expected: exception
-export default {
-  fetch(request, env, ctx) {
-    const object = { get x() { return this.x; } };
-    return new Response(object.x);
-  },
-};

@@ -1,6 +1,0 @@
-// Expected: exception
-export default {
-  fetch(request, env, ctx) {
-    throw new Proxy({}, { get() { throw new Error('inner'); } });
-  },
-};
