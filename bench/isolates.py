@@ -1,5 +1,6 @@
 """The measures of `bench/run` that are about isolates: how fast they start, what they need, how exactly they are stopped, how fast they run."""
 
+import concurrent.futures
 import contextlib
 import http.client
 import json
@@ -184,4 +185,37 @@ def cpu(tools, rounds, seconds):
     print(f"geometric mean {statistics.geometric_mean(ratios):.2f}")
 
 
-MEASURES = {"start": start, "thousand": thousand, "overrun": overrun, "cpu": cpu}
+def neighbours(tools, rounds, seconds):
+    """A well-behaved Worker's latency alone, and beside the hostile ones of the torture suite, 8 at a time."""
+    with contextlib.ExitStack() as stack:
+        directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        ours = stack.enter_context(tools.edge(directory))
+        deployer, good = Deployer(ours), Visitor(ours.addresses["http"])
+        deployer.deploy("good", HELLO)
+        hostile = sorted((tools.ROOT / "crates/culvert/tests/torture").glob("*.js"))
+        for path in hostile:
+            deployer.deploy(path.stem.replace("_", "-"), path.read_text(), 1000)
+        for _ in range(50):
+            good.get("good")
+        alone = [good.get("good")[2] for _ in range(1000)]
+
+        def attack(path):
+            with contextlib.suppress(http.client.HTTPException, OSError):
+                Visitor(ours.addresses["http"]).get(path.stem.replace("_", "-"))
+
+        beside, most = [], 0
+        with concurrent.futures.ThreadPoolExecutor(8) as attackers:
+            attacks = [attackers.submit(attack, path) for path in hostile]
+            while not all(attack.done() for attack in attacks):
+                status, _, milliseconds = good.get("good")
+                if status != 200:
+                    raise SystemExit(f"the well-behaved Worker was harmed: {status}")
+                beside.append(milliseconds)
+                most = max(most, tools.resident_mib(ours.child.pid))
+        print(f"\n{len(hostile)} hostile Workers, 8 at a time, at most 1 s of CPU time each, beside a well-behaved one")
+        for name, times in (("alone", alone), ("beside them", beside)):
+            print(f"{name:14}{len(times):7} answers   median {statistics.median(times):7.2f} ms   p99 {quantile(times, 0.99):7.2f} ms")
+        print(f"at most {most:.0f} MiB resident")
+
+
+MEASURES = {"start": start, "thousand": thousand, "overrun": overrun, "cpu": cpu, "neighbours": neighbours}

@@ -1,6 +1,8 @@
 //! Exceptions, limits, and what the visitor and the record say of them.
 
-use crate::harness::Edge;
+use std::io::Write;
+
+use crate::harness::{Edge, connect, read_head, wait_for};
 
 fn example(edge: &Edge, name: &str) {
     edge.json(&["deploy", &format!("../../examples/{name}")]);
@@ -87,4 +89,44 @@ fn waiting_costs_no_cpu_time() {
     let record = edge.fact("/workers/invocations?worker=waits", |_| true);
     assert!(record["wallTime"].as_f64().unwrap() >= 300.0, "{record}");
     assert!(record["cpuTime"].as_f64().unwrap() < 100.0, "{record}");
+}
+
+#[test]
+fn workers_that_call_one_another_for_ever_are_error_1019() {
+    let edge = Edge::start();
+    edge.deploy_module("round", "export default { fetch: () => new Response('not yet') };");
+    let configuration = r#"{"main": "index.js", "compatibility_date": "2026-11-01", "services": [{"binding": "NEXT", "service": "round"}]}"#;
+    let module = "export default { fetch: (request, env) => env.NEXT.fetch(request) };";
+    edge.deploy("round", &[("index.js", module)], configuration, &[]);
+    let answer = edge.get("round", "/");
+    assert_eq!((answer.status, answer.text().trim()), (508, "error code: 1019"));
+    let record = edge.fact("/workers/invocations?worker=round", |record| record["subrequests"][0]["status"] == 508);
+    assert_eq!(record["outcome"], "ok");
+}
+
+#[test]
+fn without_memory_for_a_further_isolate_visitors_are_told_to_come_back() {
+    let edge = Edge::start_with(&["--isolates-memory-mib", "64"]);
+    // It has an answer on its way, and so cannot be ended.
+    edge.deploy_module(
+        "large",
+        "const keep = new Uint8Array(80 << 20).fill(1);
+         export default { fetch() {
+           const { readable, writable } = new TransformStream();
+           const writer = writable.getWriter();
+           const go = async () => { for (;;) { await writer.write(keep.slice(0, 1)); await scheduler.wait(10); } };
+           go();
+           return new Response(readable);
+         } };",
+    );
+    edge.deploy_module("small", "export default { fetch: () => new Response('small') };");
+    let mut stream = connect(edge.addresses.http);
+    write!(stream, "GET / HTTP/1.1\r\nHost: large.localhost\r\n\r\n").unwrap();
+    assert_eq!(read_head(&mut std::io::BufReader::new(stream.try_clone().unwrap())).status, 200);
+    let answer = wait_for("a refusal", || Some(edge.get("small", "/")).filter(|answer| answer.status != 200));
+    assert_eq!((answer.status, answer.text().trim()), (503, "error code: 1105"));
+    assert!(answer.header("retry-after").unwrap().parse::<u32>().unwrap() > 0);
+    edge.fact("/workers/invocations?worker=small", |record| record["outcome"] == "loadShed");
+    drop(stream);
+    wait_for("room", || (edge.get("small", "/").status == 200).then_some(()));
 }

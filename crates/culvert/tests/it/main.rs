@@ -24,6 +24,7 @@ mod sockets;
 mod survival;
 mod tail_workers;
 mod tailing;
+mod torture;
 mod tunnels;
 mod visitors;
 mod websockets;

@@ -1,0 +1,7 @@
+// Expected: exceededCpu
+export default {
+  fetch(request, env, ctx) {
+    console.log({ toJSON() { for (;;); } });
+    for (;;);
+  },
+};

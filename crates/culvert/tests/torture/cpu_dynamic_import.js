@@ -1,0 +1,6 @@
+// Expected: exceededCpu
+export default {
+  async fetch(request, env, ctx) {
+    for (;;) await import('cloudflare:workers');
+  },
+};

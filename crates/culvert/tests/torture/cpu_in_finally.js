@@ -1,0 +1,10 @@
+// Expected: exceededCpu
+export default {
+  fetch(request, env, ctx) {
+    try {
+      throw new Error('first');
+    } finally {
+      for (;;);
+    }
+  },
+};

@@ -1,0 +1,13 @@
+// Expected: exceededCpu
+export default {
+  fetch(request, env, ctx) {
+    const again = () => {
+      try {
+        for (;;);
+      } finally {
+        again();
+      }
+    };
+    again();
+  },
+};

@@ -1,0 +1,8 @@
+// Expected: exceededCpu
+export default {
+  fetch(request, env, ctx) {
+    return new Promise(() => {
+      for (;;);
+    }).catch(() => new Response('caught'));
+  },
+};

@@ -1,0 +1,6 @@
+// Expected: exceededCpu
+export default {
+  fetch(request, env, ctx) {
+    new Proxy({}, { set() { for (;;); } }).x = 1;
+  },
+};

@@ -1,0 +1,7 @@
+// Expected: exceededCpu
+export default {
+  fetch(request, env, ctx) {
+    const tag = () => { for (;;); };
+    return new Response(tag`x`);
+  },
+};

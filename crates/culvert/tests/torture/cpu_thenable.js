@@ -1,0 +1,6 @@
+// Expected: exceededCpu
+export default {
+  fetch(request, env, ctx) {
+    return { then() { for (;;); } };
+  },
+};

@@ -1,0 +1,8 @@
+// Expected: exception
+export default {
+  fetch(request, env, ctx) {
+    return new (class {
+      then() {}
+    })();
+  },
+};

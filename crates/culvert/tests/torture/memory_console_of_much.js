@@ -1,0 +1,8 @@
+// Expected: ok
+export default {
+  fetch(request, env, ctx) {
+    const text = 'x'.repeat(4e6);
+    for (let i = 0; i < 100; i++) console.log(text, i);
+    return new Response('logged');
+  },
+};

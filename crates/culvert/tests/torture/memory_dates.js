@@ -1,0 +1,8 @@
+// Expected: exceededMemory
+const keep = [];
+
+export default {
+  fetch(request, env, ctx) {
+    for (;;) keep.push(new Date(keep.length));
+  },
+};

@@ -1,0 +1,7 @@
+// Expected: exceededMemory
+export default {
+  fetch(request, env, ctx) {
+    let text = 'xx';
+    for (;;) text = text.replaceAll('x', 'xxxx');
+  },
+};

@@ -1,0 +1,6 @@
+// Expected: exceededMemory
+export default {
+  fetch(request, env, ctx) {
+    for (;;) new WeakRef({}).deref();
+  },
+};

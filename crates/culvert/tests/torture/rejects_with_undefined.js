@@ -1,0 +1,6 @@
+// Expected: exception
+export default {
+  fetch(request, env, ctx) {
+    return Promise.reject();
+  },
+};

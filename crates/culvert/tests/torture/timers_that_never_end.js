@@ -1,0 +1,7 @@
+// Expected: ok
+export default {
+  fetch(request, env, ctx) {
+    setInterval(() => {}, 1);
+    return new Response('x');
+  },
+};
