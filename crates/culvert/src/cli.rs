@@ -103,6 +103,9 @@ pub struct Serve {
     /// Let plain fetch() of Workers reach private, loopback and link-local addresses (bindings do not need it)
     #[arg(long)]
     pub allow_private_fetch: bool,
+    /// Let the clocks of Workers run while code runs, instead of standing still between I/O as on Cloudflare
+    #[arg(long)]
+    pub running_clocks: bool,
     /// This edge's name in CDN-Loop and Proxy-Status headers; edges that pass requests to each other need different ones [default: culvert]
     #[arg(long, value_name = "NAME")]
     pub edge_name: Option<String>,

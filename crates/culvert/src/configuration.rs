@@ -50,6 +50,8 @@ pub struct Configuration {
     pub tunnel: SocketAddr,
     /// Whether plain `fetch()` reaches private addresses.
     pub allow_private_fetch: bool,
+    /// Whether the clocks of Workers run while code runs.
+    pub running_clocks: bool,
     /// The edge's name in `CDN-Loop` and `Proxy-Status`.
     pub edge_name: String,
     /// Whether `Proxy-Status` says why the edge answered by itself.
@@ -78,6 +80,7 @@ struct File {
     database: Option<String>,
     secrets_key_file: Option<PathBuf>,
     allow_private_fetch: Option<bool>,
+    running_clocks: Option<bool>,
     edge_name: Option<String>,
     proxy_status: Option<bool>,
     /// Ranges of addresses.
@@ -142,6 +145,7 @@ impl Configuration {
             api: arguments.api.or(file.api).unwrap_or(loopback(8788)),
             tunnel: arguments.tunnel.or(file.tunnel).unwrap_or(loopback(7844)),
             allow_private_fetch: arguments.allow_private_fetch || file.allow_private_fetch.unwrap_or(false),
+            running_clocks: arguments.running_clocks || file.running_clocks.unwrap_or(false),
             edge_name,
             proxy_status: arguments.proxy_status || file.proxy_status.unwrap_or(false),
             restrict,

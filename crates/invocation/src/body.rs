@@ -20,6 +20,9 @@ pub enum BodyError {
     /// The connection to a public host failed in the middle of it.
     #[error("Network connection lost: {0}")]
     Network(String),
+    /// The body is not what its `Content-Encoding` says.
+    #[error("The body could not be decoded as its Content-Encoding says: {0}")]
+    Encoding(String),
     /// More bytes than allowed.
     #[error("The body is larger than the limit of {limit} bytes")]
     TooLarge {

@@ -205,6 +205,7 @@ impl Isolate {
             modules: RefCell::new(None),
             records: RefCell::new(HashMap::new()),
             importer: RefCell::new(None),
+            rejection_listener: RefCell::new(None),
             context: AsyncContext::default(),
             rejected: RefCell::new(Vec::new()),
             uncaught: RefCell::new(Vec::new()),
@@ -361,6 +362,7 @@ impl Drop for Isolate {
         self.state.modules.borrow_mut().take();
         self.state.records.borrow_mut().clear();
         self.state.importer.borrow_mut().take();
+        self.state.rejection_listener.borrow_mut().take();
         self.state.context.clear();
         self.state.roots.close();
         // SAFETY: no task is outstanding.

@@ -31,6 +31,7 @@ use mozjs::rust::wrappers2::{
 
 use crate::errors;
 use crate::failure::{Exception, Failure};
+use crate::roots::Handle;
 use crate::state::{State, current};
 
 /// At most this many rejections and exceptions are described per checkpoint; the rest is dropped.
@@ -138,16 +139,31 @@ unsafe extern "C" fn finalization(cleanup: *mut JSFunction, _incumbent_global: *
 
 /// Runs microtasks, finished helper-thread tasks and finalization callbacks until nothing is left or the isolate is stopped, then
 /// describes the promises that are still rejected and unhandled.
+///
+/// The isolate's listener hears of these first, and what it does about them runs here too.
 pub(crate) fn checkpoint(cx: &mut JSContext, state: &Rc<State>) -> Vec<Exception> {
-    while state.stopped().is_none() {
-        drain(cx, state);
-        if state.stopped().is_some() || !(run_cleanups(cx, state) | state.async_tasks.run(cx, state)) {
+    let mut rejected = Vec::new();
+    loop {
+        while state.stopped().is_none() {
+            drain(cx, state);
+            if state.stopped().is_some() || !(run_cleanups(cx, state) | state.async_tasks.run(cx, state)) {
+                break;
+            }
+        }
+        // SAFETY: no script is running (`ClearKeptObjects`, ECMA-262 9.10: when no job is running).
+        unsafe { ClearKeptObjects(cx) };
+        let found = std::mem::take(&mut *state.rejected.borrow_mut());
+        let listener = state.rejection_listener.borrow().clone();
+        let (Some(listener), false) = (listener, found.is_empty()) else {
+            rejected.extend(found);
             break;
+        };
+        for promise in found {
+            if state.stopped().is_some() || !is_dealt_with(cx, state, &listener, &promise) {
+                rejected.push(promise);
+            }
         }
     }
-    // SAFETY: no script is running (`ClearKeptObjects`, ECMA-262 9.10: when no job is running).
-    unsafe { ClearKeptObjects(cx) };
-    let rejected = std::mem::take(&mut *state.rejected.borrow_mut());
     let mut reported = std::mem::take(&mut *state.uncaught.borrow_mut());
     for promise in rejected.iter() {
         if state.stopped().is_some() || reported.len() >= MAX_REPORTED {
@@ -161,6 +177,24 @@ pub(crate) fn checkpoint(cx: &mut JSContext, state: &Rc<State>) -> Vec<Exception
         reported.push(errors::describe(cx, state, reason.handle()));
     }
     reported
+}
+
+/// Tells the listener of a rejection that has no handler; whether it has dealt with it.
+fn is_dealt_with(cx: &mut JSContext, state: &Rc<State>, listener: &Handle, promise: &Handle) -> bool {
+    rooted!(&in(cx) let function = listener.get(&state.roots));
+    rooted!(&in(cx) let object = promise.get(&state.roots).to_object());
+    rooted!(&in(cx) let mut reason = UndefinedValue());
+    rooted!(&in(cx) let mut result = UndefinedValue());
+    // SAFETY: the tracker is called with promises only.
+    unsafe { JS_GetPromiseResult(object.handle(), reason.handle_mut()) };
+    rooted!(&in(cx) let values: Vec<JSVal> = vec![ObjectValue(object.get()), reason.get()]);
+    let values = HandleValueArray::from(&values);
+    // SAFETY: all values are rooted and of this realm.
+    let told = unsafe { Call(cx, HandleValue::undefined(), function.handle(), &values, result.handle_mut()) };
+    if !told {
+        report(cx, state);
+    }
+    told && result.get().is_boolean() && result.get().to_boolean()
 }
 
 fn drain(cx: &mut JSContext, state: &Rc<State>) {

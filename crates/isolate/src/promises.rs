@@ -65,6 +65,12 @@ impl Scope<'_> {
         Ok(function)
     }
 
+    /// From now on this function is called, at the end of each checkpoint, with every promise that was rejected without a handler and with the reason.
+    /// When it gives a true value the rejection is dealt with, and the entry does not report it.
+    pub fn on_unhandled_rejection(&mut self, listener: Handle) {
+        *self.state.rejection_listener.borrow_mut() = Some(listener);
+    }
+
     /// A new pending promise, to be settled with [`Scope::resolve`] or [`Scope::reject`].
     ///
     /// # Errors

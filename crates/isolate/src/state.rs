@@ -44,6 +44,8 @@ pub(crate) struct State {
     pub(crate) records: RefCell<HashMap<String, Record>>,
     /// The function `specifier => import(specifier)`, made on first use.
     pub(crate) importer: RefCell<Option<Handle>>,
+    /// `Scope::on_unhandled_rejection`.
+    pub(crate) rejection_listener: RefCell<Option<Handle>>,
     /// What asynchronous work carries along.
     pub(crate) context: AsyncContext,
     /// Promises rejected without a handler since the last checkpoint.

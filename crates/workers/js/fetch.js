@@ -11,6 +11,7 @@ import { stateOf } from "./readable_stream.js";
 import { Request, isRequest, requestState } from "./request.js";
 import { attachSocket, fetchedResponse, responseState } from "./response.js";
 import { deserialize } from "./serialized_value.js";
+import { originOf, parseUrl, withoutFragment } from "./url_record.js";
 import { isObject } from "./webidl.js";
 
 const MOST_REDIRECTS = 20;
@@ -77,7 +78,8 @@ class Fetching {
   constructor(binding, state) {
     this.#binding = binding;
     this.#method = state.method;
-    this.#url = withoutFragment(state.url);
+    const hash = stringIndexOf(state.url, "#");
+    this.#url = hash < 0 ? state.url : stringSlice(state.url, 0, hash);
     this.#list = state.list;
     this.#redirect = state.redirect;
     this.#body = state.body;
@@ -191,9 +193,9 @@ class Fetching {
 
   /** @param {number} status @param {string} location */
   #follow(status, location) {
-    const parts = host.urlParse(location, this.#url);
-    if (parts === undefined) throw new TypeError(`The redirect from ${this.#url} has an invalid Location: ${location}`);
-    const url = withoutFragment(/** @type {string} */ (parts[0]));
+    const record = parseUrl(location, this.#url);
+    if (record === undefined) throw new TypeError(`The redirect from ${this.#url} has an invalid Location: ${location}`);
+    const url = withoutFragment(record);
     if (!isHttp(url)) throw new TypeError(`The redirect from ${this.#url} goes to a URL that is not HTTP: ${url}`);
     this.#redirects += 1;
     if (this.#redirects > MOST_REDIRECTS) throw new TypeError("Too many redirects.");
@@ -217,8 +219,8 @@ class Fetching {
       listDelete(list, "content-type");
       listDelete(list, "content-length");
     }
-    const origin = host.urlParse(this.#url, undefined)?.[10];
-    if (origin !== parts[10]) {
+    const before = parseUrl(this.#url);
+    if (before === undefined || originOf(before) !== originOf(record)) {
       listDelete(list, "authorization");
       listDelete(list, "host");
     }
@@ -226,12 +228,6 @@ class Fetching {
     this.#url = url;
     this.hop();
   }
-}
-
-/** @param {string} url */
-function withoutFragment(url) {
-  const at = stringIndexOf(url, "#");
-  return at < 0 ? url : stringSlice(url, 0, at);
 }
 
 /** @param {number} status */

@@ -1,7 +1,9 @@
-/** The global object as an event target: `addEventListener("error", …)` hears of exceptions that nobody caught. */
+/**
+ * The global object as an event target: `addEventListener("error", …)` hears of exceptions that nobody caught, "unhandledrejection" of rejections.
+ */
 import { EventTarget, Handler, fireEvent } from "./events.js";
 import { setExceptionListener } from "./invocation.js";
-import { ErrorEvent } from "./message_events.js";
+import { ErrorEvent, PromiseRejectionEvent } from "./message_events.js";
 import { apply, defineProperty } from "./primordials.js";
 import { isObject } from "./webidl.js";
 
@@ -28,14 +30,26 @@ export const globalTarget = {
   },
 };
 
-/** @type {Handler<EventTarget>} */
-const onerror = new Handler();
-defineProperty(globalThis, "onerror", {
-  get: () => onerror.value,
-  set: (value) => onerror.set(exceptionTarget, "error", value),
-  enumerable: true,
-  configurable: true,
-});
+/** An attribute of the global object that holds a listener. @param {string} type */
+function handlerAttribute(type) {
+  /** @type {Handler<EventTarget>} */
+  const handler = new Handler();
+  defineProperty(globalThis, `on${type}`, {
+    get: () => handler.value,
+    set: (value) => handler.set(exceptionTarget, type, value),
+    enumerable: true,
+    configurable: true,
+  });
+}
+handlerAttribute("error");
+handlerAttribute("unhandledrejection");
+
+/** `Entries.rejected`. @param {Promise<any>} promise @param {any} reason */
+export function rejected(promise, reason) {
+  const event = new PromiseRejectionEvent("unhandledrejection", { promise, reason, cancelable: true });
+  fireEvent(exceptionTarget, event);
+  return event.defaultPrevented;
+}
 
 setExceptionListener((error) => {
   let message = "Uncaught";

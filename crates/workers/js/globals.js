@@ -16,7 +16,7 @@ import host from "./host_object.js";
 import { FixedLengthStream, IdentityTransformStream } from "./identity_stream.js";
 import { loadCaches, loadCompression, loadCrypto, loadEventSource, loadHtmlRewriter, loadMessageChannel, loadUrlPattern } from "./lazy.js";
 import { reportException, requireInvocation } from "./invocation.js";
-import { CloseEvent, ErrorEvent, MessageEvent } from "./message_events.js";
+import { CloseEvent, ErrorEvent, MessageEvent, PromiseRejectionEvent } from "./message_events.js";
 import {
   Map,
   TypeError,
@@ -247,6 +247,7 @@ const interfaces = {
   MessageEvent,
   Navigator,
   Performance,
+  PromiseRejectionEvent,
   ReadableByteStreamController,
   ReadableStream,
   ReadableStreamBYOBReader,

@@ -38,7 +38,11 @@ type FetchTarget = undefined | string | string[];
 
 interface Host {
     // === invocations ===
-    /** Answers the visitor. Gives a SinkId when the body is `true`, else 0. With `webSocket`, a connection, the status is 101. */
+    /**
+     * Answers the visitor. Gives a SinkId when the body is `true`, else 0. With `webSocket`, a connection, the status is 101. The body is compressed as
+     * its Content-Encoding says, unless it is `encoded` already. Bodies that come with a Content-Encoding are read without it, and given away untouched
+     * when what they are given to has the same.
+     */
     respond(
         invocation: Invocation,
         status: number,
@@ -46,6 +50,7 @@ interface Host {
         headers: FlatHeaders,
         body: OutgoingBody,
         webSocket?: WebSocketId,
+        encoded?: boolean,
     ): SinkId;
     /** The handler threw or rejected: the invocation ends with outcome `exception`. `thrown` is the error, serialized for the Worker that called. */
     fail(invocation: Invocation, error: unknown, thrown: Uint8Array | undefined): void;
@@ -127,10 +132,13 @@ interface Host {
     log(level: "debug" | "error" | "info" | "log" | "warn", values: string[]): void;
 
     // === URL (WHATWG) ===
-    /** `[href, protocol, username, password, host, hostname, port, pathname, search, hash, origin]`, or undefined when it does not parse. */
-    urlParse(url: string, base: string | undefined): string[] | undefined;
-    /** The same after one setter of URL ("protocol", "username", …, "href"), or undefined when the setter fails. */
-    urlSet(href: string, part: string, value: string): string[] | undefined;
+    /**
+     * `[href, protocol's end, user name's end, host's start, host's end, port, pathname's start, search's start, hash's start]`, or undefined when it
+     * does not parse. Places are in `href`, which is ASCII; port, search and hash are -1 when there is none.
+     */
+    urlParse(url: string, base: string | undefined): [string, ...number[]] | undefined;
+    /** The same after one setter of URL ("protocol", "username", …, but not "href"), or undefined when the setter changes nothing. */
+    urlSet(href: string, part: string, value: string): [string, ...number[]] | undefined;
 
     // === bytes and text ===
     utf8Encode(text: string): Uint8Array;
@@ -284,9 +292,8 @@ interface Entries {
     complete(operation: Operation, ok: boolean, value: unknown): void;
     /** The visitor is gone: `request.signal` aborts. Says whether `waitUntil` promises are still to be waited for. */
     disconnected(invocation: Invocation): boolean;
+    /** A promise was rejected and has no handler. Says whether that is dealt with; else it is recorded as an exception. */
+    rejected(promise: Promise<unknown>, reason: unknown): boolean;
     /** These operations never complete; and when an invocation is given, it is over, however it ended. */
     forget(operations: Operation[], invocation?: Invocation): void;
 }
-
-// changed:
-// - `Entries.disconnected` gives a boolean; `Entries.forget` is new. Both are exports of `main.js`.

@@ -7,6 +7,7 @@ import { abortSignal } from "./abort.js";
 import { scheduled, tail } from "./background_events.js";
 import { makeEnv } from "./bindings.js";
 import { callHandler, defaultHandlers, entrypoints, loadMainModule } from "./entrypoints.js";
+import { rejected } from "./global_target.js";
 import "./globals.js";
 import { fail, whenSettled } from "./handler.js";
 import { listAppend, listGet } from "./headers.js";
@@ -98,13 +99,13 @@ function respond(context, response) {
   if (body.source !== undefined) {
     const { source } = body;
     body.markUsed();
-    host.respond(context.id, state.status, state.statusText, state.list, source);
+    host.respond(context.id, state.status, state.statusText, state.list, source, undefined, state.encoded);
     settle(context);
     return;
   }
   const native = body.takeNative();
   if (native !== 0) {
-    host.respond(context.id, state.status, state.statusText, state.list, native);
+    host.respond(context.id, state.status, state.statusText, state.list, native, undefined, state.encoded);
     settle(context);
     return;
   }
@@ -115,7 +116,7 @@ function respond(context, response) {
     list = arraySlice(list);
     listAppend(list, "content-length", `${stream.fixedLength}`);
   }
-  const sink = host.respond(context.id, state.status, state.statusText, list, true);
+  const sink = host.respond(context.id, state.status, state.statusText, list, true, undefined, state.encoded);
   let over = false;
   const stop = pump(stream, sink, () => {
     over = true;
@@ -139,6 +140,6 @@ function disconnected(invocation) {
 }
 
 /** @type {Entries} */
-const entries = { start, entrypoints, fetch: serve, rpc, scheduled, tail, complete, disconnected, forget };
+const entries = { start, entrypoints, fetch: serve, rpc, scheduled, tail, complete, disconnected, forget, rejected };
 export default entries;
-export { start, entrypoints, serve as fetch, rpc, scheduled, tail, complete, disconnected, forget, nodeBridge };
+export { start, entrypoints, serve as fetch, rpc, scheduled, tail, complete, disconnected, forget, rejected, nodeBridge };

@@ -1,7 +1,7 @@
-/** The events that carry something: MessageEvent, CloseEvent, ErrorEvent. */
+/** The events that carry something: MessageEvent, CloseEvent, ErrorEvent, PromiseRejectionEvent. */
 import { Event } from "./events.js";
-import { freeze } from "./primordials.js";
-import { defineInterface, forEachOfSequence, requireArguments, toDOMString, toUSVString, toUnsignedShort } from "./webidl.js";
+import { TypeError, freeze, promiseResolve } from "./primordials.js";
+import { defineInterface, forEachOfSequence, isObject, requireArguments, toDOMString, toUSVString, toUnsignedShort } from "./webidl.js";
 
 /** @type {readonly any[]} */
 const noPorts = freeze([]);
@@ -127,3 +127,31 @@ export class ErrorEvent extends Event {
   }
 }
 defineInterface(ErrorEvent);
+
+/** https://html.spec.whatwg.org/multipage/webappapis.html#promiserejectionevent */
+export class PromiseRejectionEvent extends Event {
+  /** @type {Promise<any>} */
+  #promise;
+  /** @type {any} */
+  #reason;
+
+  /** @param {string} type @param {any} init */
+  constructor(type, init) {
+    requireArguments(arguments.length, 2, "PromiseRejectionEvent constructor");
+    super(type, init);
+    if (!isObject(init) || init.promise === undefined) {
+      throw new TypeError("PromiseRejectionEvent constructor: the init has no 'promise'.");
+    }
+    this.#promise = promiseResolve(init.promise);
+    this.#reason = init.reason;
+  }
+
+  get promise() {
+    return this.#promise;
+  }
+
+  get reason() {
+    return this.#reason;
+  }
+}
+defineInterface(PromiseRejectionEvent);

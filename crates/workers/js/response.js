@@ -2,7 +2,6 @@
 import { emptyBody, extractBody, extractedType, nativeBody } from "./body.js";
 import { bodyArrayBuffer, bodyBlob, bodyBytes, bodyFormData, bodyJson, bodyText } from "./body_read.js";
 import { fillList, listAppend, listGet, listHas, newHeaders } from "./headers.js";
-import host from "./host_object.js";
 import { RangeError, TypeError, arraySlice, jsonStringify, regexpExec } from "./primordials.js";
 import {
   INTERNAL,
@@ -16,6 +15,7 @@ import {
   toUnsignedShort,
   wrongThis,
 } from "./webidl.js";
+import { parseUrl } from "./url_record.js";
 import { fetchedSocket, toWebSocket } from "./websocket.js";
 
 /**
@@ -41,6 +41,8 @@ class ResponseState {
   cf = undefined;
   /** @type {import("./websocket.js").WebSocket | null} */
   webSocket = null;
+  /** The body is compressed already, as its Content-Encoding says (`encodeBody: "manual"`). */
+  encoded = false;
 }
 
 export function newResponseState() {
@@ -105,15 +107,15 @@ export class Response {
   /** @param {any} url @param {any} [status] */
   static redirect(url, status = 302) {
     requireArguments(arguments.length, 1, "Response.redirect");
-    const parts = host.urlParse(toUSVString(url), undefined);
-    if (parts === undefined) throw new TypeError(`Unable to parse URL: ${url}`);
+    const record = parseUrl(toUSVString(url));
+    if (record === undefined) throw new TypeError(`Unable to parse URL: ${url}`);
     const code = toUnsignedShort(status);
     if (code !== 301 && code !== 302 && code !== 303 && code !== 307 && code !== 308) {
       throw new RangeError(`${code} is not a redirect status code.`);
     }
     const state = new ResponseState();
     state.status = code;
-    state.list = ["location", /** @type {string} */ (parts[0])];
+    state.list = ["location", record[0]];
     state.immutable = true;
     return new Response(INTERNAL, state);
   }
@@ -183,6 +185,7 @@ export class Response {
     copy.redirected = state.redirected;
     copy.type = state.type;
     copy.cf = state.cf;
+    copy.encoded = state.encoded;
     copy.body = body === null ? null : body.clone();
     return new Response(INTERNAL, copy);
   }
@@ -234,7 +237,9 @@ function readResponseInit(state, init) {
   const { cf, encodeBody, headers, status, statusText, webSocket } = dictionary;
   state.webSocket = toWebSocket(webSocket);
   if (cf !== undefined) state.cf = cf;
-  if (encodeBody !== undefined) toEnum(encodeBody, ["automatic", "manual"], "Response constructor: the option 'encodeBody'");
+  if (encodeBody !== undefined) {
+    state.encoded = toEnum(encodeBody, ["automatic", "manual"], "Response constructor: the option 'encodeBody'") === "manual";
+  }
   if (status !== undefined) {
     const code = toUnsignedShort(status);
     if (state.webSocket !== null && code !== 101) {

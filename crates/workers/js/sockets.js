@@ -3,6 +3,7 @@ import host from "./host_object.js";
 import { current, onComplete, requireInvocation } from "./invocation.js";
 import { TypeError, isInteger, promiseThen, stringSlice } from "./primordials.js";
 import { SocketStreams } from "./socket_streams.js";
+import { hashOf, hostnameOf, parseUrl, passwordOf, pathnameOf, portOf, searchOf, usernameOf } from "./url_record.js";
 import { INTERNAL, defineInterface, illegalConstructor, isObject, requireArguments, toDOMString, toDictionary } from "./webidl.js";
 import { closeOrCloseInFlight, closeWritable } from "./writable_core.js";
 
@@ -137,20 +138,19 @@ function addressOf(address) {
     const { hostname, port } = address;
     if (hostname === undefined) throw new TypeError("Specified address is missing hostname.");
     if (port === undefined) throw new TypeError("Specified address is missing port.");
-    return { hostname: bare(toDOMString(hostname)), port: portOf(+port) };
+    return { hostname: bare(toDOMString(hostname)), port: toPort(+port) };
   }
   const text = toDOMString(address);
-  const parts = host.urlParse(`fake://${text}`, undefined);
-  if (parts === undefined) throw new TypeError("Specified address could not be parsed.");
-  const hostname = /** @type {string} */ (parts[5]);
-  const port = /** @type {string} */ (parts[6]);
+  const record = parseUrl(`fake://${text}`);
+  if (record === undefined) throw new TypeError("Specified address could not be parsed.");
+  const hostname = hostnameOf(record);
+  const port = portOf(record);
   if (hostname === "") throw new TypeError("Specified address is missing hostname.");
   if (port === "") throw new TypeError("Specified address is missing port.");
-  // User name, password, path, query, fragment.
-  if (parts[2] !== "" || parts[3] !== "" || parts[7] !== "" || parts[8] !== "" || parts[9] !== "") {
+  if (usernameOf(record) !== "" || passwordOf(record) !== "" || pathnameOf(record) !== "" || searchOf(record) !== "" || hashOf(record) !== "") {
     throw new TypeError('Specified address could not be parsed: it must be a host and a port, as in "db.internal:5432".');
   }
-  return { hostname: bare(hostname), port: portOf(+port) };
+  return { hostname: bare(hostname), port: toPort(+port) };
 }
 
 /** @param {string} hostname */
@@ -160,7 +160,7 @@ function bare(hostname) {
 }
 
 /** @param {number} port */
-function portOf(port) {
+function toPort(port) {
   if (!isInteger(port) || port < 1 || port > 65535) throw new TypeError("Specified port must be between 1 and 65535.");
   return port;
 }

@@ -1,21 +1,9 @@
-/** URL (https://url.spec.whatwg.org/#url-class). Parsing is the host's. */
+/** URL (https://url.spec.whatwg.org/#url-class). */
 import host from "./host_object.js";
 import { TypeError, stringSlice } from "./primordials.js";
+import { hashOf, hostOf, hostnameOf, originOf, parseUrl, passwordOf, pathnameOf, portOf, protocolOf, searchOf, usernameOf } from "./url_record.js";
 import { newSearchParams, resetSearchParams } from "./url_search_params.js";
-import { defineInterface, isObject, requireArguments, toUSVString } from "./webidl.js";
-
-// Places in what the host gives.
-const HREF = 0;
-const PROTOCOL = 1;
-const USERNAME = 2;
-const PASSWORD = 3;
-const HOST = 4;
-const HOSTNAME = 5;
-const PORT = 6;
-const PATHNAME = 7;
-const SEARCH = 8;
-const HASH = 9;
-const ORIGIN = 10;
+import { INTERNAL, defineInterface, isObject, requireArguments, toUSVString } from "./webidl.js";
 
 /** @type {(value: any) => value is URL} */
 export let isURL;
@@ -25,31 +13,28 @@ export let hrefOf;
 /** @param {any} url @param {any} base */
 function parse(url, base) {
   const text = toUSVString(url);
-  return host.urlParse(text, base === undefined ? undefined : toUSVString(base));
+  return parseUrl(text, base === undefined ? undefined : toUSVString(base));
 }
 
 export class URL {
-  /** @type {string[]} */
-  #parts = [];
+  /** @type {import("./url_record.js").UrlRecord} */
+  #record;
   /** @type {import("./url_search_params.js").URLSearchParams | undefined} */
   #searchParams;
 
   /** @param {any} url @param {any} [base] */
   constructor(url, base = undefined) {
     requireArguments(arguments.length, 1, "URL constructor");
-    const parts = parse(url, base);
-    if (parts === undefined) throw new TypeError("Invalid URL string.");
-    this.#parts = parts;
+    const record = base === INTERNAL ? url : parse(url, base);
+    if (record === undefined) throw new TypeError("Invalid URL string.");
+    this.#record = record;
   }
 
   /** @param {any} url @param {any} [base] */
   static parse(url, base = undefined) {
     requireArguments(arguments.length, 1, "URL.parse");
-    const parts = parse(url, base);
-    if (parts === undefined) return null;
-    const result = new URL("about:blank");
-    result.#parts = parts;
-    return result;
+    const record = parse(url, base);
+    return record === undefined ? null : new URL(record, INTERNAL);
   }
 
   /** @param {any} url @param {any} [base] */
@@ -60,41 +45,36 @@ export class URL {
 
   /** @param {string} part @param {any} value */
   #set(part, value) {
-    const parts = host.urlSet(this.#part(HREF), part, toUSVString(value));
-    if (parts === undefined) return false;
-    this.#parts = parts;
+    const record = host.urlSet(this.#record[0], part, toUSVString(value));
+    if (record === undefined) return false;
+    this.#record = record;
     return true;
-  }
-
-  /** @param {number} at @returns {string} */
-  #part(at) {
-    return /** @type {string} */ (this.#parts[at]);
   }
 
   #queryChanged() {
     if (this.#searchParams === undefined) return;
-    const search = this.#part(SEARCH);
+    const search = searchOf(this.#record);
     resetSearchParams(this.#searchParams, search === "" ? "" : stringSlice(search, 1));
   }
 
   get href() {
-    return this.#part(HREF);
+    return this.#record[0];
   }
 
   set href(value) {
-    const parts = host.urlParse(toUSVString(value), undefined);
-    void this.#parts;
-    if (parts === undefined) throw new TypeError("Invalid URL string.");
-    this.#parts = parts;
+    void this.#record;
+    const record = parseUrl(toUSVString(value));
+    if (record === undefined) throw new TypeError("Invalid URL string.");
+    this.#record = record;
     this.#queryChanged();
   }
 
   get origin() {
-    return this.#part(ORIGIN);
+    return originOf(this.#record);
   }
 
   get protocol() {
-    return this.#part(PROTOCOL);
+    return protocolOf(this.#record);
   }
 
   set protocol(value) {
@@ -102,7 +82,7 @@ export class URL {
   }
 
   get username() {
-    return this.#part(USERNAME);
+    return usernameOf(this.#record);
   }
 
   set username(value) {
@@ -110,7 +90,7 @@ export class URL {
   }
 
   get password() {
-    return this.#part(PASSWORD);
+    return passwordOf(this.#record);
   }
 
   set password(value) {
@@ -118,7 +98,7 @@ export class URL {
   }
 
   get host() {
-    return this.#part(HOST);
+    return hostOf(this.#record);
   }
 
   set host(value) {
@@ -126,7 +106,7 @@ export class URL {
   }
 
   get hostname() {
-    return this.#part(HOSTNAME);
+    return hostnameOf(this.#record);
   }
 
   set hostname(value) {
@@ -134,7 +114,7 @@ export class URL {
   }
 
   get port() {
-    return this.#part(PORT);
+    return portOf(this.#record);
   }
 
   set port(value) {
@@ -142,7 +122,7 @@ export class URL {
   }
 
   get pathname() {
-    return this.#part(PATHNAME);
+    return pathnameOf(this.#record);
   }
 
   set pathname(value) {
@@ -150,7 +130,7 @@ export class URL {
   }
 
   get search() {
-    return this.#part(SEARCH);
+    return searchOf(this.#record);
   }
 
   set search(value) {
@@ -159,7 +139,7 @@ export class URL {
 
   get searchParams() {
     if (this.#searchParams === undefined) {
-      const search = this.#part(SEARCH);
+      const search = searchOf(this.#record);
       this.#searchParams = newSearchParams(search === "" ? "" : stringSlice(search, 1), (query) => {
         this.#set("search", query);
       });
@@ -168,7 +148,7 @@ export class URL {
   }
 
   get hash() {
-    return this.#part(HASH);
+    return hashOf(this.#record);
   }
 
   set hash(value) {
@@ -176,16 +156,16 @@ export class URL {
   }
 
   toString() {
-    return this.#part(HREF);
+    return this.#record[0];
   }
 
   toJSON() {
-    return this.#part(HREF);
+    return this.#record[0];
   }
 
   static {
-    isURL = /** @type {any} */ ((/** @type {any} */ value) => isObject(value) && #parts in value);
-    hrefOf = (url) => /** @type {string} */ (url.#parts[HREF]);
+    isURL = /** @type {any} */ ((/** @type {any} */ value) => isObject(value) && #record in value);
+    hrefOf = (url) => url.#record[0];
   }
 }
 defineInterface(URL);
@@ -196,10 +176,10 @@ defineInterface(URL);
  * @returns {string}
  */
 export function toRequestUrl(text) {
-  const parts = host.urlParse(text, undefined);
-  if (parts === undefined) throw new TypeError(`Invalid URL: ${text}`);
-  if (parts[USERNAME] !== "" || parts[PASSWORD] !== "") {
+  const record = parseUrl(text);
+  if (record === undefined) throw new TypeError(`Invalid URL: ${text}`);
+  if (usernameOf(record) !== "" || passwordOf(record) !== "") {
     throw new TypeError(`The URL of a request must not have credentials; send an Authorization header instead: ${text}`);
   }
-  return /** @type {string} */ (parts[HREF]);
+  return record[0];
 }

@@ -2,11 +2,11 @@
 import { DOMException } from "./dom_exception.js";
 import { fireEvent, Event } from "./events.js";
 import { fetchThrough } from "./fetch.js";
-import host from "./host_object.js";
 import { requireInvocation } from "./invocation.js";
 import { ErrorEvent } from "./message_events.js";
 import { Error, arrayJoin, promiseThen, replaceEvery, startsWith, stringSlice } from "./primordials.js";
 import { responseState } from "./response.js";
+import { parseUrl } from "./url_record.js";
 import { forEachOfSequence, isObject, toDOMString, toUSVString } from "./webidl.js";
 import { openFetched, setSocketConnector, socketState } from "./websocket.js";
 
@@ -20,7 +20,7 @@ function httpUrlOf(url) {
 setSocketConnector((state, url, protocols) => {
   requireInvocation();
   const given = toUSVString(url);
-  const href = host.urlParse(given, undefined)?.[0];
+  const href = parseUrl(given)?.[0];
   if (href === undefined) throw new DOMException(`WebSocket constructor: the URL ${given} is invalid.`, "SyntaxError");
   const target = httpUrlOf(href);
   if (!startsWith(target, "http:") && !startsWith(target, "https:")) {

@@ -165,7 +165,12 @@ pub(crate) fn prepare(host: &Rc<Host>) -> Result<Prepared, StartupFailure> {
     }
     let Loaded { entries, start, entrypoints } = isolate
         .enter(BUILTINS_CPU, |scope| match scope.promise_state(&main) {
-            Some(PromiseState::Fulfilled(Value::Object(namespace))) => entries(scope, &namespace),
+            Some(PromiseState::Fulfilled(Value::Object(namespace))) => {
+                if let Value::Object(listener) = scope.get(&namespace, "rejected")? {
+                    scope.on_unhandled_rejection(listener);
+                }
+                entries(scope, &namespace)
+            }
             Some(PromiseState::Rejected(reason)) => Err(Failure::Exception(scope.exception(&reason))),
             _ => Ok(None),
         })

@@ -149,7 +149,7 @@ impl From<&BodyError> for HostError {
         match error {
             BodyError::Connection(error) => HostError::from(error),
             BodyError::Canceled(_) | BodyError::Network(_) => HostError::error(error.to_string()),
-            BodyError::TooLarge { .. } => HostError::type_error(error.to_string()),
+            BodyError::Encoding(_) | BodyError::TooLarge { .. } => HostError::type_error(error.to_string()),
         }
     }
 }

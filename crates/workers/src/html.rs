@@ -152,6 +152,15 @@ fn ask(suspend: &Suspend, kind: &'static str, index: u32, facts: Vec<String>) ->
     }
 }
 
+/// Comments are the same to elements and to the document; so is text.
+fn comment_handler(suspend: Suspend, index: u32) -> impl FnMut(&mut Comment<'_>) -> HandlerResult + 'static {
+    move |comment: &mut Comment<'_>| on_comment(&suspend, index, comment)
+}
+
+fn text_handler(suspend: Suspend, index: u32) -> impl FnMut(&mut TextChunk<'_>) -> HandlerResult + 'static {
+    move |text: &mut TextChunk<'_>| on_text(&suspend, index, text)
+}
+
 fn for_elements(suspend: &Suspend, index: u32, wants: &str) -> ElementContentHandlers<'static> {
     let mut handlers = ElementContentHandlers::default();
     if wants.contains('e') {
@@ -159,12 +168,10 @@ fn for_elements(suspend: &Suspend, index: u32, wants: &str) -> ElementContentHan
         handlers = handlers.element(move |element: &mut Element<'_, '_>| on_element(&suspend, index, element));
     }
     if wants.contains('c') {
-        let suspend = suspend.clone();
-        handlers = handlers.comments(move |comment: &mut Comment<'_>| on_comment(&suspend, index, comment));
+        handlers = handlers.comments(comment_handler(suspend.clone(), index));
     }
     if wants.contains('t') {
-        let suspend = suspend.clone();
-        handlers = handlers.text(move |text: &mut TextChunk<'_>| on_text(&suspend, index, text));
+        handlers = handlers.text(text_handler(suspend.clone(), index));
     }
     handlers
 }
@@ -176,12 +183,10 @@ fn for_document(suspend: &Suspend, index: u32, wants: &str) -> DocumentContentHa
         handlers = handlers.doctype(move |doctype: &mut Doctype<'_>| on_doctype(&suspend, index, doctype));
     }
     if wants.contains('c') {
-        let suspend = suspend.clone();
-        handlers = handlers.comments(move |comment: &mut Comment<'_>| on_comment(&suspend, index, comment));
+        handlers = handlers.comments(comment_handler(suspend.clone(), index));
     }
     if wants.contains('t') {
-        let suspend = suspend.clone();
-        handlers = handlers.text(move |text: &mut TextChunk<'_>| on_text(&suspend, index, text));
+        handlers = handlers.text(text_handler(suspend.clone(), index));
     }
     if wants.contains('D') {
         let suspend = suspend.clone();

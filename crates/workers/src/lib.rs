@@ -10,6 +10,7 @@
 mod boot;
 mod builtins;
 pub mod cache;
+mod coding;
 mod crypto;
 mod event;
 mod host;

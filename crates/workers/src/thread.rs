@@ -163,7 +163,7 @@ impl Thread {
         match event {
             invocation::Event::Fetch(request) => {
                 let (head, body) = request.into_parts();
-                let body = number(host.bodies.borrow_mut().insert(ticket, body));
+                let body = number(host.bodies.borrow_mut().insert(ticket, body, None));
                 self.enter(ticket, |scope, entries| {
                     let headers = flatten(&head.headers);
                     let arguments =

@@ -130,6 +130,7 @@ async fn serve(configuration: Configuration) -> Result<(), Failure> {
             .max_isolates
             .map_or(defaults.isolates_per_worker, std::num::NonZeroUsize::get),
         isolate_memory: configuration.isolate_memory.unwrap_or(defaults.isolate_memory),
+        freeze_clock: !configuration.running_clocks,
         memory_budget: configuration.isolates_memory.unwrap_or(defaults.memory_budget),
         ..defaults
     })

@@ -1,6 +1,6 @@
 //! What is expected of each file: how many tests pass, and which do not, under the reason for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -59,9 +59,12 @@ impl Expectations {
 
     /// Compares a file's outcome.
     pub fn compare(&self, file: &str, outcome: &Outcome) -> Verdict {
-        let Outcome::Ran(tests) = outcome else { return Verdict::AsExpected };
         let nothing = Expected::default();
         let expected = self.files.get(file).unwrap_or(&nothing);
+        let Outcome::Ran(tests) = outcome else {
+            let known = expected.skip.is_some();
+            return if known { Verdict::AsExpected } else { Verdict::Different(vec!["is not in the list".to_owned()]) };
+        };
         let mut differences: Vec<String> = tests
             .iter()
             .filter(|test| !test.passed && reason(expected, &test.name).is_none())
@@ -90,6 +93,16 @@ impl Expectations {
             }
         };
         self.files.insert(file.to_owned(), learned);
+    }
+
+    /// Files that are expected and were not found; with `forget` they are no longer expected.
+    pub fn missing(&mut self, found: &BTreeSet<String>, forget: bool) -> Vec<String> {
+        let missing: Vec<String> = self.files.keys().filter(|file| !found.contains(*file)).cloned().collect();
+        if forget {
+            self.files.retain(|file, _| found.contains(file));
+            return Vec::new();
+        }
+        missing
     }
 
     /// Writes them down.

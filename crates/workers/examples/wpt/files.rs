@@ -3,6 +3,52 @@
 use std::fs;
 use std::path::Path;
 
+/// Beginnings of the paths of files that are about what Workers do not have, and what that is.
+const NOT_FOR_WORKERS: [(&str, &str); 37] = [
+    ("FileAPI/FileReader", NO_FILE_READER),
+    ("FileAPI/file/Worker-read-file", NO_FILE_READER),
+    ("FileAPI/fileReader", NO_FILE_READER),
+    ("FileAPI/idlharness.worker", "the same as idlharness.any.js"),
+    ("FileAPI/reading-data-section/", NO_FILE_READER),
+    ("FileAPI/url/", NO_OBJECT_URLS),
+    ("fetch/api/basic/integrity", "subresource integrity is about what a page embeds"),
+    ("fetch/api/basic/keepalive", NO_PAGE),
+    ("fetch/api/basic/mode-", NO_ORIGIN),
+    ("fetch/api/basic/referrer", NO_ORIGIN),
+    ("fetch/api/basic/request-forbidden-headers", NO_FORBIDDEN_HEADERS),
+    ("fetch/api/basic/request-private-network-headers", NO_ORIGIN),
+    ("fetch/api/basic/request-referrer", NO_ORIGIN),
+    ("fetch/api/basic/scheme-blob", NO_OBJECT_URLS),
+    ("fetch/api/cors/", NO_ORIGIN),
+    ("fetch/api/credentials/", "Workers keep no cookies and no credentials"),
+    ("fetch/api/headers/headers-no-cors", NO_ORIGIN),
+    ("fetch/api/redirect/redirect-back-to-original-origin", NO_ORIGIN),
+    ("fetch/api/redirect/redirect-keepalive", NO_PAGE),
+    ("fetch/api/redirect/redirect-origin", NO_ORIGIN),
+    ("fetch/api/redirect/redirect-referrer", NO_ORIGIN),
+    ("fetch/api/request/request-cache-", "fetch() has no HTTP cache; the Cache API is another thing"),
+    ("fetch/api/request/request-keepalive", NO_PAGE),
+    ("fetch/api/request/request-init-priority", "a hint to a browser's scheduler"),
+    ("fetch/content-encoding/zstd/", "Workers do not decode zstd"),
+    ("streams/readable-streams/owning-type", "a proposal that the standard has not taken"),
+    ("urlpattern/urlpattern-compare.tentative", "a proposal that the standard has not taken"),
+    ("urlpattern/urlpattern-generate.tentative", "a proposal that the standard has not taken"),
+    ("webmessaging/broadcastchannel/", "Workers have no BroadcastChannel"),
+    ("webmessaging/message-channels/user-activation", NO_PAGE),
+    ("webmessaging/message-channels/worker", "Workers have no Worker"),
+    ("websockets/Create-on-worker-shutdown", "Workers have no Worker"),
+    ("websockets/bufferedAmount-unchanged-by-sync-xhr", "Workers have no XMLHttpRequest"),
+    ("websockets/mixed-content", NO_ORIGIN),
+    ("websockets/opening-handshake/003-sets-origin", NO_ORIGIN),
+    ("websockets/referrer", NO_ORIGIN),
+    ("websockets/stream/tentative/", "a proposal that the standard has not taken"),
+];
+const NO_FILE_READER: &str = "Workers have no FileReader";
+const NO_FORBIDDEN_HEADERS: &str = "Workers may set every header: they are no pages that must be kept from it";
+const NO_OBJECT_URLS: &str = "Workers have no blob: URLs";
+const NO_ORIGIN: &str = "Workers have no origin, so that the same-origin policy, CORS and Referer are not there";
+const NO_PAGE: &str = "Workers have no page that can be left";
+
 /// A file, or one variant of it.
 pub struct TestFile {
     /// Its path with the variant, as `streams/piping/abort.any.js` or `url/x.any.js?1-1000`.
@@ -15,6 +61,13 @@ pub struct TestFile {
     pub scripts: Vec<String>,
     /// Why it is not for Workers.
     pub skip: Option<String>,
+}
+
+impl TestFile {
+    /// Whether it asks to be served by HTTPS.
+    pub fn https(&self) -> bool {
+        self.path.contains(".https.")
+    }
 }
 
 /// All files of a directory, in order.
@@ -35,7 +88,7 @@ fn walk(root: &Path, directory: &str, paths: &mut Vec<String>) {
         let path = format!("{directory}/{}", entry.file_name().to_string_lossy());
         if entry.path().is_dir() {
             walk(root, &path, paths);
-        } else if path.ends_with(".any.js") {
+        } else if path.ends_with(".any.js") || path.ends_with(".worker.js") {
             paths.push(path);
         }
     }
@@ -59,8 +112,21 @@ fn variants(root: &Path, path: &str) -> Vec<TestFile> {
             _ => {}
         }
     }
-    if path.ends_with(".sub.any.js") {
-        skip = Some("needs the substitutions of the tests' own server".to_owned());
+    // A script of a worker names what comes before it in its code; the harness is there anyway.
+    if path.ends_with(".worker.js") {
+        for (at, import) in text.match_indices("importScripts(") {
+            let argument = text.get(at + import.len()..).and_then(|rest| rest.split(')').next()).unwrap_or_default();
+            let script = resolve(path, argument.trim().trim_matches(['"', '\'']));
+            if script != "resources/testharness.js" {
+                scripts.push(script);
+            }
+        }
+    }
+    if let Some((_, reason)) = NOT_FOR_WORKERS.iter().find(|(beginning, _)| path.starts_with(beginning)) {
+        skip = Some((*reason).to_owned());
+    }
+    if path.contains(".h2.") {
+        skip = Some("needs a server of HTTP/2, which is not started here".to_owned());
     }
     if variants.is_empty() {
         variants.push(String::new());

@@ -4,13 +4,16 @@ import scripts from "./scripts.txt";
 
 // Functions that scripts declare at their top are the global's: some look for them there.
 const declared = [...new Set([...scripts.matchAll(/^(?:async )?function\*? (\w+)\(/gm)].map((match) => match[1]))];
-const exposed = `Object.assign(globalThis, { ${declared.filter((name) => !(name in globalThis)).join(", ")} });`;
+const expose = (name) => `if (typeof ${name} === "function") globalThis.${name} = ${name};`;
+const exposed = declared.filter((name) => !(name in globalThis)).map(expose).join("");
 const strict = scripts.startsWith("'use strict'") ? "'use strict';" : "";
 const run = (0, eval)(`(function (completed, location, fetch, Request) {${strict}${exposed}${scripts}\n})`);
 
 /** How long tests that never end are waited for. */
 const PATIENCE = 20_000;
 
+// Scripts of workers name what comes before them; it is there already.
+globalThis.importScripts = () => {};
 globalThis.GLOBAL = { isWindow: () => false, isWorker: () => true, isShadowRealm: () => false };
 
 export default {
@@ -20,12 +23,19 @@ export default {
     const location = { href, origin, protocol, host, hostname, port, pathname, search, hash, toString: () => href };
     globalThis.location = location;
     const absolute = (input) => (typeof input === "string" ? (URL.parse(input, url)?.href ?? input) : input);
-    const { fetch: fetchAbsolute, Request: RequestOfAbsolute } = globalThis;
+    const { fetch: fetchAbsolute } = globalThis;
     const fetch = (input, ...rest) => fetchAbsolute(absolute(input), ...rest);
-    const Request = new Proxy(RequestOfAbsolute, {
-      construct: (target, [input, ...rest], newTarget) => Reflect.construct(target, [absolute(input), ...rest], newTarget === Request ? target : newTarget),
-    });
-    Object.assign(globalThis, { fetch, Request });
+    // Classes whose first argument is a URL.
+    const resolving = (Class) => {
+      const Resolving = new Proxy(Class, {
+        construct: (target, [input, ...rest], newTarget) =>
+          Reflect.construct(target, input === undefined && rest.length === 0 ? [] : [absolute(input), ...rest], newTarget === Resolving ? target : newTarget),
+      });
+      Object.defineProperty(Class.prototype, "constructor", { value: Resolving, writable: true, enumerable: false, configurable: true });
+      return Resolving;
+    };
+    const Request = resolving(globalThis.Request);
+    Object.assign(globalThis, { fetch, Request, EventSource: resolving(globalThis.EventSource) });
     const tests = await new Promise((resolve) => {
       const completed = (tests, status) => {
         const results = tests.map(({ name, status, message }) => ({ name, passed: status === 0, message: message ?? "" }));

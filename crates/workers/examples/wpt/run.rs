@@ -1,6 +1,6 @@
 //! One file of tests as a Worker.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use workers::{Limits, ModuleKind, Platform, PlatformOptions, WorkerModule, WorkerVersion};
 
 use crate::files::TestFile;
-use crate::server::{Files, NoRecords};
+use crate::server::{NoRecords, TestServer};
 
 /// The Worker's main module.
 const HARNESS: &str = include_str!("harness.js");
@@ -55,21 +55,28 @@ impl Outcome {
     }
 }
 
-/// The platform that all files run in.
-pub struct Platforms(Platform);
+/// The platform that all files run in, and the server that they ask.
+pub struct Runner {
+    platform: Platform,
+    server: TestServer,
+}
 
-impl Platforms {
-    /// Starts it.
+impl Runner {
+    /// Starts both.
     ///
     /// # Errors
-    /// Why it does not start.
-    pub fn start(root: PathBuf) -> Result<Platforms, String> {
+    /// Why one of them does not start.
+    pub async fn start(root: &Path) -> Result<Runner, String> {
+        let server = TestServer::start(root).await?;
         let runtime = tokio::runtime::Handle::current();
-        let mut options = PlatformOptions::new(Arc::new(Files(root)), Arc::new(NoRecords), runtime);
+        let mut options = PlatformOptions::new(Arc::new(server.outbound()), Arc::new(NoRecords), runtime);
+        // Tests of timers and clocks measure.
+        options.freeze_clock = false;
         options.isolate_memory = 1024 * 1024 * 1024;
         options.isolates_per_worker = 1;
         options.keep_idle = Duration::from_millis(100);
-        Platform::start(options).map(Platforms).map_err(|error| error.to_string())
+        let platform = Platform::start(options).map_err(|error| error.to_string())?;
+        Ok(Runner { platform, server })
     }
 
     /// Runs a file.
@@ -82,14 +89,40 @@ impl Platforms {
     }
 
     async fn answer(&self, root: &Path, file: &TestFile) -> Result<Vec<Test>, String> {
-        let version = version(root, file).map_err(|error| error.to_string())?;
-        let request = Request::get(format!("http://web-platform.test/{}{}", file.path, file.variant))
+        let version = self.version(root, file).await?;
+        let request = Request::get(self.server.url(&format!("{}{}", file.path, file.variant), file.https()))
             .body(invocation::empty())
             .map_err(|error| error.to_string())?;
         let invocation = Invocation { request, ray_id: RayId(1), client: None };
-        let response = self.0.dispatch(Arc::new(version), invocation).await.map_err(|ended| ended.to_string())?;
+        let response =
+            self.platform.dispatch(Arc::new(version), invocation).await.map_err(|ended| ended.to_string())?;
         let body = response.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
         serde_json::from_slice(&body).map_err(|error| error.to_string())
+    }
+
+    async fn version(&self, root: &Path, file: &TestFile) -> Result<WorkerVersion, String> {
+        let mut parts = Vec::new();
+        for path in file.scripts.iter().chain([&file.path]) {
+            // The server puts names and ports into some.
+            let content = if path.contains(".sub.") {
+                self.server.get(path).await?.to_vec()
+            } else {
+                std::fs::read(root.join(path)).map_err(|error| format!("{path}: {error}"))?
+            };
+            parts.push(String::from_utf8_lossy(&content).into_owned());
+        }
+        // All of them become one function, which is strict only when all of them are.
+        let strict = parts.iter().all(|part| {
+            part.lines().any(|line| line.starts_with("'use strict'") || line.starts_with("\"use strict\""))
+        });
+        let mut scripts = if strict { b"'use strict';\n".to_vec() } else { Vec::new() };
+        scripts.extend(std::fs::read(root.join("resources/testharness.js")).map_err(|error| error.to_string())?);
+        scripts.extend_from_slice(b"\n;add_completion_callback(completed);\n");
+        for part in parts {
+            scripts.extend_from_slice(part.as_bytes());
+            scripts.extend_from_slice(b"\n;\n");
+        }
+        Ok(version(scripts))
     }
 }
 
@@ -98,26 +131,12 @@ fn whole(message: String) -> Test {
     Test { name: "(the file)".to_owned(), passed: false, message }
 }
 
-fn version(root: &Path, file: &TestFile) -> std::io::Result<WorkerVersion> {
-    let mut parts = Vec::new();
-    for script in file.scripts.iter().chain([&file.path]) {
-        parts.push(String::from_utf8_lossy(&std::fs::read(root.join(script))?).into_owned());
-    }
-    // All of them become one function, which is strict only when all of them are.
-    let strict = parts
-        .iter()
-        .all(|part| part.lines().any(|line| line.starts_with("'use strict'") || line.starts_with("\"use strict\"")));
-    let mut scripts = if strict { b"'use strict';\n".to_vec() } else { Vec::new() };
-    scripts.extend(std::fs::read(root.join("resources/testharness.js"))?);
-    scripts.extend_from_slice(b"\n;add_completion_callback(completed);\n");
-    for part in parts {
-        scripts.extend_from_slice(part.as_bytes());
-        scripts.extend_from_slice(b"\n;\n");
-    }
+/// A Worker that runs scripts.
+fn version(scripts: Vec<u8>) -> WorkerVersion {
     let module =
         |name: &str, kind, content: Vec<u8>| WorkerModule { name: name.to_owned(), kind, content: content.into() };
     let limits = Limits { cpu: PATIENCE, ..Limits::default() };
-    Ok(WorkerVersion {
+    WorkerVersion {
         id: Uuid::new_v4(),
         name: "wpt".into(),
         main_module: "harness.js".to_owned(),
@@ -129,5 +148,5 @@ fn version(root: &Path, file: &TestFile) -> std::io::Result<WorkerVersion> {
         limits,
         compatibility_date: "2026-11-01".to_owned(),
         compatibility_flags: Vec::new(),
-    })
+    }
 }

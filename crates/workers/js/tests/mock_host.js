@@ -5,7 +5,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { runInContext } from "node:vm";
 
-const PARTS = ["href", "protocol", "username", "password", "host", "hostname", "port", "pathname", "search", "hash", "origin"];
+
 
 /** An array of this realm; tests may have patched the other one's. */
 function copy(list) {
@@ -120,8 +120,17 @@ export function makeHost(context) {
     return { sink: 0, bytes: Promise.resolve(Buffer.from(body)) };
   }
 
-  function partsOf(url) {
-    return own(PARTS.map((part) => url[part]));
+  /** A parsed URL as the host gives it, from the parts that Node knows. */
+  function recordOf(url) {
+    const { href, protocol, username, password, hostname, port, search, hash } = url;
+    const slashes = href.startsWith("//", protocol.length);
+    const usernameEnd = protocol.length + (slashes ? 2 : 0) + username.length;
+    const hostStart = usernameEnd + (password === "" ? 0 : 1 + password.length);
+    const hostEnd = hostStart + (href[hostStart] === "@" ? 1 : 0) + hostname.length;
+    const pathnameStart = hostEnd + (port === "" ? 0 : 1 + port.length);
+    const hashStart = href.length - hash.length;
+    const places = [protocol.length, usernameEnd, hostStart, hostEnd, port === "" ? -1 : +port, pathnameStart];
+    return own([href, ...places, search === "" ? -1 : hashStart - search.length, hash === "" ? -1 : hashStart]);
   }
 
   host.functions = {
@@ -222,7 +231,7 @@ export function makeHost(context) {
     log: (level, values) => host.logs.push({ level, values: copy(values) }),
     urlParse(url, base) {
       try {
-        return partsOf(new URL(url, base));
+        return recordOf(new URL(url, base));
       } catch {
         return undefined;
       }
@@ -234,7 +243,7 @@ export function makeHost(context) {
       } catch {
         return undefined;
       }
-      return partsOf(url);
+      return recordOf(url);
     },
     utf8Encode: (text) => bytes(new TextEncoder().encode(text)),
     utf8Decode: (given, ignoreBOM) => new TextDecoder("utf-8", { ignoreBOM }).decode(given),

@@ -12,6 +12,7 @@ use invocation::{Body, BodyError};
 use isolate::{Arguments, Charge, Ledger, Scope, Throw, Value};
 
 use super::{Host, id, number};
+use crate::coding::{Format, decoded, encoded};
 use crate::event::{Completion, ReadFailure};
 use crate::supervisor::Ticket;
 use crate::table::Table;
@@ -31,6 +32,8 @@ enum State {
 struct NativeBody {
     owner: Ticket,
     state: State,
+    /// What its bytes are compressed with, as its headers say; script reads them without that.
+    format: Option<Format>,
 }
 
 /// The bodies of an isolate.
@@ -40,12 +43,12 @@ pub(crate) struct Bodies {
 }
 
 impl Bodies {
-    /// Keeps a body; 0 for one without bytes.
-    pub(crate) fn insert(&mut self, owner: Ticket, body: Body) -> u64 {
+    /// Keeps a body, which may be compressed; 0 for one without bytes.
+    pub(crate) fn insert(&mut self, owner: Ticket, body: Body, format: Option<Format>) -> u64 {
         if body.is_end_stream() {
             return 0;
         }
-        self.table.insert(NativeBody { owner, state: State::Idle(body) }).unwrap_or(0)
+        self.table.insert(NativeBody { owner, state: State::Idle(body), format }).unwrap_or(0)
     }
 
     /// A body comes back from the task that read from it; `None` when it is over.
@@ -64,18 +67,42 @@ impl Bodies {
             .collect()
     }
 
-    /// Takes a body to give it away whole.
-    pub(super) fn give_away(&mut self, owner: Ticket, body: u64) -> Result<Body, Throw> {
+    /// Takes a body to give it away whole, compressed as `wanted`; says whether its bytes are other ones than came.
+    pub(super) fn give_away(&mut self, owner: Ticket, body: u64, wanted: Wanted) -> Result<(Body, bool), Throw> {
         match self.table.get_mut(body) {
             Some(native) if native.owner != owner => {
                 Err(Throw::Error("Cannot perform I/O on behalf of a different request.".to_owned()))
             }
             Some(NativeBody { state: State::Idle(_), .. }) => match self.table.remove(body) {
-                Some(NativeBody { state: State::Idle(body), .. }) => Ok(body),
+                Some(NativeBody { state: State::Idle(body), format, .. }) => Ok(match (wanted, format) {
+                    (Wanted::AsItCame, _) => (body, false),
+                    (Wanted::In(wanted), format) if wanted == format => (body, false),
+                    (Wanted::In(wanted), format) => {
+                        let plain = if let Some(format) = format { decoded(body, format) } else { body };
+                        (if let Some(wanted) = wanted { encoded(plain, wanted) } else { plain }, true)
+                    }
+                }),
                 _ => Err(used()),
             },
             _ => Err(used()),
         }
+    }
+}
+
+/// How the bytes of a body are to be compressed for whom it is given to.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Wanted {
+    /// Whatever they are.
+    AsItCame,
+    /// In this format, or not at all.
+    In(Option<Format>),
+}
+
+/// A body that is not compressed, compressed when it is to be; and whether it is.
+pub(super) fn compressed(body: Body, format: Option<Format>) -> (Body, bool) {
+    match format {
+        Some(format) => (encoded(body, format), true),
+        None => (body, false),
     }
 }
 
@@ -151,7 +178,10 @@ impl Host {
         let mut bodies = self.bodies.borrow_mut();
         let native = bodies.table.get_mut(body).ok_or_else(used)?;
         match std::mem::replace(&mut native.state, State::Over) {
-            State::Idle(idle) => Ok((native.owner, Some(idle))),
+            State::Idle(idle) => {
+                let idle = if let Some(format) = native.format.take() { decoded(idle, format) } else { idle };
+                Ok((native.owner, Some(idle)))
+            }
             State::Over => Ok((native.owner, None)),
             State::Busy(operation) => {
                 native.state = State::Busy(operation);

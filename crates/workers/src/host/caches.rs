@@ -4,16 +4,18 @@ use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
-use http::header::{AGE, HeaderName, HeaderValue};
+use http::header::{AGE, CONTENT_LENGTH, HeaderName, HeaderValue};
 use http_body_util::BodyExt;
 use invocation::Body;
 use isolate::{Arguments, Scope, Throw, Value};
 
+use super::bodies::{Wanted, compressed};
 use super::headers::unflatten;
 use super::invocations::announced_length;
 use super::outgoing::Outgoing;
 use super::{Host, id, number, optional_string};
 use crate::cache::{CacheKey, CachedResponse, Storable, answer, storable};
+use crate::coding::Format;
 use crate::event::{Completion, HostError};
 
 /// What Cloudflare adds to a response from the cache.
@@ -55,16 +57,20 @@ pub(super) fn put(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Va
     let status = status.ok_or_else(|| Throw::RangeError("The status is not one of HTTP.".to_owned()))?;
     let mut headers = unflatten(&arguments.strings(4)?).map_err(Throw::TypeError)?;
     let mut sink = 0;
-    let body = match Outgoing::from(arguments, 5, &host.seat.ledger)? {
-        Outgoing::None => invocation::empty(),
-        Outgoing::Whole(bytes) => invocation::full(bytes),
-        Outgoing::Native(body) => host.bodies.borrow_mut().give_away(owner, body)?,
+    let format = Format::of(&headers);
+    let (body, recoded) = match Outgoing::from(arguments, 5, &host.seat.ledger)? {
+        Outgoing::None => (invocation::empty(), false),
+        Outgoing::Whole(bytes) => compressed(invocation::full(bytes), format),
+        Outgoing::Native(body) => host.bodies.borrow_mut().give_away(owner, body, Wanted::In(format))?,
         Outgoing::Script => {
             let (id, body) = host.sink(owner, None, announced_length(&headers))?;
             sink = id;
-            body
+            compressed(body, format)
         }
     };
+    if recoded {
+        headers.remove(CONTENT_LENGTH);
+    }
     let cache = host.services.options.cache.clone();
     let now = SystemTime::now();
     let kept = storable(status, &headers, now);

@@ -13,6 +13,7 @@ use invocation::{Answer, Body, BodyError, Call, Entrypoint, Event, Message, Rpc,
 use isolate::{Arguments, Scope, Throw, Value};
 use uuid::Uuid;
 
+use super::bodies::Wanted;
 use super::engine::elements;
 use super::fetch::{Sending, ended};
 use super::held::hold;
@@ -202,7 +203,7 @@ impl Host {
     /// A message as JavaScript gets it: the value's bytes, and the numbers of the streams.
     pub(crate) fn unpack(&self, owner: Ticket, message: Message) -> (Value, Value) {
         let mut bodies = self.bodies.borrow_mut();
-        let streams = message.streams.into_iter().map(|body| number(bodies.insert(owner, body)));
+        let streams = message.streams.into_iter().map(|body| number(bodies.insert(owner, body, None)));
         (Value::Bytes(message.value.into()), Value::List(streams.collect()))
     }
 
@@ -214,7 +215,7 @@ impl Host {
             let (sink, body) = if stream == 0 {
                 self.sink(owner, None, None)?
             } else {
-                (0, self.bodies.borrow_mut().give_away(owner, stream)?)
+                (0, self.bodies.borrow_mut().give_away(owner, stream, Wanted::In(None))?.0)
             };
             bodies.push(body);
             sinks.push(sink);

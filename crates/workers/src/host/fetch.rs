@@ -6,11 +6,13 @@ use http::{Method, Request, StatusCode, Uri};
 use invocation::{Body, BoxFuture, Event, Subrequest, Target, Upgraded};
 use isolate::{Arguments, Scope, Throw, Value};
 
+use super::bodies::Wanted;
 use super::calls::{Callee, Destination};
 use super::headers::{flatten, unflatten};
 use super::invocations::announced_length;
 use super::outgoing::Outgoing;
 use super::{Host, id, number};
+use crate::coding::Format;
 use crate::event::{Completion, HostError};
 use crate::supervisor::Ticket;
 use crate::version::BindingKind;
@@ -103,7 +105,7 @@ impl Host {
         let body = match ask.outgoing {
             Outgoing::None => invocation::empty(),
             Outgoing::Whole(bytes) => invocation::full(bytes),
-            Outgoing::Native(body) => self.bodies.borrow_mut().give_away(ticket, body)?,
+            Outgoing::Native(body) => self.bodies.borrow_mut().give_away(ticket, body, Wanted::In(None))?.0,
             Outgoing::Script => {
                 let (id, body) = self.sink(ticket, None, announced_length(&headers))?;
                 sink = id;
@@ -167,7 +169,7 @@ impl Host {
     /// A response as JavaScript gets it: `[status, statusText, headers, bodyId or 0, socketId or 0]`.
     pub(crate) fn received(&self, owner: Ticket, mut head: Parts, body: Body) -> Value {
         let socket = self.upgraded(owner, head.extensions.remove::<Upgraded>());
-        let body = self.bodies.borrow_mut().insert(owner, body);
+        let body = self.bodies.borrow_mut().insert(owner, body, Format::of(&head.headers));
         let reason = StatusCode::canonical_reason(&head.status).unwrap_or_default();
         let status = Value::Number(head.status.as_u16().into());
         Value::List(vec![status, reason.into(), flatten(&head.headers), number(body), number(socket)])

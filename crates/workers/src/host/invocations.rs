@@ -7,9 +7,11 @@ use invocation::{Answer, Body};
 use isolate::{Arguments, Exception, Scope, Throw, Value};
 use telemetry::ExceptionRecord;
 
+use super::bodies::{Wanted, compressed};
 use super::outgoing::Outgoing;
 use super::piped::PipedBody;
 use super::{Host, headers, id, number};
+use crate::coding::Format;
 use crate::running::timestamp;
 use crate::supervisor::{Flow, Ticket};
 
@@ -18,15 +20,16 @@ pub(super) fn announced_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }
 
-/// `respond(invocation, status, statusText, headers, body, webSocket)`
+/// `respond(invocation, status, statusText, headers, body, webSocket, encoded)`
 ///
-/// The status text is dropped: HTTP/2 has none, and HTTP/1.1 recipients ignore it.
+/// The status text is dropped: HTTP/2 has none, and HTTP/1.1 recipients ignore it. Unless the body is `encoded` already, it is compressed as its
+/// `Content-Encoding` says.
 pub(super) fn respond(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Value, Throw> {
     let host = scope.data::<Host>();
     let ticket = id(arguments, 0)?;
     let status = u16::try_from(id(arguments, 1)?).ok().and_then(|status| StatusCode::from_u16(status).ok());
     let status = status.ok_or_else(|| Throw::RangeError("The response's status is not an HTTP status.".to_owned()))?;
-    let headers = headers::unflatten(&arguments.strings(3)?).map_err(Throw::TypeError)?;
+    let mut headers = headers::unflatten(&arguments.strings(3)?).map_err(Throw::TypeError)?;
     let outgoing = Outgoing::from(arguments, 4, &host.seat.ledger)?;
     let is_head = host.running.borrow_mut().get_mut(&ticket).is_some_and(|running| running.is_head);
     if !host.supervisor.borrow_mut().awaits_head(ticket) {
@@ -38,16 +41,24 @@ pub(super) fn respond(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Resul
     let mut sink = 0;
     let upgraded =
         if arguments.is_undefined(5) { None } else { Some(host.give_socket_away(ticket, id(arguments, 5)?)?) };
+    let is_encoded = !arguments.is_undefined(6) && arguments.bool(6)?;
+    let format = if is_encoded { None } else { Format::of(&headers) };
+    let wanted = if is_encoded { Wanted::AsItCame } else { Wanted::In(format) };
+    let mut recoded = false;
+    let mut keep = |(body, other): (Body, bool)| {
+        recoded = other;
+        body
+    };
     let (body, flow) = match outgoing {
         // The connection flows until it is over.
         Outgoing::None if upgraded.is_some() => (invocation::empty(), Flow::Native),
         Outgoing::None => (invocation::empty(), Flow::Whole),
-        Outgoing::Whole(bytes) if has_body => (invocation::full(bytes), Flow::Whole),
+        Outgoing::Whole(bytes) if has_body => (keep(compressed(invocation::full(bytes), format)), Flow::Whole),
         Outgoing::Whole(_) => (invocation::empty(), Flow::Whole),
         Outgoing::Native(body) => {
-            let body = host.bodies.borrow_mut().give_away(ticket, body)?;
+            let (body, other) = host.bodies.borrow_mut().give_away(ticket, body, wanted)?;
             if has_body {
-                (host.watched(ticket, body, length), Flow::Native)
+                (host.watched(ticket, keep((body, other)), if other { None } else { length }), Flow::Native)
             } else {
                 (invocation::empty(), Flow::Whole)
             }
@@ -55,13 +66,16 @@ pub(super) fn respond(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Resul
         Outgoing::Script if has_body => {
             let (id, body) = host.sink(ticket, Some(ticket), length)?;
             sink = id;
-            (body, Flow::Script)
+            (keep(compressed(body, format)), Flow::Script)
         }
         Outgoing::Script => {
             sink = host.dead_sink(ticket)?;
             (invocation::empty(), Flow::Whole)
         }
     };
+    if recoded {
+        headers.remove(CONTENT_LENGTH);
+    }
     let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;

@@ -1,61 +1,66 @@
-//! URLs (WHATWG), by the `url` crate.
+//! URLs (WHATWG), by Ada.
 
+use ada_url::Url;
 use isolate::{Arguments, Scope, Throw, Value};
-use url::{Url, quirks};
 
 use super::optional_string;
 
-/// `[href, protocol, username, password, host, hostname, port, pathname, search, hash, origin]`
-fn parts(url: &Url) -> Value {
-    let parts = [
-        quirks::href(url),
-        quirks::protocol(url),
-        quirks::username(url),
-        quirks::password(url),
-        quirks::host(url),
-        quirks::hostname(url),
-        quirks::port(url),
-        quirks::pathname(url),
-        quirks::search(url),
-        quirks::hash(url),
-    ];
-    let origin = Value::String(quirks::origin(url));
-    Value::List(parts.into_iter().map(Value::from).chain([origin]).collect())
+/// Bytes of the longest URL, which browsers have as well. Percent-encoding makes at most three of one, so that what the parser allocates is always
+/// there.
+const LONGEST: usize = 2 * 1024 * 1024;
+
+/// `[href, protocol's end, user name's end, host's start, host's end, port, pathname's start, search's start, hash's start]`, -1 for none.
+fn record(url: &Url) -> Value {
+    let href = url.href();
+    let places = url.components();
+    let end = u32::try_from(href.len()).unwrap_or(u32::MAX);
+    let place = |place: Option<u32>| place.map_or(Value::Number(-1.0), Value::from);
+    Value::List(vec![
+        href.into(),
+        places.protocol_end.into(),
+        places.username_end.into(),
+        places.host_start.into(),
+        places.host_end.into(),
+        place(places.port),
+        places.pathname_start.unwrap_or(end).into(),
+        place(places.search_start),
+        place(places.hash_start),
+    ])
 }
 
 fn parse_url(url: &str, base: Option<&str>) -> Option<Url> {
-    let base = match base {
-        Some(base) => Some(Url::parse(base).ok()?),
-        None => None,
-    };
-    Url::options().base_url(base.as_ref()).parse(url).ok()
+    if url.len() > LONGEST || base.is_some_and(|base| base.len() > LONGEST) {
+        return None;
+    }
+    Url::parse(url, base).ok()
 }
 
-/// What one setter of URL makes of `href`; `None` when it fails.
+/// What one setter of URL makes of `href`; `None` when it changes nothing.
 fn set_part(href: &str, part: &str, value: &str) -> Option<Url> {
-    let mut url = Url::parse(href).ok()?;
+    if value.len() > LONGEST {
+        return None;
+    }
+    let mut url = Url::parse(href, None).ok()?;
+    let given = Some(value);
     match part {
-        "href" => quirks::set_href(&mut url, value).ok(),
-        "protocol" => quirks::set_protocol(&mut url, value).ok(),
-        "username" => quirks::set_username(&mut url, value).ok(),
-        "password" => quirks::set_password(&mut url, value).ok(),
-        "host" => quirks::set_host(&mut url, value).ok(),
-        "hostname" => quirks::set_hostname(&mut url, value).ok(),
-        "port" => quirks::set_port(&mut url, value).ok(),
-        "pathname" => {
-            quirks::set_pathname(&mut url, value);
-            Some(())
-        }
+        "protocol" => url.set_protocol(value),
+        "username" => url.set_username(given),
+        "password" => url.set_password(given),
+        "host" => url.set_host(given),
+        "hostname" => url.set_hostname(given),
+        "port" => url.set_port(given),
+        "pathname" => url.set_pathname(given),
         "search" => {
-            quirks::set_search(&mut url, value);
-            Some(())
+            url.set_search(given);
+            Ok(())
         }
         "hash" => {
-            quirks::set_hash(&mut url, value);
-            Some(())
+            url.set_hash(given);
+            Ok(())
         }
-        _ => None,
-    }?;
+        _ => Err(()),
+    }
+    .ok()?;
     Some(url)
 }
 
@@ -63,13 +68,13 @@ fn set_part(href: &str, part: &str, value: &str) -> Option<Url> {
 pub(super) fn parse(_: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Value, Throw> {
     let url = arguments.string(0)?;
     let base = optional_string(arguments, 1)?;
-    Ok(parse_url(&url, base.as_deref()).as_ref().map_or(Value::Undefined, parts))
+    Ok(parse_url(&url, base.as_deref()).as_ref().map_or(Value::Undefined, record))
 }
 
 /// `urlSet(href, part, value)`
 pub(super) fn set(_: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Value, Throw> {
     let url = set_part(&arguments.string(0)?, &arguments.string(1)?, &arguments.string(2)?);
-    Ok(url.as_ref().map_or(Value::Undefined, parts))
+    Ok(url.as_ref().map_or(Value::Undefined, record))
 }
 
 #[cfg(test)]
@@ -79,13 +84,15 @@ mod tests {
 
     #[test]
     fn setters_follow_the_standard() {
-        let set = |part, value| set_part("https://a.example:8443/x?y#z", part, value).map(String::from);
+        let set = |part, value| set_part("https://a.example:8443/x?y#z", part, value).map(|url| url.href().to_owned());
         assert_eq!(set("port", "443").unwrap(), "https://a.example/x?y#z");
         assert_eq!(set("host", "b.example:1").unwrap(), "https://b.example:1/x?y#z");
         assert_eq!(set("search", "").unwrap(), "https://a.example:8443/x#z");
         assert_eq!(set("protocol", "mailto").as_deref(), None);
         assert_eq!(set("nothing", "x"), None);
         assert!(parse_url("/relative", None).is_none());
-        assert_eq!(parse_url("../b", Some("http://h/a/c")).unwrap().as_str(), "http://h/b");
+        assert_eq!(parse_url("../b", Some("http://h/a/c")).unwrap().href(), "http://h/b");
+        assert_eq!(parse_url("file:////a/b", None).unwrap().href(), "file:////a/b");
+        assert!(parse_url(&format!("http://h/{}", "é".repeat(LONGEST)), None).is_none());
     }
 }

@@ -243,3 +243,15 @@ async fn what_is_held_for_an_isolate_is_its_memory() {
     drop(unread);
     assert_eq!(world.text(&version, "/").await.1, "request 2");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listener_hears_of_rejections_and_may_deal_with_them() {
+    let world = World::new();
+    let version = Arc::new(worker(&["rejections.js"]));
+    assert_eq!(world.text(&version, "/?message=left").await.1, "answered");
+    let record = world.records.next().await;
+    assert_eq!(record.exceptions.iter().map(|one| one.message.as_str()).collect::<Vec<_>>(), ["left"]);
+    assert_eq!(world.text(&version, "/?message=dealt%20with").await.1, "answered");
+    assert!(world.records.next().await.exceptions.is_empty());
+    assert_eq!(world.text(&version, "/").await.1, r#"[["left",true,true],["dealt with",true,true]]"#);
+}

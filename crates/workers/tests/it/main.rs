@@ -7,6 +7,7 @@ mod caches;
 mod compression;
 mod cpu;
 mod crypto;
+mod encodings;
 mod events;
 mod failures;
 mod html_rewriter;

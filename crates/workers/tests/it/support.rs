@@ -1,7 +1,7 @@
 //! A platform with a fake outbound, and Workers from `tests/workers/`.
 
 use std::collections::{HashMap, VecDeque};
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,6 +27,13 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use uuid::Uuid;
 use workers::{Binding, BindingKind, Limits, ModuleKind, Platform, PlatformOptions, WorkerModule, WorkerVersion};
+
+/// Bytes, compressed.
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut coder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    coder.write_all(bytes).unwrap();
+    coder.finish().unwrap()
+}
 
 /// Nothing here takes longer, even on a machine that is busy with other things.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -152,6 +159,11 @@ impl Outbound for Fake {
                     let mut response = response.body(invocation::empty()).unwrap();
                     response.extensions_mut().insert(socket_service());
                     Ok(response)
+                }
+                "/gzip" | "/not-gzip" => {
+                    let bytes = if path == "/gzip" { gzip(b"hello") } else { b"hello".to_vec() };
+                    let response = Response::builder().header("content-encoding", "gzip").header("content-length", bytes.len());
+                    Ok(response.body(invocation::full(bytes)).unwrap())
                 }
                 "/echo" => Ok(Response::new(body)),
                 "/collect" => {
