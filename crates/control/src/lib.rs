@@ -15,6 +15,7 @@ mod edge;
 mod envelope;
 mod error_reference;
 mod lacking;
+mod network_routes;
 mod openapi;
 mod pages;
 mod platform;
@@ -140,6 +141,7 @@ fn operations(state: ControlState) -> Api {
     let api = certificates::add(api);
     let api = tunnels::add(api);
     let api = published::add(api);
+    let api = network_routes::add(api);
     let api = telemetry::add(api);
     let api = tail::add(api);
     let api = session::add(api);

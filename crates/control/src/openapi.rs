@@ -221,6 +221,16 @@ fn request_schema(name: &str) -> Option<Value> {
                 },
             } },
         }),
+        "NewNetworkRoute" => json!({
+            "type": "object",
+            "required": ["network", "tunnel_id"],
+            "properties": { "network": string(), "tunnel_id": uuid(), "comment": { "type": "string", "maxLength": 100 } },
+        }),
+        "NewHostnameRoute" => json!({
+            "type": "object",
+            "required": ["hostname", "tunnel_id"],
+            "properties": { "hostname": string(), "tunnel_id": uuid(), "comment": { "type": "string", "maxLength": 100 } },
+        }),
         "TunnelPatch" => json!({
             "type": "object",
             "properties": { "name": string(), "tunnel_secret": { "type": "string", "contentEncoding": "base64" } },

@@ -1,5 +1,7 @@
 //! The command line, as other people's scripts rely on it.
 
+mod network_route;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -7,6 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
 use crate::configuration::TelemetrySettings;
+
+pub use network_route::{TunnelRoute, TunnelRouteAdd, TunnelRouteDelete};
 
 /// Runs JavaScript Workers on machines you own, and lets them call private services through outbound-only tunnels.
 #[derive(Debug, Parser)]
@@ -376,6 +380,9 @@ pub enum Tunnel {
     Publish(TunnelPublish),
     /// Take a host name from a tunnel
     Unpublish(TunnelUnpublish),
+    /// What is behind which tunnel, for VPC Networks
+    #[command(subcommand)]
+    Route(TunnelRoute),
     /// Remove a tunnel and cut its connections
     Delete(TunnelByName),
 }

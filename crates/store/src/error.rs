@@ -17,6 +17,8 @@ pub enum Thing {
     Domain,
     /// A host name that leads to a tunnel.
     Hostname,
+    /// A destination behind a tunnel.
+    NetworkRoute,
     /// A route of a Worker.
     Route,
     /// A secret of a Worker.
@@ -42,6 +44,7 @@ impl Thing {
             Thing::Deployment => "deployment",
             Thing::Domain => "domain",
             Thing::Hostname => "hostname",
+            Thing::NetworkRoute => "network_route",
             Thing::Route => "route",
             Thing::Secret => "secret",
             Thing::Service => "service",
@@ -61,6 +64,7 @@ impl fmt::Display for Thing {
             Thing::Deployment => "deployment",
             Thing::Domain => "custom domain",
             Thing::Hostname => "host name",
+            Thing::NetworkRoute => "network route",
             Thing::Route => "route",
             Thing::Secret => "secret",
             Thing::Service => "VPC Service",

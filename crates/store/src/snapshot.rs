@@ -25,6 +25,7 @@ use crate::certificate::{self, KeyedCertificate};
 use crate::database::{Transaction, query, uuid};
 use crate::deployment::{self, Deployment};
 use crate::error::StoreError;
+use crate::network_route::{self, NetworkRoute};
 use crate::publication::{self, TunnelConfiguration};
 use crate::seal::{Sealer, Secret};
 use crate::service::{self, VpcService};
@@ -91,6 +92,8 @@ pub struct Snapshot {
     pub tunnels: HashMap<Uuid, Arc<ServedTunnel>>,
     /// By identifier.
     pub certificates: HashMap<Uuid, Arc<KeyedCertificate>>,
+    /// What is behind which tunnel, the oldest first.
+    pub network_routes: Vec<NetworkRoute>,
 }
 
 /// The generation that the database has.
@@ -176,7 +179,8 @@ async fn load(
         let keyed = certificate::read_keyed(sealer, &row)?;
         certificates.insert(keyed.certificate.id, Arc::new(keyed));
     }
-    Ok(Snapshot { generation, account: account.clone(), workers, services, tunnels, certificates })
+    let network_routes = network_route::all(transaction, account.id.as_str()).await?;
+    Ok(Snapshot { generation, account: account.clone(), workers, services, tunnels, certificates, network_routes })
 }
 
 impl Store {

@@ -10,6 +10,7 @@ use crate::audit::{Actor, Change};
 use crate::database::{Row, Transaction, Write, optional_time, query, time, uuid};
 use crate::error::{StoreError, Thing};
 use crate::key::fill_random;
+use crate::network_route;
 use crate::seal::{Sealer, Secret};
 use crate::service::Force;
 
@@ -262,8 +263,8 @@ impl Store {
         Ok(after)
     }
 
-    /// Deletes a tunnel: it keeps its row and can no longer be registered or used. Refused while VPC Services use
-    /// it, unless forced; those then fail with `destination_not_found`.
+    /// Deletes a tunnel: it keeps its row and can no longer be registered or used. Refused while VPC Services or network
+    /// routes use it, unless forced; those services then fail with `destination_not_found`, and the routes go with it.
     pub async fn delete_tunnel(&self, id: Uuid, force: Force, by: &Actor) -> Result<Tunnel, StoreError> {
         let mut write = Write::begin(self).await?;
         require_live(write.transaction(), id).await?;
@@ -282,10 +283,17 @@ impl Store {
                 crate::deployment::deployed_users(write.transaction(), |binding| binding.tunnel_id() == Some(id))
                     .await?,
             );
+            users.extend(
+                network_route::of_tunnel(write.transaction(), id)
+                    .await?
+                    .into_iter()
+                    .map(|destination| format!("network route \"{destination}\"")),
+            );
             if !users.is_empty() {
                 return Err(StoreError::InUse { thing: Thing::Tunnel, name: tunnel.name, users });
             }
         }
+        query("DELETE FROM network_routes WHERE tunnel_id = $1").bind(id).execute(write.transaction()).await?;
         tunnel.deleted_on = Some(write.at);
         let at = write.at;
         query("UPDATE tunnels SET deleted_on = $1 WHERE id = $2")

@@ -18,6 +18,15 @@ pub(super) fn object(members: Value) -> Value {
     json!({ "type": "object", "required": required, "properties": properties })
 }
 
+/// A destination behind a tunnel; `member` names it.
+fn network_route(member: &str) -> Value {
+    let mut route = json!({
+        "id": uuid(), "tunnel_id": uuid(), "tunnel_name": string(), "comment": string(), "created_at": time(),
+    });
+    route[member] = string();
+    object(route)
+}
+
 pub(super) fn list(items: Value) -> Value {
     json!({ "type": "array", "items": items })
 }
@@ -184,6 +193,8 @@ pub(super) fn schemas() -> Map<String, Value> {
                 "connections": list(named("TunnelConnection")), "token?": string(),
             })),
         ),
+        ("NetworkRoute", network_route("network")),
+        ("HostnameRoute", network_route("hostname")),
         (
             "Connector",
             object(json!({

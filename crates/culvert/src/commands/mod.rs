@@ -14,6 +14,7 @@ pub mod tunnel;
 pub mod vpc;
 
 mod log;
+mod network_route;
 mod records;
 
 use std::future::Future;

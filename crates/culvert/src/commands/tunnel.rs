@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::network_route;
 use crate::api_client::{ApiClient, Payload};
 use crate::cli::{Tunnel, TunnelPublish, TunnelUnpublish};
 use crate::failure::Failure;
@@ -71,6 +72,7 @@ pub async fn run(command: Tunnel) -> Result<(), Failure> {
         }
         Tunnel::Publish(arguments) => publish(&arguments).await?,
         Tunnel::Unpublish(arguments) => unpublish(&arguments).await?,
+        Tunnel::Route(command) => network_route::run(command).await?,
         Tunnel::Delete(arguments) => {
             let api = ApiClient::new(&arguments.api)?;
             let id = find(&api, &arguments.tunnel).await?;
@@ -207,7 +209,7 @@ async fn list(api: &ApiClient) -> Result<Vec<Value>, Failure> {
 }
 
 /// The id of the tunnel with this id or name.
-async fn find(api: &ApiClient, given: &str) -> Result<Uuid, Failure> {
+pub(super) async fn find(api: &ApiClient, given: &str) -> Result<Uuid, Failure> {
     if let Ok(id) = given.parse() {
         return Ok(id);
     }

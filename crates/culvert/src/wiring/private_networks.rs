@@ -23,7 +23,22 @@ fn network(id: Uuid, name: &str, routes: Vec<NetworkRoute>) -> Arc<PrivateNetwor
     Arc::new(PrivateNetwork { id, name: name.to_owned(), routes, tls, policy })
 }
 
-/// Everything that a connector reaches.
+/// What is behind a tunnel by the routes that it has.
+fn routed<'a>(routes: impl Iterator<Item = &'a store::NetworkRoute>) -> Vec<NetworkRoute> {
+    let destination = |kept: &store::NetworkDestination| match kept {
+        store::NetworkDestination::Addresses(range) => RouteDestination::Addresses(*range),
+        store::NetworkDestination::Hostname(name) => RouteDestination::Hostname(name.clone()),
+    };
+    routes
+        .map(|route| NetworkRoute {
+            tunnel: route.tunnel_id,
+            destination: destination(&route.destination),
+            resolvers: Vec::new(),
+        })
+        .collect()
+}
+
+/// Everything that a connector reaches: what is behind a tunnel that has no routes.
 fn everywhere(tunnel: Uuid) -> Vec<NetworkRoute> {
     [IpNet::V4(Ipv4Net::default()), IpNet::V6(Ipv6Net::default())]
         .map(|range| NetworkRoute { tunnel, destination: RouteDestination::Addresses(range), resolvers: Vec::new() })
@@ -31,16 +46,18 @@ fn everywhere(tunnel: Uuid) -> Vec<NetworkRoute> {
 }
 
 impl PrivateNetworks {
-    /// Those of a configuration.
+    /// Those of a configuration. A tunnel's network is confined once the tunnel has a route; the account's is what has
+    /// routes, or all of the only tunnel where there are none.
     pub fn of(snapshot: &Snapshot) -> Self {
-        let by_tunnel: HashMap<Uuid, Arc<PrivateNetwork>> = snapshot
-            .tunnels
-            .iter()
-            .map(|(id, served)| (*id, network(*id, &served.tunnel.name, everywhere(*id))))
-            .collect();
+        let behind = |id: Uuid| {
+            let routes = routed(snapshot.network_routes.iter().filter(|route| route.tunnel_id == id));
+            if routes.is_empty() { everywhere(id) } else { routes }
+        };
+        let by_tunnel: HashMap<Uuid, Arc<PrivateNetwork>> =
+            snapshot.tunnels.iter().map(|(id, served)| (*id, network(*id, &served.tunnel.name, behind(*id)))).collect();
         let all = match snapshot.tunnels.keys().collect::<Vec<_>>()[..] {
-            [only] => everywhere(*only),
-            _ => Vec::new(),
+            [only] => behind(*only),
+            _ => routed(snapshot.network_routes.iter()),
         };
         Self { by_tunnel, account: network(Uuid::nil(), ACCOUNT_NETWORK, all) }
     }

@@ -63,3 +63,62 @@ fn the_url_picks_the_target_behind_a_tunnel() {
         assert!(answer.starts_with("destination_ip_prohibited route: "), "{to}: {answer}");
     }
 }
+
+#[test]
+fn routes_say_what_is_behind_which_tunnel() {
+    if !in_namespace("networks::routes_say_what_is_behind_which_tunnel", SETUP) {
+        return;
+    }
+    let edge = Edge::start();
+    let wide = edge.named_tunnel("wide", &[]);
+    let narrow = edge.named_tunnel("narrow", &[]);
+    let (inside, other) = (host(INSIDE), host("10.98.0.5"));
+    let route = |tunnel: &str, to: &str| edge.json(&["tunnel", "route", "add", tunnel, to, "--comment", "for tests"]);
+
+    // Two tunnels and no routes: nobody can say which.
+    deploy(&edge, r#""network_id": "cf1:network""#);
+    let inside_url = format!("http://{INSIDE}:{inside}/");
+    let other_url = format!("http://10.98.0.5:{other}/");
+    assert!(ask(&edge, &inside_url).starts_with("destination_not_found route: "));
+
+    // The narrowest range wins.
+    let all = route("wide", "10.1.2.3/8");
+    assert_eq!([&all["network"], &all["tunnel_name"]], ["10.0.0.0/8", "wide"]);
+    assert_eq!(ask(&edge, &inside_url), "here is 10.99.0.5");
+    edge.fact("/connectivity/events?worker=prober", |event| event["tunnelId"] == wide.id.as_str());
+    let range = route("narrow", "10.99.0.0/16");
+    assert_eq!(ask(&edge, &inside_url), "here is 10.99.0.5");
+    edge.fact("/connectivity/events?worker=prober", |event| event["tunnelId"] == narrow.id.as_str());
+    assert_eq!(ask(&edge, &format!("{INSIDE}:{inside}")), "here is 10.99.0.5");
+    assert_eq!(ask(&edge, &other_url), "here is 10.98.0.5");
+
+    // A name goes where its route leads, and without one nowhere: its ranges are behind two tunnels.
+    let named = format!("http://db.internal:{inside}/");
+    assert!(
+        ask(&edge, &named)
+            .starts_with("destination_not_found route: No route of the network `cf1:network` covers db.internal")
+    );
+
+    // One tunnel's network is confined to its routes.
+    deploy(&edge, &format!(r#""tunnel_id": "{}""#, narrow.id));
+    assert_eq!(ask(&edge, &inside_url), "here is 10.99.0.5");
+    let refused = ask(&edge, &other_url);
+    assert!(
+        refused.starts_with("destination_not_found route: No route of the network `narrow` covers 10.98.0.5"),
+        "{refused}"
+    );
+
+    // What is used is not deleted by accident, and of one destination there is one route.
+    let taken = edge.run(&["tunnel", "route", "add", "wide", "10.99.0.0/16"]);
+    assert_eq!(taken.status.code(), Some(1), "{taken:?}");
+    let in_use = edge.run(&["tunnel", "delete", "wide"]);
+    assert!(String::from_utf8_lossy(&in_use.stderr).contains("10.0.0.0/8"), "{in_use:?}");
+    let listed = edge.json(&["tunnel", "route", "list"]);
+    assert_eq!(listed.as_array().unwrap().len(), 2, "{listed}");
+    edge.json(&["tunnel", "route", "delete", range["id"].as_str().unwrap()]);
+    // Without a route it reaches whatever its connector reaches.
+    assert_eq!(ask(&edge, &other_url), "here is 10.98.0.5");
+    let hostname = route("narrow", "*.Internal.");
+    assert_eq!(hostname["hostname"], "*.internal");
+    assert!(ask(&edge, &other_url).starts_with("destination_not_found"));
+}

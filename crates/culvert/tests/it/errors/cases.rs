@@ -152,6 +152,12 @@ impl<'a> Stage<'a> {
 
         let network = json!({ "tunnel_id": self.lonely });
         let service = self.bind(json!({ "host": { "ipv4": "127.0.0.1", "network": network } }));
+        cases.push(case(
+            "no route of the network (VPC Network)",
+            ["destination_not_found", BAD, "route"],
+            "No route of the network `narrow` covers 10.98.0.1",
+            "return await env.ROUTED.fetch('http://10.98.0.1/');".to_owned(),
+        ));
         cases.push(get("no connector", ["destination_unavailable", BAD, "route"], "no connected connector", &service));
         let closed = closed_port();
         let breaker = json!({ "breaker": { "failures": 2, "trial_every_ms": 3_600_000 } });
@@ -502,6 +508,7 @@ fn narrow(edge: &Edge) -> ConnectedTunnel {
     let tunnel = edge.named_tunnel("narrow", &[]);
     let configuration = json!({ "config": { "warp-routing": { "maxActiveFlows": 1 } } });
     edge.put(&format!("/cfd_tunnel/{}/configurations", tunnel.id), &configuration);
+    edge.json(&["tunnel", "route", "add", "narrow", "10.99.0.0/16"]);
     tunnel
 }
 
