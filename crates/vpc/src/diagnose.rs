@@ -26,7 +26,7 @@ use crate::plan::Plan;
 use crate::private_network::Scope;
 use crate::service::{CertificateVerification, Host, Service, ServiceKind};
 use crate::state::ServiceState;
-use crate::tls::{self, Offer, TlsClient};
+use crate::tls::{self, CertificateFacts, Offer, TlsClient};
 use crate::traffic::Recorded;
 pub use request::{DiagnosisRequest, Probe};
 use witness::Witness;
@@ -332,7 +332,11 @@ impl<'a> Examination<'a> {
         let shaken = client.connect(flow, name, Offer::Http, timeout).await;
         let seen = examiner.seen();
         if !seen.chain.is_empty() {
-            self.fact("chain", Value::Array(seen.chain.iter().map(tls::certificate_json).collect()));
+            let shown = |each| {
+                CertificateFacts::of(each)
+                    .map_or_else(|| json!({ "subject": tls::unreadable(each) }), |facts| facts.json())
+            };
+            self.fact("chain", Value::Array(seen.chain.iter().map(shown).collect()));
         }
         let stream = shaken?;
         let session = stream.get_ref().1;
@@ -351,7 +355,7 @@ impl<'a> Examination<'a> {
         if let Some(refusal) = seen.refusal {
             return Err(tls::after_handshake(&refusal));
         }
-        let expires = seen.chain.first().and_then(tls::expiry);
+        let expires = seen.chain.first().and_then(CertificateFacts::of).and_then(|facts| facts.not_after);
         let until = expires.map_or_else(String::new, |moment| format!(", which is valid until {}", moment.date()));
         let checked = match self.service.tls.verification {
             CertificateVerification::Disabled => "unchecked",

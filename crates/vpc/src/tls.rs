@@ -1,5 +1,6 @@
 //! TLS with a private service: rustls, checked as the service's settings say, failures told with their facts.
 
+mod certificate;
 mod examiner;
 mod failure;
 mod verifier;
@@ -15,7 +16,8 @@ use rustls_pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-pub(crate) use examiner::{Examiner, certificate_json, expiry};
+pub(crate) use certificate::{CertificateFacts, unreadable};
+pub(crate) use examiner::Examiner;
 pub(crate) use failure::after_handshake;
 
 use crate::network::Io;

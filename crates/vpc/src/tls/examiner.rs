@@ -6,12 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use serde_json::{Value, json};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
-use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::verifier::{Verifier, shown_name};
+use super::verifier::Verifier;
 
 /// What was presented, and why it would be refused.
 #[derive(Debug, Clone, Default)]
@@ -73,28 +69,4 @@ impl ServerCertVerifier for Examiner {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.verifier.supported_verify_schemes()
     }
-}
-
-/// When a certificate expires.
-pub(crate) fn expiry(certificate: &CertificateDer<'static>) -> Option<OffsetDateTime> {
-    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
-    OffsetDateTime::from_unix_timestamp(parsed.validity().not_after.timestamp()).ok()
-}
-
-/// `{subject, issuer, names, not_before, not_after}`; only a subject that says so when it cannot be read.
-pub(crate) fn certificate_json(certificate: &CertificateDer<'static>) -> Value {
-    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else {
-        return json!({ "subject": format!("{} bytes that are not an X.509 certificate", certificate.len()) });
-    };
-    let names = parsed.subject_alternative_name().ok().flatten();
-    let names: Vec<String> =
-        names.iter().flat_map(|extension| &extension.value.general_names).take(20).map(shown_name).collect();
-    let date = |timestamp: i64| OffsetDateTime::from_unix_timestamp(timestamp).ok()?.format(&Rfc3339).ok();
-    json!({
-        "subject": parsed.subject().to_string(),
-        "issuer": parsed.issuer().to_string(),
-        "names": names,
-        "not_before": date(parsed.validity().not_before.timestamp()),
-        "not_after": date(parsed.validity().not_after.timestamp()),
-    })
 }

@@ -1,7 +1,6 @@
 //! Which certificates are accepted: the chain and the dates, the name too, or nothing, with the facts of a refusal.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
@@ -11,8 +10,8 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use time::OffsetDateTime;
-use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
+use super::certificate::{CertificateFacts, unreadable};
 use crate::service::{CertificateVerification, TlsSettings};
 
 /// A certificate that was refused: which check failed, on what. Travels inside rustls's error.
@@ -89,15 +88,13 @@ impl Verifier {
 
 /// The dates of a certificate that is trusted by itself and so has no chain in which webpki would check them.
 fn check_dates(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
-    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else {
-        return Err(CertificateError::BadEncoding.into());
-    };
-    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    let validity = parsed.validity();
-    if now > validity.not_after.timestamp() {
+    let facts = CertificateFacts::of(certificate).ok_or(CertificateError::BadEncoding)?;
+    let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    let now = OffsetDateTime::from_unix_timestamp(seconds).ok();
+    if facts.not_after < now {
         return Err(CertificateError::Expired.into());
     }
-    if now < validity.not_before.timestamp() {
+    if facts.not_before > now {
         return Err(CertificateError::NotValidYet.into());
     }
     Ok(())
@@ -174,45 +171,13 @@ fn failed_check(error: &CertificateError, name: &ServerName<'_>, mode: Certifica
     }
 }
 
-/// A name of a certificate as one writes it.
-pub(super) fn shown_name(name: &GeneralName<'_>) -> String {
-    match name {
-        GeneralName::DNSName(name) => (*name).to_owned(),
-        GeneralName::IPAddress(bytes) => match (<[u8; 4]>::try_from(*bytes), <[u8; 16]>::try_from(*bytes)) {
-            (Ok(v4), _) => IpAddr::from(v4).to_string(),
-            (_, Ok(v6)) => IpAddr::from(v6).to_string(),
-            _ => "an impossible address".to_owned(),
-        },
-        other => other.to_string(),
-    }
-}
-
 /// Subject, issuer, dates and names of what was presented.
 fn facts(certificate: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) -> String {
-    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else {
-        return format!("{} bytes that are not an X.509 certificate", certificate.len());
-    };
-    let date = |timestamp: i64| {
-        OffsetDateTime::from_unix_timestamp(timestamp)
-            .map_or_else(|_| "an impossible date".to_owned(), |moment| moment.date().to_string())
-    };
-    let names: Vec<String> = parsed
-        .subject_alternative_name()
-        .ok()
-        .flatten()
-        .map(|extension| extension.value.general_names.iter().take(5).map(shown_name).collect())
-        .unwrap_or_default();
-    let names = if names.is_empty() { "no names".to_owned() } else { format!("names {}", names.join(", ")) };
+    let Some(facts) = CertificateFacts::of(certificate) else { return unreadable(certificate) };
     let others = match intermediates.len() {
         0 => "no intermediate certificates".to_owned(),
         1 => "1 intermediate certificate".to_owned(),
         count => format!("{count} intermediate certificates"),
     };
-    format!(
-        "subject {}, issuer {}, valid from {} to {}, {names}, sent with {others}",
-        parsed.subject(),
-        parsed.issuer(),
-        date(parsed.validity().not_before.timestamp()),
-        date(parsed.validity().not_after.timestamp()),
-    )
+    format!("{facts}, sent with {others}")
 }
