@@ -144,6 +144,12 @@ pub enum StoreError {
         /// Where the key was looked for.
         path: PathBuf,
     },
+    /// The database is new, and the key file that was named is not there.
+    #[error("there is no key file {}; make one with `openssl rand -hex 32`, and keep a copy of it", path.display())]
+    KeyNotMade {
+        /// Where the key was looked for.
+        path: PathBuf,
+    },
     /// The key does not open what is sealed in this database.
     #[error(
         "the key is not the one that the secrets in this database were sealed with; give the key file that belongs to it"
@@ -216,6 +222,7 @@ impl StoreError {
             | StoreError::Database(_)
             | StoreError::KeyMalformed { .. }
             | StoreError::KeyMissing { .. }
+            | StoreError::KeyNotMade { .. }
             | StoreError::KeyWrong
             | StoreError::Migration(_)
             | StoreError::Unreachable { .. }

@@ -37,7 +37,10 @@ pub(crate) fn load(source: &KeySource, data_dir: &Path, if_missing: IfMissing) -
         KeySource::Given(text) => {
             parse(text.expose()).ok_or_else(|| StoreError::KeyMalformed { path: PathBuf::from("the given key") })
         }
-        KeySource::File(path) => read(path)?.ok_or_else(|| StoreError::KeyMissing { path: path.clone() }),
+        KeySource::File(path) => read(path)?.ok_or_else(|| match if_missing {
+            IfMissing::Make => StoreError::KeyNotMade { path: path.clone() },
+            IfMissing::Refuse => StoreError::KeyMissing { path: path.clone() },
+        }),
         KeySource::DataDirectory => {
             let path = data_dir.join(KEY_FILE);
             if let Some(key) = read(&path)? {

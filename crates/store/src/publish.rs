@@ -162,6 +162,7 @@ impl Store {
                 worker
             }
         };
+        let before = owner.settings.clone();
         publish.settings.apply(&mut owner.settings);
         owner.modified_on = at;
         worker::update(write.transaction(), &owner).await?;
@@ -175,6 +176,9 @@ impl Store {
             && expected.unwrap_or(0) != latest
         {
             return Err(StoreError::ConcurrentChange { worker: name.clone() });
+        }
+        if owner.settings != before {
+            write.record(by, Change::new("update", Thing::Worker, name).before(&before).after(&owner.settings)).await?;
         }
         let NewVersion { code, detail, secrets } = publish.version;
         let etag = match code {

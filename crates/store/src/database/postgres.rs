@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Executor, PgPool, Postgres, Transaction};
+use sqlx::{ConnectOptions, Executor, PgPool, Postgres, Transaction};
 
 use super::location::PostgresAddress;
 use crate::error::StoreError;
@@ -24,7 +24,15 @@ pub(super) async fn open(address: &PostgresAddress) -> Result<PgPool, StoreError
         ("idle_in_transaction_session_timeout", "30s"),
         ("lock_timeout", "10s"),
     ]);
-    let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE).connect_with(options).await;
+    let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE);
+    let pool = match pool.connect_with(options.clone()).await {
+        // The pool tried again and again, as for a server that is just starting, and does not say what was wrong.
+        Err(sqlx::Error::PoolTimedOut) => match options.connect().await {
+            Err(reason) => Err(reason),
+            Ok(_) => Err(sqlx::Error::PoolTimedOut),
+        },
+        result => result,
+    };
     let pool = pool.map_err(|source| StoreError::Unreachable { database: address.to_string(), source })?;
     MIGRATIONS.run(&pool).await?;
     Ok(pool)

@@ -47,6 +47,27 @@ async fn a_key_can_be_given_in_place_of_a_file() {
 }
 
 #[tokio::test]
+async fn a_key_file_can_be_named() {
+    let directory = Place::new().await;
+    let path = directory.path().join("key of another place");
+    let key = KeySource::File(path.clone());
+    let open = || async { Store::open(directory.path(), &directory.location(), &key).await };
+    assert!(matches!(open().await, Err(StoreError::KeyNotMade { .. })));
+    std::fs::write(&path, format!("{}\n", "cd".repeat(32))).unwrap();
+    let store = open().await.unwrap();
+    let made = tunnel(&store, "t").await;
+    let secret = store.tunnel_secret(made.id).await.unwrap();
+    store.close().await;
+    std::fs::write(&path, "cd").unwrap();
+    assert!(matches!(open().await, Err(StoreError::KeyMalformed { .. })));
+    std::fs::remove_file(&path).unwrap();
+    assert!(matches!(open().await, Err(StoreError::KeyMissing { .. })));
+    std::fs::write(&path, "cd".repeat(32)).unwrap();
+    assert_eq!(open().await.unwrap().tunnel_secret(made.id).await.unwrap(), secret);
+    assert!(!directory.path().join(KEY_FILE).exists());
+}
+
+#[tokio::test]
 async fn files_are_private_and_secrets_are_not_in_them() {
     let place = Place::new().await;
     let path = place.path().join("data");
