@@ -91,7 +91,8 @@ pub(crate) enum StartupFailure {
 
 impl StartupFailure {
     fn exception(exception: &Exception) -> Self {
-        let place = if exception.line == 0 {
+        // What the loader throws, for an import that cannot be resolved, has no place in a file; its message names both.
+        let place = if exception.line == 0 || exception.file.is_empty() {
             String::new()
         } else {
             format!("\n  at {}:{}:{}", exception.file, exception.line, exception.column)

@@ -162,7 +162,8 @@ impl Outbound for Fake {
                 }
                 "/gzip" | "/not-gzip" => {
                     let bytes = if path == "/gzip" { gzip(b"hello") } else { b"hello".to_vec() };
-                    let response = Response::builder().header("content-encoding", "gzip").header("content-length", bytes.len());
+                    let response =
+                        Response::builder().header("content-encoding", "gzip").header("content-length", bytes.len());
                     Ok(response.body(invocation::full(bytes)).unwrap())
                 }
                 "/echo" => Ok(Response::new(body)),
