@@ -7,11 +7,13 @@ use store::Permission;
 use crate::ControlState;
 use crate::api::{Api, get};
 use crate::auth::{Access, Caller};
-use crate::envelope::{ApiError, Page, Reply};
-use crate::request::{QueryParams, rfc3339};
+use crate::envelope::{ApiError, Reply};
+use crate::query::{PAGE, Parameter, QueryParams, per_page};
+use crate::request::rfc3339;
 use crate::worker::email;
 
 const READ: Access = Access::Needs(Permission::AccountSettingsRead);
+const PER_PAGE: Parameter = per_page(20);
 
 fn account_view(state: &ControlState) -> Value {
     let account = state.store().account();
@@ -47,7 +49,7 @@ async fn user(caller: Caller) -> Result<Reply, ApiError> {
 
 /// `GET /accounts`.
 async fn accounts(State(state): State<ControlState>, query: QueryParams) -> Result<Reply, ApiError> {
-    Reply::page(vec![account_view(&state)], query.page(20, 1_000)?)
+    Reply::page(vec![account_view(&state)], query.page(&PER_PAGE)?)
 }
 
 /// `GET /accounts/{account}`.
@@ -57,7 +59,7 @@ async fn account(State(state): State<ControlState>) -> Result<Reply, ApiError> {
 
 /// `GET /memberships`.
 async fn memberships(State(state): State<ControlState>, caller: Caller, query: QueryParams) -> Result<Reply, ApiError> {
-    let page: Page = query.page(20, 1_000)?;
+    let page = query.page(&PER_PAGE)?;
     let roles: Vec<&str> = if Permission::ALL.iter().all(|permission| caller.token.allows(*permission)) {
         vec!["Super Administrator - All Privileges"]
     } else {
@@ -78,7 +80,10 @@ async fn memberships(State(state): State<ControlState>, caller: Caller, query: Q
 pub(crate) fn add(api: Api) -> Api {
     api.add(get("/user/tokens/verify", Access::AnyToken, "Check the API token").one("TokenStatus"), verify)
         .add(get("/user", Access::AnyToken, "Read who the API token belongs to").one("User"), user)
-        .add(get("/accounts", Access::AnyToken, "List accounts").list("Account"), accounts)
+        .add(get("/accounts", Access::AnyToken, "List accounts").query(&[PAGE, PER_PAGE]).list("Account"), accounts)
         .add(get("/accounts/{account}", READ, "Read the account").one("Account"), account)
-        .add(get("/memberships", Access::AnyToken, "List memberships").list("Membership"), memberships)
+        .add(
+            get("/memberships", Access::AnyToken, "List memberships").query(&[PAGE, PER_PAGE]).list("Membership"),
+            memberships,
+        )
 }

@@ -8,6 +8,7 @@ use axum::routing::{MethodFilter, on};
 
 use crate::ControlState;
 use crate::auth::{Access, guard};
+use crate::query::Parameter;
 
 /// One operation of the API.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +18,8 @@ pub(crate) struct Operation {
     pub(crate) path: &'static str,
     pub(crate) access: Access,
     pub(crate) summary: &'static str,
+    /// The query parameters that it takes.
+    pub(crate) query: &'static [Parameter],
     /// The form of the request's body.
     pub(crate) body: Body,
     /// The form of the answer.
@@ -24,6 +27,11 @@ pub(crate) struct Operation {
 }
 
 impl Operation {
+    /// The same, with these query parameters.
+    pub(crate) fn query(self, query: &'static [Parameter]) -> Self {
+        Self { query, ..self }
+    }
+
     /// The same, with a result of this form: the name of its schema.
     pub(crate) fn one(self, name: &'static str) -> Self {
         Self { answer: Answer::One(name), ..self }
@@ -113,21 +121,21 @@ impl Api {
 
 /// Short forms for the lists in the modules.
 pub(crate) fn get(path: &'static str, access: Access, summary: &'static str) -> Operation {
-    Operation { method: "GET", path, access, summary, body: Body::None, answer: Answer::Unsaid }
+    Operation { method: "GET", path, access, summary, query: &[], body: Body::None, answer: Answer::Unsaid }
 }
 
 pub(crate) fn post(path: &'static str, access: Access, body: Body, summary: &'static str) -> Operation {
-    Operation { method: "POST", path, access, summary, body, answer: Answer::Unsaid }
+    Operation { method: "POST", path, access, summary, query: &[], body, answer: Answer::Unsaid }
 }
 
 pub(crate) fn put(path: &'static str, access: Access, body: Body, summary: &'static str) -> Operation {
-    Operation { method: "PUT", path, access, summary, body, answer: Answer::Unsaid }
+    Operation { method: "PUT", path, access, summary, query: &[], body, answer: Answer::Unsaid }
 }
 
 pub(crate) fn patch(path: &'static str, access: Access, body: Body, summary: &'static str) -> Operation {
-    Operation { method: "PATCH", path, access, summary, body, answer: Answer::Unsaid }
+    Operation { method: "PATCH", path, access, summary, query: &[], body, answer: Answer::Unsaid }
 }
 
 pub(crate) fn delete(path: &'static str, access: Access, summary: &'static str) -> Operation {
-    Operation { method: "DELETE", path, access, summary, body: Body::None, answer: Answer::Unsaid }
+    Operation { method: "DELETE", path, access, summary, query: &[], body: Body::None, answer: Answer::Unsaid }
 }

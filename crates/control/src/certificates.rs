@@ -14,12 +14,17 @@ use crate::ControlState;
 use crate::api::{Api, Body, delete, get, post};
 use crate::auth::{Access, Caller};
 use crate::envelope::{ApiError, Reply};
-use crate::request::{JsonBody, Params, QueryParams, path_uuid, rfc3339};
+use crate::query::{Form, PAGE, Parameter, QueryParams, per_page};
+use crate::request::{JsonBody, Params, path_uuid, rfc3339};
 
 const READ: Access = Access::Needs(Permission::ConnectivityDirectoryRead);
 const ADMIN: Access = Access::Needs(Permission::ConnectivityDirectoryAdmin);
 const MAX_CERTIFICATES: usize = 100;
 const MAX_NAME: usize = 255;
+
+const PER_PAGE: Parameter = per_page(100);
+const OF_CA: Parameter = Parameter::new("ca", Form::Flag, "Only authorities, or only client certificates.");
+const OF_NAME: Parameter = Parameter::new("name", Form::Text, "Only those of this name.");
 
 fn read_pem(pem: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     let found = CertificateDer::pem_slice_iter(pem.as_bytes())
@@ -78,8 +83,8 @@ fn view(certificate: &Certificate) -> Value {
 }
 
 async fn list(State(state): State<ControlState>, query: QueryParams) -> Result<Reply, ApiError> {
-    let ca = query.flag("ca")?;
-    let name = query.text("name");
+    let ca = query.flag(&OF_CA)?;
+    let name = query.text(&OF_NAME);
     let views: Vec<Value> = state
         .store()
         .certificates()
@@ -91,7 +96,7 @@ async fn list(State(state): State<ControlState>, query: QueryParams) -> Result<R
         })
         .map(view)
         .collect();
-    Reply::page(views, query.page(100, 1_000)?)
+    Reply::page(views, query.page(&PER_PAGE)?)
 }
 
 async fn create(
@@ -166,7 +171,7 @@ async fn remove(
 pub(crate) fn add(api: Api) -> Api {
     const LIST: &str = "/accounts/{account}/mtls_certificates";
     const ONE: &str = "/accounts/{account}/mtls_certificates/{certificate}";
-    api.add(get(LIST, READ, "List certificates").list("Certificate"), list)
+    api.add(get(LIST, READ, "List certificates").query(&[PAGE, PER_PAGE, OF_CA, OF_NAME]).list("Certificate"), list)
         .add(
             post(LIST, ADMIN, Body::Json("NewCertificate"), "Upload a certificate authority or a client certificate")
                 .one("Certificate"),

@@ -1,6 +1,8 @@
 //! Products of Cloudflare that Culvert does not have, by where their API is. Clients that set one up before they deploy a
 //! Worker (wrangler makes queues, databases and namespaces so) are told by its name.
 
+use http::Uri;
+
 use crate::PREFIX;
 
 /// What comes after the account in the path, and what it is.
@@ -17,6 +19,7 @@ const PRODUCTS: &[(&str, &str)] = &[
     ("queues", "Queues are"),
     ("r2", "R2 buckets are"),
     ("secrets_store", "The Secrets Store is"),
+    // Listing and making them are operations, because wrangler asks for a list of them after a deletion.
     ("storage/kv", "KV namespaces are"),
     ("stream", "Stream is"),
     ("vectorize", "Vectorize indexes are"),
@@ -26,13 +29,26 @@ const PRODUCTS: &[(&str, &str)] = &[
     ("workflows", "Workflows are"),
 ];
 
-/// That the product at this path is not available; `None` where there is no such product.
-pub(crate) fn at(path: &str) -> Option<String> {
-    let (_, below) = path.strip_prefix(PREFIX)?.strip_prefix("/accounts/")?.split_once('/')?;
-    let (_, words) = PRODUCTS.iter().find(|(product, _)| {
+/// That the product at this address is not available; `None` where there is no such product.
+pub(crate) fn at(uri: &Uri) -> Option<String> {
+    let (_, below) = uri.path().strip_prefix(PREFIX)?.strip_prefix("/accounts/")?.split_once('/')?;
+    let (product, words) = PRODUCTS.iter().find(|(product, _)| {
         below.strip_prefix(product).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     })?;
-    Some(format!("{words} not available in Culvert. Remove what needs it from the configuration."))
+    let what = wanted(product, below, uri.query().unwrap_or_default())
+        .map_or_else(|| "what needs it".to_owned(), |wanted| format!("the binding to the {wanted}"));
+    Some(format!("{words} not available in Culvert. Remove {what} from the configuration."))
+}
+
+/// What wrangler looks for before it uploads a Worker that is bound to it: the binding's own name is not in its question.
+fn wanted(product: &str, below: &str, query: &str) -> Option<String> {
+    let (what, name) = match product {
+        "r2" => ("bucket", below.strip_prefix("r2/buckets/")?.split('/').next()?),
+        "queues" => ("queue", query.split('&').find_map(|pair| pair.strip_prefix("name="))?),
+        _ => return None,
+    };
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (!name.is_empty() && name.bytes().all(plain)).then(|| format!("{what} \"{name}\""))
 }
 
 #[cfg(test)]
@@ -49,7 +65,20 @@ mod tests {
             ("/client/v4/queues", false),
             ("/accounts/local/queues", false),
         ] {
-            assert_eq!(at(path).is_some(), known, "{path}");
+            assert_eq!(at(&Uri::from_static(path)).is_some(), known, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_looked_for_is_named() {
+        for (path, named) in [
+            ("/client/v4/accounts/local/r2/buckets/files", "binding to the bucket \"files\""),
+            ("/client/v4/accounts/local/queues?page=1&name=jobs", "binding to the queue \"jobs\""),
+            ("/client/v4/accounts/local/r2/buckets/a%22b", "what needs it"),
+            ("/client/v4/accounts/local/queues", "what needs it"),
+        ] {
+            let told = at(&Uri::from_static(path)).unwrap_or_default();
+            assert!(told.contains(named), "{path}: {told}");
         }
     }
 }

@@ -20,6 +20,7 @@ mod openapi;
 mod pages;
 mod platform;
 mod published;
+mod query;
 mod request;
 mod serve;
 mod session;
@@ -156,10 +157,10 @@ async fn healthz() -> &'static str {
 
 /// What is no operation of the API is a page, or nothing.
 async fn not_found(State(state): State<ControlState>, request: Request) -> Response {
-    let path = request.uri().path();
-    if let Some(message) = lacking::at(path) {
+    if let Some(message) = lacking::at(request.uri()) {
         return ApiError::new(codes::VALIDATION, message).into_response();
     }
+    let path = request.uri().path();
     state.0.pages.answer(request.method(), path, request.headers()).unwrap_or_else(|| {
         let message = format!("There is nothing at {path}. The API's paths begin with {PREFIX}.");
         ApiError::new(codes::NO_ROUTE, message).into_response()
@@ -168,7 +169,8 @@ async fn not_found(State(state): State<ControlState>, request: Request) -> Respo
 
 async fn method_not_allowed(request: Request) -> ApiError {
     let path = request.uri().path();
-    let message = lacking::at(path).unwrap_or_else(|| format!("{} is not possible at {path}.", request.method()));
+    let message =
+        lacking::at(request.uri()).unwrap_or_else(|| format!("{} is not possible at {path}.", request.method()));
     ApiError::new(codes::METHOD_NOT_ALLOWED, message)
 }
 

@@ -14,10 +14,13 @@ use crate::ControlState;
 use crate::api::{Api, Body, delete, get, post};
 use crate::auth::{Access, Caller};
 use crate::envelope::{ApiError, Reply};
-use crate::request::{JsonBody, Params, QueryParams, path_uuid, rfc3339};
+use crate::query::{Form, PAGE, Parameter, QueryParams, per_page};
+use crate::request::{JsonBody, Params, path_uuid, rfc3339};
 
 const READ: Access = Access::Needs(Permission::TunnelRead);
 const EDIT: Access = Access::Needs(Permission::TunnelEdit);
+const PER_PAGE: Parameter = per_page(100);
+const OF_TUNNEL: Parameter = Parameter::new("tunnel_id", Form::Uuid, "Only those of this tunnel.");
 
 /// One of the two kinds of routes, which differ in their path and in one member.
 trait Kind: Send + 'static {
@@ -98,14 +101,14 @@ async fn tunnel_names(state: &ControlState) -> Result<HashMap<Uuid, String>, Api
 
 /// `GET`: all of one kind, or those of `tunnel_id`.
 async fn list<K: Kind>(State(state): State<ControlState>, query: QueryParams) -> Result<Reply, ApiError> {
-    let page = query.page(100, 1_000)?;
-    let tunnel = query.text("tunnel_id");
+    let page = query.page(&PER_PAGE)?;
+    let tunnel = query.uuid(&OF_TUNNEL)?;
     let names = tunnel_names(&state).await?;
     let routes = state.store().network_routes().await?;
     let views: Vec<Value> = routes
         .iter()
         .filter(|route| K::is(&route.destination))
-        .filter(|route| tunnel.is_none_or(|tunnel| tunnel == route.tunnel_id.to_string()))
+        .filter(|route| tunnel.is_none_or(|tunnel| tunnel == route.tunnel_id))
         .map(|route| view::<K>(route, &names))
         .collect();
     Reply::page(views, page)
@@ -172,26 +175,33 @@ async fn remove<K: Kind>(
 
 /// The operations on routes.
 pub(crate) fn add(api: Api) -> Api {
+    const QUERY: &[Parameter] = &[PAGE, PER_PAGE, OF_TUNNEL];
     const NETWORKS: &str = "/accounts/{account}/teamnet/routes";
     const NETWORK: &str = "/accounts/{account}/teamnet/routes/{route}";
     const HOSTNAMES: &str = "/accounts/{account}/zerotrust/routes/hostname";
     const HOSTNAME: &str = "/accounts/{account}/zerotrust/routes/hostname/{route}";
     let new_range = Body::Json("NewNetworkRoute");
     let new_name = Body::Json("NewHostnameRoute");
-    api.add(get(NETWORKS, READ, "List the ranges of addresses behind tunnels").list("NetworkRoute"), list::<Ranges>)
-        .add(
-            post(NETWORKS, EDIT, new_range, "Say which tunnel a range of addresses is behind").one("NetworkRoute"),
-            create::<Ranges>,
-        )
-        .add(get(NETWORK, READ, "Read the route of a range").one("NetworkRoute"), read::<Ranges>)
-        .add(delete(NETWORK, EDIT, "Delete the route of a range").one("NetworkRoute"), remove::<Ranges>)
-        .add(get(HOSTNAMES, READ, "List the host names behind tunnels").list("HostnameRoute"), list::<Hostnames>)
-        .add(
-            post(HOSTNAMES, EDIT, new_name, "Say which tunnel a host name is behind").one("HostnameRoute"),
-            create::<Hostnames>,
-        )
-        .add(get(HOSTNAME, READ, "Read the route of a host name").one("HostnameRoute"), read::<Hostnames>)
-        .add(delete(HOSTNAME, EDIT, "Delete the route of a host name").one("HostnameRoute"), remove::<Hostnames>)
+    api.add(
+        get(NETWORKS, READ, "List the ranges of addresses behind tunnels").query(QUERY).list("NetworkRoute"),
+        list::<Ranges>,
+    )
+    .add(
+        post(NETWORKS, EDIT, new_range, "Say which tunnel a range of addresses is behind").one("NetworkRoute"),
+        create::<Ranges>,
+    )
+    .add(get(NETWORK, READ, "Read the route of a range").one("NetworkRoute"), read::<Ranges>)
+    .add(delete(NETWORK, EDIT, "Delete the route of a range").one("NetworkRoute"), remove::<Ranges>)
+    .add(
+        get(HOSTNAMES, READ, "List the host names behind tunnels").query(QUERY).list("HostnameRoute"),
+        list::<Hostnames>,
+    )
+    .add(
+        post(HOSTNAMES, EDIT, new_name, "Say which tunnel a host name is behind").one("HostnameRoute"),
+        create::<Hostnames>,
+    )
+    .add(get(HOSTNAME, READ, "Read the route of a host name").one("HostnameRoute"), read::<Hostnames>)
+    .add(delete(HOSTNAME, EDIT, "Delete the route of a host name").one("HostnameRoute"), remove::<Hostnames>)
 }
 
 #[cfg(test)]

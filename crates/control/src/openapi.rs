@@ -9,6 +9,7 @@ use crate::PREFIX;
 use crate::api::{Answer, Body, Operation};
 use crate::auth::Access;
 use crate::codes;
+use crate::query::Parameter;
 
 /// The request bodies by name.
 fn request_schema(name: &str) -> Option<Value> {
@@ -122,6 +123,7 @@ fn request_schema(name: &str) -> Option<Value> {
             "required": ["pattern", "script"],
             "properties": { "pattern": string(), "script": string() },
         }),
+        "KvNamespace" => json!({ "type": "object", "properties": { "title": string() } }),
         "AssetManifest" => json!({ "type": "object", "properties": { "manifest": { "type": "object" } } }),
         "NewSession" => json!({ "type": "object", "required": ["token"], "properties": { "token": string() } }),
         "Subdomain" => json!({ "type": "object", "properties": { "enabled": flag(), "previews_enabled": flag() } }),
@@ -260,6 +262,7 @@ fn request_schema(name: &str) -> Option<Value> {
     })
 }
 
+/// The parameters in a path.
 fn parameters(path: &str) -> Vec<Value> {
     path.split('/')
         .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
@@ -292,7 +295,7 @@ fn operation(operation: &Operation) -> Value {
     responses["default"] = json!({ "description": "Refused or failed.", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Failure" } } } });
     let mut view = json!({
         "summary": operation.summary,
-        "parameters": parameters(operation.path),
+        "parameters": parameters(operation.path).into_iter().chain(operation.query.iter().map(Parameter::document)).collect::<Vec<_>>(),
         "responses": responses,
     });
     let Some(members) = view.as_object_mut() else {

@@ -1,12 +1,10 @@
-//! Reading requests: bodies within bounds of size and time, JSON with errors that say where, path and query
+//! Reading requests: bodies within bounds of size and time, JSON with errors that say where, path
 //! parameters. What axum's own extractors would refuse in plain text is refused in the envelope here.
 
-use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::request::Parts;
@@ -16,7 +14,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::codes;
-use crate::envelope::{ApiError, Page};
+use crate::envelope::ApiError;
 
 /// The most that a JSON body may have.
 pub(crate) const JSON_LIMIT: usize = 1024 * 1024;
@@ -98,71 +96,6 @@ pub(crate) fn path_uuid(text: &str, what: &str) -> Result<Uuid, ApiError> {
             format!("\"{text}\" is not the identifier of a {what}: a UUID is expected."),
         )
     })
-}
-
-/// Query parameters in order, those that are given twice included.
-pub(crate) struct QueryPairs(pub(crate) Vec<(String, String)>);
-
-impl<S: Send + Sync> FromRequestParts<S> for QueryPairs {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        Query::from_request_parts(parts, state).await.map(|Query(pairs)| QueryPairs(pairs)).map_err(|error| {
-            ApiError::new(codes::BAD_REQUEST, format!("The query cannot be understood: {}.", error.body_text()))
-        })
-    }
-}
-
-/// Query parameters; of one that is given twice the last counts.
-pub(crate) struct QueryParams(BTreeMap<String, String>);
-
-impl<S: Send + Sync> FromRequestParts<S> for QueryParams {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let QueryPairs(pairs) = QueryPairs::from_request_parts(parts, state).await?;
-        Ok(QueryParams(pairs.into_iter().collect()))
-    }
-}
-
-impl QueryParams {
-    /// A parameter that is there and not empty.
-    pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())
-    }
-
-    /// A number within a range.
-    pub(crate) fn number(&self, name: &str, default: u32, range: RangeInclusive<u32>) -> Result<u32, ApiError> {
-        match self.text(name) {
-            None => Ok(default),
-            Some(text) => text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
-                ApiError::field(
-                    format!("/{name}"),
-                    format!("{name} must be a whole number from {} to {}, not \"{text}\".", range.start(), range.end()),
-                )
-            }),
-        }
-    }
-
-    /// `true` or `false`.
-    pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, ApiError> {
-        match self.text(name) {
-            None => Ok(None),
-            Some("true" | "1") => Ok(Some(true)),
-            Some("false" | "0") => Ok(Some(false)),
-            Some(text) => {
-                Err(ApiError::field(format!("/{name}"), format!("{name} must be true or false, not \"{text}\".")))
-            }
-        }
-    }
-
-    /// `page` and `per_page`.
-    pub(crate) fn page(&self, default: u32, most: u32) -> Result<Page, ApiError> {
-        Ok(Page {
-            page: self.number("page", 1, 1..=u32::MAX)? as usize,
-            per_page: self.number("per_page", default, 1..=most)? as usize,
-        })
-    }
 }
 
 /// Whether the caller came by HTTPS, which a proxy in front of the API speaks for it.

@@ -11,9 +11,21 @@ use crate::ControlState;
 use crate::api::{Api, Body, delete, get, post};
 use crate::auth::{Access, Caller};
 use crate::envelope::{ApiError, Reply};
-use crate::request::{JsonBody, Params, QueryParams, path_uuid, rfc3339};
+use crate::query::{Form, PAGE, Parameter, QueryParams, per_page};
+use crate::request::{JsonBody, Params, path_uuid, rfc3339};
 
 const EDIT: Access = Access::Needs(Permission::ApiTokensEdit);
+
+const PER_PAGE: Parameter = per_page(100);
+const LIMIT: Parameter =
+    Parameter::new("limit", Form::Number { least: 1, most: 1_000, default: 100 }, "How many entries at most.");
+const CURSOR: Parameter = Parameter::new(
+    "cursor",
+    Form::Pattern("^([0-9]{1,18})?$"),
+    "result_info.cursor of the page before; without it, the newest entries.",
+);
+const RESOURCE: Parameter =
+    Parameter::new("resource", Form::Text, "Only changes of resources of this type, as in worker.");
 
 fn view(token: &ApiToken) -> Value {
     let status = if token.revoked_on.is_some() {
@@ -37,7 +49,7 @@ fn view(token: &ApiToken) -> Value {
 
 async fn list(State(state): State<ControlState>, query: QueryParams) -> Result<Reply, ApiError> {
     let tokens = state.store().tokens().await?;
-    Reply::page(tokens.iter().map(view).collect(), query.page(100, 1_000)?)
+    Reply::page(tokens.iter().map(view).collect(), query.page(&PER_PAGE)?)
 }
 
 fn permissions(body: &Value) -> Result<Vec<Permission>, ApiError> {
@@ -111,16 +123,16 @@ async fn permission_groups() -> Result<Reply, ApiError> {
 }
 
 async fn audit(State(state): State<ControlState>, query: QueryParams) -> Result<Reply, ApiError> {
-    let limit = query.number("limit", 100, 1..=1_000)?;
+    let limit = query.number(&LIMIT)?;
     let before = query
-        .text("cursor")
+        .text(&CURSOR)
         .map(|text| {
             text.parse::<u64>()
                 .map_err(|_| ApiError::field("/cursor", "The cursor is not one that an earlier answer gave."))
         })
         .transpose()?;
     let entries =
-        state.store().audit(&AuditQuery { resource: query.text("resource").map(str::to_owned), before, limit }).await?;
+        state.store().audit(&AuditQuery { resource: query.text(&RESOURCE).map(str::to_owned), before, limit }).await?;
     let next = entries
         .last()
         .filter(|_| entries.len() == limit as usize)
@@ -147,7 +159,7 @@ async fn audit(State(state): State<ControlState>, query: QueryParams) -> Result<
 /// The operations.
 pub(crate) fn add(api: Api) -> Api {
     const LIST: &str = "/accounts/{account}/tokens";
-    api.add(get(LIST, EDIT, "List API tokens").list("ApiToken"), list)
+    api.add(get(LIST, EDIT, "List API tokens").query(&[PAGE, PER_PAGE]).list("ApiToken"), list)
         .add(
             post(LIST, EDIT, Body::Json("NewToken"), "Create an API token; its value is shown once").one("ApiToken"),
             create,
@@ -159,7 +171,9 @@ pub(crate) fn add(api: Api) -> Api {
             permission_groups,
         )
         .add(
-            get("/accounts/{account}/audit_logs", EDIT, "Read the log of changes, newest first").list("AuditEntry"),
+            get("/accounts/{account}/audit_logs", EDIT, "Read the log of changes, newest first")
+                .query(&[LIMIT, CURSOR, RESOURCE])
+                .list("AuditEntry"),
             audit,
         )
 }

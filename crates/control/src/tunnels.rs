@@ -12,10 +12,19 @@ use crate::auth::{Access, Caller};
 use crate::connectivity::references;
 use crate::envelope::{ApiError, Reply};
 use crate::platform::TunnelConnection;
-use crate::request::{JsonBody, Params, QueryParams, path_uuid, rfc3339};
+use crate::query::{FORCE, Form, PAGE, Parameter, QueryParams, per_page};
+use crate::request::{JsonBody, Params, path_uuid, rfc3339};
 
 const READ: Access = Access::Needs(Permission::TunnelRead);
 const EDIT: Access = Access::Needs(Permission::TunnelEdit);
+const PER_PAGE: Parameter = per_page(100);
+const OF_NAME: Parameter = Parameter::new("name", Form::Text, "Only those of this name.");
+const OF_UUID: Parameter = Parameter::new("uuid", Form::Uuid, "Only the one with this identifier.");
+const OF_STATUS: Parameter =
+    Parameter::new("status", Form::Word(&["inactive", "degraded", "healthy", "down"]), "Only those in this state.");
+const IS_DELETED: Parameter =
+    Parameter::new("is_deleted", Form::Flag, "Only deleted tunnels when true; without it, those that are not deleted.");
+const CASCADE: Parameter = Parameter::new("cascade", Form::Flag, "The same as force.");
 /// Connections that a healthy connector keeps.
 const FULL: usize = 4;
 
@@ -69,16 +78,18 @@ fn view(state: &ControlState, tunnel: &Tunnel) -> Value {
 
 /// `GET …/cfd_tunnel`. Pages end with an empty one, which clients rely on.
 async fn list(State(state): State<ControlState>, query: QueryParams) -> Result<Reply, ApiError> {
-    let page = query.page(100, 1_000)?;
+    let page = query.page(&PER_PAGE)?;
+    // Cloudflare shows deleted ones beside the others when it is not told; whoever sees them without knowing why is misled.
+    let deleted = query.flag(&IS_DELETED)?.unwrap_or(false);
     let tunnels = state
         .store()
-        .tunnels(&TunnelQuery { name: query.text("name").map(str::to_owned), deleted: query.flag("is_deleted")? })
+        .tunnels(&TunnelQuery { name: query.text(&OF_NAME).map(str::to_owned), deleted: Some(deleted) })
         .await?;
-    let uuid = query.text("uuid");
-    let wanted_status = query.text("status");
+    let uuid = query.uuid(&OF_UUID)?;
+    let wanted_status = query.word(&OF_STATUS)?;
     let views: Vec<Value> = tunnels
         .iter()
-        .filter(|tunnel| uuid.is_none_or(|uuid| uuid == tunnel.id.to_string()))
+        .filter(|tunnel| uuid.is_none_or(|uuid| uuid == tunnel.id))
         .map(|tunnel| view(&state, tunnel))
         .filter(|view| wanted_status.is_none_or(|status| view["status"] == status))
         .collect();
@@ -158,7 +169,7 @@ async fn remove(
     query: QueryParams,
 ) -> Result<Reply, ApiError> {
     let id = path_uuid(&tunnel, "tunnel")?;
-    let force = query.flag("force")?.unwrap_or(false) || query.flag("cascade")?.unwrap_or(false);
+    let force = query.flag(&FORCE)?.unwrap_or(false) || query.flag(&CASCADE)?.unwrap_or(false);
     let force = if force { Force::Yes } else { Force::No };
     let tunnel = state.store().delete_tunnel(id, force, &caller.actor()).await?;
     state.platform().configuration_changed().await;
@@ -237,30 +248,35 @@ pub(crate) fn add(api: Api) -> Api {
     const LIST: &str = "/accounts/{account}/cfd_tunnel";
     const ONE: &str = "/accounts/{account}/cfd_tunnel/{tunnel}";
     const CONNECTIONS: &str = "/accounts/{account}/cfd_tunnel/{tunnel}/connections";
-    api.add(get(LIST, READ, "List tunnels").list("Tunnel"), list)
-        .add(post(LIST, EDIT, Body::Json("NewTunnel"), "Create a tunnel").one("Tunnel"), create)
-        .add(get(ONE, READ, "Read a tunnel").one("Tunnel"), read)
-        .add(patch(ONE, EDIT, Body::Json("TunnelPatch"), "Rename a tunnel or rotate its secret").one("Tunnel"), change)
-        .add(delete(ONE, EDIT, "Delete a tunnel").one("Tunnel"), remove)
-        .add(
-            get("/accounts/{account}/cfd_tunnel/{tunnel}/token", EDIT, "Read the token for a tunnel's connectors")
-                .one("TunnelToken"),
-            token,
+    api.add(
+        get(LIST, READ, "List tunnels")
+            .query(&[PAGE, PER_PAGE, OF_NAME, OF_UUID, OF_STATUS, IS_DELETED])
+            .list("Tunnel"),
+        list,
+    )
+    .add(post(LIST, EDIT, Body::Json("NewTunnel"), "Create a tunnel").one("Tunnel"), create)
+    .add(get(ONE, READ, "Read a tunnel").one("Tunnel"), read)
+    .add(patch(ONE, EDIT, Body::Json("TunnelPatch"), "Rename a tunnel or rotate its secret").one("Tunnel"), change)
+    .add(delete(ONE, EDIT, "Delete a tunnel").query(&[FORCE, CASCADE]).one("Tunnel"), remove)
+    .add(
+        get("/accounts/{account}/cfd_tunnel/{tunnel}/token", EDIT, "Read the token for a tunnel's connectors")
+            .one("TunnelToken"),
+        token,
+    )
+    .add(get(CONNECTIONS, READ, "List the connectors of a tunnel").list("ConnectorConnections"), connections)
+    .add(
+        get("/accounts/{account}/cfd_tunnel/{tunnel}/connectors", READ, "Read the state of a tunnel's connectors")
+            .list("Connector"),
+        connectors,
+    )
+    .add(
+        get(
+            "/accounts/{account}/cfd_tunnel/{tunnel}/references",
+            READ,
+            "List the deployed Workers that bind a tunnel's whole network",
         )
-        .add(get(CONNECTIONS, READ, "List the connectors of a tunnel").list("ConnectorConnections"), connections)
-        .add(
-            get("/accounts/{account}/cfd_tunnel/{tunnel}/connectors", READ, "Read the state of a tunnel's connectors")
-                .list("Connector"),
-            connectors,
-        )
-        .add(
-            get(
-                "/accounts/{account}/cfd_tunnel/{tunnel}/references",
-                READ,
-                "List the deployed Workers that bind a tunnel's whole network",
-            )
-            .list("Reference"),
-            references::of_tunnel,
-        )
-        .add(delete(CONNECTIONS, EDIT, "Cut the connections of a tunnel").nothing(), cut)
+        .list("Reference"),
+        references::of_tunnel,
+    )
+    .add(delete(CONNECTIONS, EDIT, "Cut the connections of a tunnel").nothing(), cut)
 }

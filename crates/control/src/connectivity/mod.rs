@@ -13,29 +13,27 @@ use crate::ControlState;
 use crate::api::{Api, Body, delete, get, post, put};
 use crate::auth::{Access, Caller};
 use crate::envelope::{ApiError, Reply};
-use crate::request::{JsonBody, Params, QueryParams, path_uuid};
+use crate::query::{FORCE, Form, PAGE, Parameter, QueryParams, per_page};
+use crate::request::{JsonBody, Params, path_uuid};
 
 pub(crate) use policy::schema as policy_schema;
 
 const READ: Access = Access::Needs(Permission::ConnectivityDirectoryRead);
 const ADMIN: Access = Access::Needs(Permission::ConnectivityDirectoryAdmin);
 
+const PER_PAGE: Parameter = per_page(1_000);
+const OF_TYPE: Parameter = Parameter::new("type", Form::Word(&["http", "tcp"]), "Only those of this type.");
+
 /// `GET …/services`.
 async fn list(State(state): State<ControlState>, query: QueryParams) -> Result<Reply, ApiError> {
-    let page = query.page(1_000, 1_000)?;
-    let kind = match query.text("type") {
-        None => None,
-        Some(kind @ ("http" | "tcp")) => Some(kind.to_owned()),
-        Some(other) => {
-            return Err(ApiError::field("/type", format!("type must be http or tcp, not \"{other}\".")));
-        }
-    };
+    let page = query.page(&PER_PAGE)?;
+    let kind = query.word(&OF_TYPE)?;
     let views: Vec<Value> = state
         .store()
         .services()
         .await?
         .iter()
-        .filter(|service| kind.as_deref().is_none_or(|kind| kind == service.spec.protocol.kind()))
+        .filter(|service| kind.is_none_or(|kind| kind == service.spec.protocol.kind()))
         .map(spec::view)
         .collect();
     Reply::page(views, page)
@@ -127,7 +125,7 @@ async fn remove(
     query: QueryParams,
 ) -> Result<Reply, ApiError> {
     let id = path_uuid(&service, "VPC Service")?;
-    let force = if query.flag("force")?.unwrap_or(false) { Force::Yes } else { Force::No };
+    let force = if query.flag(&FORCE)?.unwrap_or(false) { Force::Yes } else { Force::No };
     state.store().delete_service(id, force, &caller.actor()).await?;
     state.platform().configuration_changed().await;
     Ok(Reply::null())
@@ -139,11 +137,11 @@ pub(crate) fn add(api: Api) -> Api {
     const ONE: &str = "/accounts/{account}/connectivity/directory/services/{service}";
     const DIAGNOSE: &str = "/accounts/{account}/connectivity/directory/services/{service}/diagnose";
     let body = Body::Json("VpcService");
-    api.add(get(LIST, READ, "List VPC Services").list("ServiceView"), list)
+    api.add(get(LIST, READ, "List VPC Services").query(&[PAGE, PER_PAGE, OF_TYPE]).list("ServiceView"), list)
         .add(post(LIST, ADMIN, body, "Create a VPC Service").one("ServiceView"), create)
         .add(get(ONE, READ, "Read a VPC Service").one("ServiceView"), read)
         .add(put(ONE, ADMIN, body, "Replace a VPC Service").one("ServiceView"), replace)
-        .add(delete(ONE, ADMIN, "Delete a VPC Service").nothing(), remove)
+        .add(delete(ONE, ADMIN, "Delete a VPC Service").query(&[FORCE]).nothing(), remove)
         .add(
             get(
                 "/accounts/{account}/connectivity/directory/services/{service}/references",

@@ -19,6 +19,7 @@ use crate::api::{Api, Body, delete, get, patch, post, put};
 use crate::auth::Access;
 use crate::codes;
 use crate::envelope::ApiError;
+use crate::query::{FORCE, PAGE};
 use crate::request::rfc3339;
 
 const READ: Access = Access::Needs(Permission::WorkersScriptsRead);
@@ -128,7 +129,9 @@ pub(crate) fn add(api: Api) -> Api {
     const ROUTE: &str = "/zones/{zone}/workers/routes/{route}";
     api.add(get("/accounts/{account}/workers/scripts", READ, "List Workers").list("Script"), read::list)
         .add(
-            get("/accounts/{account}/workers/scripts/{script}", READ, "Download the modules of a Worker").modules(),
+            get("/accounts/{account}/workers/scripts/{script}", READ, "Download the modules of a Worker")
+                .query(&[read::VERSION])
+                .modules(),
             read::download,
         )
         .add(
@@ -141,9 +144,13 @@ pub(crate) fn add(api: Api) -> Api {
             .one("Uploaded"),
             publish::put_script,
         )
-        .add(delete("/accounts/{account}/workers/scripts/{script}", EDIT, "Delete a Worker").nothing(), read::remove)
+        .add(
+            delete("/accounts/{account}/workers/scripts/{script}", EDIT, "Delete a Worker").query(&[FORCE]).nothing(),
+            read::remove,
+        )
         .add(
             get("/accounts/{account}/workers/scripts/{script}/content/v2", READ, "Download the modules of a version")
+                .query(&[read::VERSION])
                 .modules(),
             read::download,
         )
@@ -154,6 +161,7 @@ pub(crate) fn add(api: Api) -> Api {
         )
         .add(
             get("/accounts/{account}/workers/scripts/{script}/versions", READ, "List the versions of a Worker")
+                .query(&[PAGE, versions::PER_PAGE])
                 .one("Versions"),
             versions::list,
         )
@@ -342,6 +350,7 @@ pub(crate) fn add(api: Api) -> Api {
                 Body::Json("DomainChangeset"),
                 "Preview a change of custom domains",
             )
+            .query(&[triggers::REPLACE_STATE])
             .one("DomainChanges"),
             triggers::domain_changeset,
         )
@@ -356,7 +365,9 @@ pub(crate) fn add(api: Api) -> Api {
             triggers::set_domains,
         )
         .add(
-            get("/accounts/{account}/workers/domains", READ, "List custom domains").list("CustomDomain"),
+            get("/accounts/{account}/workers/domains", READ, "List custom domains")
+                .query(&[PAGE, zones::DOMAINS_PER_PAGE, zones::OF_SERVICE, zones::OF_HOSTNAME])
+                .list("CustomDomain"),
             zones::domains,
         )
         .add(
@@ -388,7 +399,9 @@ pub(crate) fn add(api: Api) -> Api {
             read::service,
         )
         .add(
-            delete("/accounts/{account}/workers/services/{script}", EDIT, "Delete a Worker as wrangler does").nothing(),
+            delete("/accounts/{account}/workers/services/{script}", EDIT, "Delete a Worker as wrangler does")
+                .query(&[FORCE])
+                .nothing(),
             read::remove,
         )
         .add(
@@ -430,6 +443,16 @@ pub(crate) fn add(api: Api) -> Api {
         )
         .add(
             post(
+                "/accounts/{account}/storage/kv/namespaces",
+                EDIT,
+                Body::Json("KvNamespace"),
+                "Refuse a KV namespace, which is not available in Culvert",
+            )
+            .nothing(),
+            publish::refuse_kv_namespace,
+        )
+        .add(
+            post(
                 "/accounts/{account}/workers/scripts/{script}/assets-upload-session",
                 EDIT,
                 Body::Json("AssetManifest"),
@@ -438,7 +461,12 @@ pub(crate) fn add(api: Api) -> Api {
             .nothing(),
             publish::refuse_assets,
         )
-        .add(get("/zones", READ, "Find the zone of a route: any name is one").list("Zone"), zones::zones)
+        .add(
+            get("/zones", READ, "Find the zone of a route: any name is one")
+                .query(&[PAGE, zones::ZONES_PER_PAGE, zones::OF_NAME])
+                .list("Zone"),
+            zones::zones,
+        )
         .add(get(ROUTES, READ, "List the routes in a zone").list("Route"), zones::zone_routes)
         .add(post(ROUTES, EDIT, Body::Json("NewRoute"), "Give a Worker a route").one("Route"), zones::create_route)
         .add(get(ROUTE, READ, "Read a route").one("Route"), zones::route)

@@ -14,7 +14,7 @@ use crate::auth::Caller;
 use crate::codes;
 use crate::envelope::{ApiError, Message, Reply};
 use crate::platform::{Validated, WorkerCandidate};
-use crate::request::{Params, QueryParams, rfc3339};
+use crate::request::{JsonBody, Params, rfc3339};
 use crate::worker::bindings::{self, Previous, Resolved};
 use crate::worker::metadata::{self, Metadata};
 use crate::worker::upload::{Upload, read_upload};
@@ -198,7 +198,6 @@ pub(crate) async fn post_version(
     State(state): State<ControlState>,
     caller: Caller,
     Params((_, script)): Params<(String, String)>,
-    _: QueryParams,
     request: Request,
 ) -> Result<Reply, ApiError> {
     check_name(&script)?;
@@ -212,6 +211,18 @@ pub(crate) async fn post_version(
 /// `POST …/assets-upload-session`: what wrangler asks for before it uploads a Worker with static assets.
 pub(crate) async fn refuse_assets(Params(_): Params<(String, String)>) -> ApiError {
     metadata::no_assets()
+}
+
+/// `POST …/storage/kv/namespaces`: what wrangler makes for a binding without a namespace, before it uploads. The title has the
+/// binding's name in it.
+pub(crate) async fn refuse_kv_namespace(JsonBody(body): JsonBody) -> ApiError {
+    let title = body.get("title").and_then(serde_json::Value::as_str).unwrap_or_default();
+    ApiError::new(
+        codes::VALIDATION,
+        format!(
+            "KV namespaces are not available in Culvert. Remove the binding to the namespace \"{title}\" from the configuration."
+        ),
+    )
 }
 
 /// What a derived version changes.

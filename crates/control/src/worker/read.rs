@@ -12,7 +12,8 @@ use crate::ControlState;
 use crate::auth::Caller;
 use crate::codes;
 use crate::envelope::{ApiError, Reply};
-use crate::request::{Params, QueryParams, path_uuid, rfc3339};
+use crate::query::{FORCE, Form, Parameter, QueryParams};
+use crate::request::{Params, rfc3339};
 
 fn script_view(state: &ControlState, worker: &Worker, version: Option<&store::Version>) -> Value {
     let mut view = json!({
@@ -96,7 +97,7 @@ pub(crate) async fn remove(
     Params((_, script)): Params<(String, String)>,
     query: QueryParams,
 ) -> Result<Reply, ApiError> {
-    let force = if query.flag("force")?.unwrap_or(false) { Force::Yes } else { Force::No };
+    let force = if query.flag(&FORCE)?.unwrap_or(false) { Force::Yes } else { Force::No };
     state.store().delete_worker(&script, force, &caller.actor()).await?;
     state.platform().configuration_changed().await;
     Ok(Reply::null())
@@ -176,14 +177,18 @@ fn multipart(modules: &[Module], boundary: &str) -> BytesMut {
     body
 }
 
+/// Which version is downloaded.
+pub(super) const VERSION: Parameter =
+    Parameter::new("version", Form::Uuid, "The version whose modules are wanted; the latest when there is none.");
+
 /// `GET …/scripts/{script}` and `GET …/content/v2?version=`: the modules as a multipart form.
 pub(crate) async fn download(
     State(state): State<ControlState>,
     Params((_, script)): Params<(String, String)>,
     query: QueryParams,
 ) -> Result<Response, ApiError> {
-    let version = match query.text("version") {
-        Some(text) => state.store().version(&script, path_uuid(text, "version")?).await?,
+    let version = match query.uuid(&VERSION)? {
+        Some(id) => state.store().version(&script, id).await?,
         None => state.store().latest_version(&script).await?.ok_or_else(|| {
             ApiError::new(codes::WORKER_NOT_FOUND, format!("Worker \"{script}\" has no version yet."))
         })?,

@@ -7,7 +7,8 @@ use store::{Cron, Force, Schedule};
 use crate::ControlState;
 use crate::auth::Caller;
 use crate::envelope::{ApiError, Reply};
-use crate::request::{JsonBody, Params, QueryParams, rfc3339};
+use crate::query::{Form, Parameter, QueryParams};
+use crate::request::{JsonBody, Params, rfc3339};
 use crate::worker::zones::{domain_view, route_view};
 
 const MAX_SCHEDULES: usize = 250;
@@ -156,6 +157,10 @@ fn origins(value: Option<&Value>, field: &str) -> Result<Vec<String>, ApiError> 
         .collect()
 }
 
+/// Whether custom domains that are not named go.
+pub(super) const REPLACE_STATE: Parameter =
+    Parameter::new("replace_state", Form::Flag, "Also tell which custom domains would go because they are not named.");
+
 /// `POST …/domains/changeset`: what replacing the custom domains would do.
 pub(crate) async fn domain_changeset(
     State(state): State<ControlState>,
@@ -163,11 +168,11 @@ pub(crate) async fn domain_changeset(
     query: QueryParams,
     JsonBody(body): JsonBody,
 ) -> Result<Reply, ApiError> {
+    let replace = query.flag(&REPLACE_STATE)?.unwrap_or(false);
     let wanted = match &body {
         Value::Array(_) => origins(Some(&body), "")?,
         _ => origins(body.get("origins").or_else(|| body.get("add")), "origins")?,
     };
-    let replace = query.flag("replace_state")?.unwrap_or(false);
     let snapshot = state.store().snapshot().await?;
     let own = &state.store().triggers(&script).await?.domains;
     let mut added = Vec::new();

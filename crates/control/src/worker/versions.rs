@@ -5,8 +5,11 @@ use serde_json::json;
 
 use crate::ControlState;
 use crate::envelope::{ApiError, Reply};
-use crate::request::{Params, QueryParams, path_uuid};
+use crate::query::{Parameter, QueryParams, per_page};
+use crate::request::{Params, path_uuid};
 use crate::worker::version_view;
+
+pub(super) const PER_PAGE: Parameter = per_page(1_000);
 
 /// `GET …/versions`: newest first.
 pub(crate) async fn list(
@@ -14,7 +17,7 @@ pub(crate) async fn list(
     Params((_, script)): Params<(String, String)>,
     query: QueryParams,
 ) -> Result<Reply, ApiError> {
-    let page = query.page(1_000, 1_000)?;
+    let page = query.page(&PER_PAGE)?;
     let versions = state.store().versions(&script).await?;
     let total = versions.len();
     let items: Vec<_> = versions

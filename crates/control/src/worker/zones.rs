@@ -11,8 +11,16 @@ use crate::ControlState;
 use crate::auth::Caller;
 use crate::codes;
 use crate::envelope::{ApiError, Reply};
-use crate::request::{JsonBody, Params, QueryParams, path_uuid};
+use crate::query::{Form, Parameter, QueryParams, per_page};
+use crate::request::{JsonBody, Params, path_uuid};
 use crate::worker::triggers::{host_name, route_pattern};
+
+pub(super) const DOMAINS_PER_PAGE: Parameter = per_page(100);
+pub(super) const OF_SERVICE: Parameter = Parameter::new("service", Form::Text, "Only those of this Worker.");
+pub(super) const OF_HOSTNAME: Parameter = Parameter::new("hostname", Form::Text, "Only the one with this host name.");
+pub(super) const ZONES_PER_PAGE: Parameter = per_page(20);
+pub(super) const OF_NAME: Parameter =
+    Parameter::new("name", Form::Text, "The zone of this host name; without it, those that routes were given.");
 
 pub(super) fn route_view(route: &Route, script: &str) -> Value {
     json!({
@@ -41,17 +49,17 @@ pub(crate) async fn domains(State(state): State<ControlState>, query: QueryParam
     let views: Vec<Value> = snapshot
         .workers
         .iter()
-        .filter(|(name, _)| query.text("service").is_none_or(|wanted| wanted == *name))
+        .filter(|(name, _)| query.text(&OF_SERVICE).is_none_or(|wanted| wanted == *name))
         .flat_map(|(name, served)| {
             served
                 .triggers
                 .domains
                 .iter()
-                .filter(|domain| query.text("hostname").is_none_or(|wanted| wanted == domain.hostname))
+                .filter(|domain| query.text(&OF_HOSTNAME).is_none_or(|wanted| wanted == domain.hostname))
                 .map(move |domain| domain_view(domain, name))
         })
         .collect();
-    Reply::page(views, query.page(100, 1_000)?)
+    Reply::page(views, query.page(&DOMAINS_PER_PAGE)?)
 }
 
 fn field<'a>(body: &'a Value, name: &str, what: &str) -> Result<&'a str, ApiError> {
@@ -130,7 +138,7 @@ pub(crate) async fn zones(State(state): State<ControlState>, query: QueryParams)
             "account": { "id": account.slug, "name": account.name },
         })
     };
-    let names: Vec<String> = match query.text("name") {
+    let names: Vec<String> = match query.text(&OF_NAME) {
         Some(name) => host_name(name, false).into_iter().collect(),
         None => {
             let snapshot = state.store().snapshot().await?;
@@ -144,7 +152,7 @@ pub(crate) async fn zones(State(state): State<ControlState>, query: QueryParams)
             named.into_keys().collect()
         }
     };
-    Reply::page(names.iter().map(|name| view(name)).collect(), query.page(20, 1_000)?)
+    Reply::page(names.iter().map(|name| view(name)).collect(), query.page(&ZONES_PER_PAGE)?)
 }
 
 /// `GET /zones/{zone}/workers/routes`.

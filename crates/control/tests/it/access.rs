@@ -203,3 +203,88 @@ async fn the_audit_log_says_who_did_what() {
     server.get("/audit_logs?cursor=x").await.error(400, 20000);
     server.get("/audit_logs?limit=0").await.error(400, 20000);
 }
+
+#[tokio::test]
+async fn a_change_is_logged_with_what_was_and_what_is() {
+    let server = Server::start().await;
+    let tunnel = server.tunnel("t").await;
+    let service = server.service("api", &tunnel).await;
+    let newest = |resource: &'static str| {
+        let server = &server;
+        async move {
+            let entry = server.get(&format!("/audit_logs?limit=1&resource={resource}")).await.result()[0].clone();
+            assert!(entry["when"].is_string() && entry["actor"]["token_id"].is_string(), "{entry}");
+            entry
+        }
+    };
+    let path = format!("/connectivity/directory/services/{service}");
+    let other = json!({ "name": "api", "type": "http", "http_port": 81,
+                        "host": { "ipv4": "10.0.0.6", "network": { "tunnel_id": tunnel } } });
+    server.call(Method::PUT, &path, other).await.result();
+    let entry = newest("service").await;
+    assert_eq!(entry["action"], "update");
+    assert!(entry["before"].to_string().contains("10.0.0.5"), "{entry}");
+    assert!(entry["after"].to_string().contains("10.0.0.6"), "{entry}");
+    server.call(Method::DELETE, &path, Value::Null).await.result();
+    let entry = newest("service").await;
+    assert_eq!((&entry["action"], &entry["after"]), (&json!("delete"), &Value::Null));
+
+    // Settings that come with an upload are a change of their own.
+    server.deploy("w", json!({ "observability": { "enabled": false } })).await.result();
+    server.deploy("w", json!({ "observability": { "enabled": true } })).await.result();
+    let entries = server.get("/audit_logs?limit=2&resource=worker").await.result();
+    assert_eq!((&entries[0]["action"], &entries[1]["action"]), (&json!("deploy"), &json!("update")));
+    assert_eq!(entries[1]["before"]["observability"]["enabled"], false);
+    assert_eq!(entries[1]["after"]["observability"]["enabled"], true);
+
+    let secret = json!({ "name": "KEY", "text": "hunter2", "type": "secret_text" });
+    server.call(Method::PUT, "/workers/scripts/w/secrets", secret).await.result();
+    let entry = newest("version").await;
+    assert_eq!(entry["after"]["detail"]["bindings"], json!([{ "name": "KEY", "type": "secret_text" }]));
+    let rotated = json!({ "name": "t2", "tunnel_secret": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA==" });
+    server.call(Method::PATCH, &format!("/cfd_tunnel/{tunnel}"), rotated).await.result();
+    let entry = newest("tunnel").await;
+    assert_eq!((&entry["before"]["name"], &entry["after"]["name"]), (&json!("t"), &json!("t2")));
+    let token = json!({ "name": "ci", "permissions": ["workers-scripts.edit"] });
+    let made = server.call(Method::POST, "/tokens", token).await.result();
+    server.call(Method::DELETE, &format!("/tokens/{}", made["id"].as_str().unwrap()), Value::Null).await.result();
+    assert_eq!(newest("token").await["action"], "revoke");
+    let all = server.get("/audit_logs?limit=1000").await;
+    let all = String::from_utf8_lossy(&all.body).into_owned();
+    for secret in ["hunter2", "c2VjcmV0", "secret-secret", made["value"].as_str().unwrap()] {
+        assert!(!all.contains(secret), "{secret}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_stops_when_it_expires_and_tells_when_it_was_used() {
+    let server = Server::start().await;
+    let origin = format!("http://{}", server.address);
+    let soon = time::OffsetDateTime::now_utc() + std::time::Duration::from_secs(2);
+    let expires = soon.format(&time::format_description::well_known::Rfc3339).unwrap();
+    let body = json!({ "name": "short", "permissions": ["workers-scripts.read"], "expires_on": expires });
+    let made = server.call(Method::POST, "/tokens", body).await.result();
+    assert_eq!(made["last_used_on"], Value::Null);
+    let value = made["value"].as_str().unwrap();
+    // On a machine so busy that this takes two seconds, it has expired already.
+    let early = server.call_as(value, Method::GET, "/workers/scripts", Value::Null).await;
+    let signed_in =
+        server.send(Method::POST, "/session", &[("origin", &origin)], json!({ "token": value }).to_string()).await;
+    // Until the wall clock says so, and not for a guessed time.
+    while time::OffsetDateTime::now_utc() < soon {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let message = server.call_as(value, Method::GET, "/workers/scripts", Value::Null).await.error(401, 9109);
+    assert!(message.contains("expired at"), "{message}");
+    let listed = server.get("/tokens").await.result();
+    let shown = listed.as_array().unwrap().iter().find(|token| token["name"] == "short").unwrap();
+    assert_eq!(shown["status"], "expired");
+    if early.status == StatusCode::OK {
+        assert!(shown["last_used_on"].is_string(), "{shown}");
+    }
+    // Its session has ended as well.
+    if let Some(cookie) = signed_in.headers.get("set-cookie") {
+        let cookie = cookie.to_str().unwrap().split(';').next().unwrap();
+        server.send(Method::GET, "/session", &[("cookie", cookie)], "").await.error(401, 9109);
+    }
+}

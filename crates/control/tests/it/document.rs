@@ -89,3 +89,37 @@ async fn each_operation_needs_the_permission_that_it_names() {
         assert_ne!(passed.status.as_u16(), 403, "{method} {path}: {}", String::from_utf8_lossy(&passed.body));
     }
 }
+
+#[tokio::test]
+async fn each_query_parameter_is_read_and_refused_by_its_name() {
+    let server = Server::start().await;
+    let id = "11111111-1111-4111-8111-111111111111";
+    let bearer = format!("Bearer {}", server.token);
+    let mut tried = 0;
+    for (method, path, operation) in operations(&server).await.1 {
+        // What these may be is the platform's to say.
+        if ["/workers/invocations", "/connectivity/events", "/workers/metrics", "/connectivity/metrics"]
+            .iter()
+            .any(|end| path.ends_with(end))
+        {
+            continue;
+        }
+        let path = path.replace("{account}", "local");
+        let path = path.split('/').map(|part| if part.starts_with('{') { id } else { part });
+        let path = path.collect::<Vec<_>>().join("/");
+        for parameter in operation["parameters"].as_array().unwrap().iter().filter(|one| one["in"] == "query") {
+            let schema = &parameter["schema"];
+            let any_text = schema["type"] == "string" && schema.as_object().unwrap().len() == 1;
+            if any_text {
+                continue;
+            }
+            let name = parameter["name"].as_str().unwrap();
+            let answer =
+                server.send(method.clone(), &format!("{path}?{name}=%21"), &[("authorization", &bearer)], "{}").await;
+            let told = answer.error(400, 20000);
+            assert_eq!(answer.pointer(), format!("/{name}"), "{method} {path}: {told}");
+            tried += 1;
+        }
+    }
+    assert!(tried > 20, "{tried}");
+}

@@ -22,8 +22,12 @@ async fn every_answer_has_the_envelope() {
     // What wrangler sets up before a deployment, and Culvert does not have.
     let queues = server.get("/queues?name=jobs").await.error(400, 10021);
     assert!(queues.starts_with("Queues are not available in Culvert."), "{queues}");
-    let namespaces = server.call(Method::POST, "/storage/kv/namespaces", Value::Null).await.error(405, 10405);
+    let title = serde_json::json!({ "title": "shop-cache" });
+    let namespaces = server.call(Method::POST, "/storage/kv/namespaces", title).await.error(400, 10021);
     assert!(namespaces.starts_with("KV namespaces are not available in Culvert."), "{namespaces}");
+    assert!(namespaces.contains("\"shop-cache\""), "{namespaces}");
+    let buckets = server.get("/r2/buckets/files").await.error(400, 10021);
+    assert!(buckets.contains("binding to the bucket \"files\""), "{buckets}");
     let answer = server.get("/workers/scripts").await;
     assert_eq!(answer.headers["content-type"], "application/json");
     assert_eq!(answer.headers["cache-control"], "no-store");
