@@ -3,17 +3,17 @@
 use clap::{Args, Subcommand};
 use uuid::Uuid;
 
-use super::{Api, Listing};
+use super::{Api, Call};
 
 /// `culvert tunnel route`
 #[derive(Debug, Subcommand)]
 pub enum TunnelRoute {
     /// Say that a range of addresses or a host name is behind a tunnel
-    Add(TunnelRouteAdd),
+    Add(Call<TunnelRouteAdd>),
     /// Show all routes
-    List(Listing),
+    List(Api),
     /// Remove a route
-    Delete(TunnelRouteDelete),
+    Delete(Call<TunnelRouteDelete>),
 }
 
 /// `culvert tunnel route add`
@@ -27,12 +27,6 @@ pub struct TunnelRouteAdd {
     /// What others should know of it
     #[arg(long, default_value = "")]
     pub comment: String,
-    /// Print the route as JSON
-    #[arg(long)]
-    pub json: bool,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub api: Api,
 }
 
 /// `culvert tunnel route delete`
@@ -41,10 +35,4 @@ pub struct TunnelRouteDelete {
     /// The route's id
     #[arg(value_name = "ID")]
     pub route: Uuid,
-    /// Print the answer as JSON
-    #[arg(long)]
-    pub json: bool,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub api: Api,
 }

@@ -1,6 +1,6 @@
 //! `culvert backup`: a copy of the database of an edge, which may be running.
 
-use store::KEY_FILE;
+use store::{DATABASE_FILE, KEY_FILE};
 
 use crate::cli::Backup;
 use crate::failure::Failure;
@@ -8,6 +8,12 @@ use crate::failure::Failure;
 /// Makes the copy.
 pub async fn run(arguments: Backup) -> Result<(), Failure> {
     let Backup { to, data_dir } = arguments;
+    if !data_dir.join(DATABASE_FILE).exists() {
+        return Err(Failure::failed(format!(
+            "{} holds no {DATABASE_FILE}; what an edge keeps in PostgreSQL is backed up with pg_dump",
+            data_dir.display()
+        )));
+    }
     store::backup(&data_dir, &to).await.map_err(|error| Failure::failed(format!("no backup was made: {error}")))?;
     println!("Copied the configuration to {}", to.display());
     let key = data_dir.join(KEY_FILE);

@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::api_client::{ApiClient, Payload};
-use crate::cli;
+use crate::cli::{self, Call};
 use crate::failure::Failure;
 use crate::output::{print_json, text};
 use crate::project::Project;
 
 /// Uploads the directory's Worker and makes it the one that serves.
-pub async fn run(arguments: cli::Deploy) -> Result<(), Failure> {
+pub async fn run(Call { what: arguments, api }: Call<cli::Deploy>) -> Result<(), Failure> {
     let mut project = Project::read(&arguments.directory)?;
     for (binding, service) in &arguments.vpc_service {
         project.bind_vpc_service(binding, &service.to_string());
@@ -25,9 +25,8 @@ pub async fn run(arguments: cli::Deploy) -> Result<(), Failure> {
     let name = arguments.name.or_else(|| project.name.clone()).ok_or_else(|| {
         Failure::usage("the configuration gives the Worker no `name`; write one there, or give --name NAME")
     })?;
-    let api = ApiClient::new(&arguments.api)?;
-    let deployed = upload(&api, &name, &project).await?;
-    if arguments.json {
+    let deployed = upload(&ApiClient::new(&api)?, &name, &project).await?;
+    if api.json {
         print_json(&deployed);
         return Ok(());
     }

@@ -4,16 +4,16 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::api_client::{ApiClient, Payload};
-use crate::cli;
+use crate::cli::{self, Call};
 use crate::failure::Failure;
 use crate::output::{print_json, print_line, text};
 
 const SERVICES: &str = "/connectivity/directory/services";
 
 /// Asks the edge to connect, and prints what it found. Fails when the service cannot be reached.
-pub async fn run(arguments: cli::Diagnose) -> Result<(), Failure> {
-    let api = ApiClient::new(&arguments.api)?;
-    let id = find(&api, &arguments.service).await?;
+pub async fn run(Call { what: arguments, api }: Call<cli::Diagnose>) -> Result<(), Failure> {
+    let client = ApiClient::new(&api)?;
+    let id = find(&client, &arguments.service).await?;
     let wanted = [
         ("scheme", arguments.scheme.map(|scheme| json!(scheme.as_str()))),
         ("host", arguments.host.as_ref().map(|host| json!(host))),
@@ -22,8 +22,8 @@ pub async fn run(arguments: cli::Diagnose) -> Result<(), Failure> {
     ];
     let wanted: Map<String, Value> =
         wanted.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
-    let found: Value = api.post(&format!("{SERVICES}/{id}/diagnose"), Payload::json(&Value::Object(wanted))).await?;
-    if arguments.json {
+    let found: Value = client.post(&format!("{SERVICES}/{id}/diagnose"), Payload::json(&Value::Object(wanted))).await?;
+    if api.json {
         print_json(&found);
     } else {
         for line in lines(&found) {

@@ -4,16 +4,16 @@ use serde_json::Value;
 
 use super::records::{encoded, lines};
 use crate::api_client::ApiClient;
-use crate::cli;
+use crate::cli::{self, Call};
 use crate::failure::Failure;
 use crate::output::{Printed, print_line};
 
 /// Prints the newest records that fit, the newest last.
-pub async fn run(arguments: cli::Logs) -> Result<(), Failure> {
+pub async fn run(Call { what: arguments, api }: Call<cli::Logs>) -> Result<(), Failure> {
     let path = format!("/workers/invocations?{}", query(&arguments));
-    let (records, info) = ApiClient::new(&arguments.api)?.get_list(&path).await?;
+    let (records, info) = ApiClient::new(&api)?.get_list(&path).await?;
     for record in records.iter().rev() {
-        let lines = if arguments.json { vec![record.to_string()] } else { lines(record) };
+        let lines = if api.json { vec![record.to_string()] } else { lines(record) };
         if lines.iter().any(|line| print_line(line) == Printed::NobodyReads) {
             return Ok(());
         }
@@ -24,7 +24,7 @@ pub async fn run(arguments: cli::Logs) -> Result<(), Failure> {
             "{lost} records of this time are not kept, because there were too many at once; the metrics count all of them."
         ),
     }
-    if records.is_empty() && !arguments.json {
+    if records.is_empty() && !api.json {
         println!("No records found. They are kept for seven days, and as `observability` of the Worker says.");
     }
     Ok(())

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::tunnel;
 use crate::api_client::{ApiClient, Payload};
-use crate::cli::{TunnelRoute, TunnelRouteAdd, TunnelRouteDelete};
+use crate::cli::{Call, TunnelRoute, TunnelRouteAdd, TunnelRouteDelete};
 use crate::failure::Failure;
 use crate::output::{print_json, print_table, text};
 
@@ -19,10 +19,10 @@ const HOSTNAMES: &str = "/zerotrust/routes/hostname";
 /// Carries out one of the commands.
 pub async fn run(command: TunnelRoute) -> Result<(), Failure> {
     match command {
-        TunnelRoute::Add(arguments) => add(&arguments).await,
-        TunnelRoute::List(arguments) => {
-            let routes = list(&ApiClient::new(&arguments.api)?).await?;
-            if arguments.json {
+        TunnelRoute::Add(call) => add(call).await,
+        TunnelRoute::List(api) => {
+            let routes = list(&ApiClient::new(&api)?).await?;
+            if api.json {
                 print_json(&Value::Array(routes));
             } else if routes.is_empty() {
                 println!("No routes found: a VPC Network reaches whatever its tunnel's connectors reach.");
@@ -40,7 +40,7 @@ pub async fn run(command: TunnelRoute) -> Result<(), Failure> {
             }
             Ok(())
         }
-        TunnelRoute::Delete(arguments) => delete(&arguments).await,
+        TunnelRoute::Delete(call) => delete(call).await,
     }
 }
 
@@ -49,8 +49,9 @@ fn destination(route: &Value) -> &str {
     members.next().unwrap_or_default()
 }
 
-async fn add(arguments: &TunnelRouteAdd) -> Result<(), Failure> {
-    let api = ApiClient::new(&arguments.api)?;
+async fn add(Call { what: arguments, api }: Call<TunnelRouteAdd>) -> Result<(), Failure> {
+    let as_json = api.json;
+    let api = ApiClient::new(&api)?;
     let tunnel = tunnel::find(&api, &arguments.tunnel).await?;
     let given = &arguments.destination;
     let is_range = given.contains('/') || given.parse::<IpAddr>().is_ok() || given.parse::<IpNet>().is_ok();
@@ -58,7 +59,7 @@ async fn add(arguments: &TunnelRouteAdd) -> Result<(), Failure> {
     let mut body = json!({ "tunnel_id": tunnel, "comment": arguments.comment });
     body[member] = given.as_str().into();
     let route: Value = api.post(path, Payload::json(&body)).await?;
-    if arguments.json {
+    if as_json {
         print_json(&route);
     } else {
         println!("{} is behind tunnel {tunnel} (route {})", destination(&route), text(&route, "/id"));
@@ -81,8 +82,9 @@ async fn list(api: &ApiClient) -> Result<Vec<Value>, Failure> {
     Ok(routes)
 }
 
-async fn delete(arguments: &TunnelRouteDelete) -> Result<(), Failure> {
-    let api = ApiClient::new(&arguments.api)?;
+async fn delete(Call { what: arguments, api }: Call<TunnelRouteDelete>) -> Result<(), Failure> {
+    let as_json = api.json;
+    let api = ApiClient::new(&api)?;
     let id = arguments.route;
     let routes = list(&api).await?;
     let route = routes.iter().find(|route| text(route, "/id").parse() == Ok(id)).ok_or_else(|| {
@@ -90,7 +92,7 @@ async fn delete(arguments: &TunnelRouteDelete) -> Result<(), Failure> {
     })?;
     let path = if route.get(KINDS[0].1).is_some() { RANGES } else { HOSTNAMES };
     api.delete(&format!("{path}/{id}")).await?;
-    if arguments.json {
+    if as_json {
         print_json(&json!({"deleted": id}));
     } else {
         println!("Deleted the route of {}", destination(route));

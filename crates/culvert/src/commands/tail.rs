@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use super::records::{encoded, lines};
 use super::signals::until_told_to_stop;
 use crate::api_client::{ApiClient, Payload};
-use crate::cli;
+use crate::cli::{self, Call};
 use crate::failure::{Failure, root_cause};
 use crate::output::{Printed, print_line, text};
 
@@ -31,15 +31,16 @@ enum Ended {
 }
 
 /// Prints what happens until told to stop.
-pub async fn run(arguments: cli::Tail) -> Result<(), Failure> {
-    let api = ApiClient::new(&arguments.api)?;
+pub async fn run(Call { what: arguments, api }: Call<cli::Tail>) -> Result<(), Failure> {
+    let as_json = api.json;
+    let api = ApiClient::new(&api)?;
     let path = format!("/workers/scripts/{}/tails", encoded(&arguments.worker));
     let filters = filters(&arguments)?;
     loop {
         let session: Value = api.post(&path, Payload::json(&json!({ "filters": filters }))).await?;
         let began = Instant::now();
         let ended = tokio::select! {
-            ended = watch(text(&session, "/url"), &arguments) => ended,
+            ended = watch(text(&session, "/url"), &arguments.worker, as_json) => ended,
             stopped = until_told_to_stop() => stopped.map(|()| Ended::Enough),
         };
         // The edge forgets a tail whose client is gone; this is sooner.
@@ -57,14 +58,14 @@ pub async fn run(arguments: cli::Tail) -> Result<(), Failure> {
 }
 
 /// Reads one session's socket.
-async fn watch(url: &str, arguments: &cli::Tail) -> Result<Ended, Failure> {
+async fn watch(url: &str, worker: &str, as_json: bool) -> Result<Ended, Failure> {
     let failed = |what: String| Failure::failed(format!("the tail at {url} {what}"));
     let mut request = url.into_client_request().map_err(|error| failed(format!("has no usable address: {error}")))?;
     request.headers_mut().insert(http::header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("trace-v1"));
     let (mut socket, _) = tokio_tungstenite::connect_async(request)
         .await
         .map_err(|error| failed(format!("cannot be read: {}", root_cause(&error))))?;
-    eprintln!("Connected to {}, waiting for requests. Ctrl-C ends this.", arguments.worker);
+    eprintln!("Connected to {worker}, waiting for requests. Ctrl-C ends this.");
     let mut pings = tokio::time::interval(PING);
     let mut heard = true;
     pings.tick().await;
@@ -90,7 +91,7 @@ async fn watch(url: &str, arguments: &cli::Tail) -> Result<Ended, Failure> {
                     _ => Err(failed("was closed by the edge".to_owned())),
                 };
             }
-            Some(Ok(Message::Text(event))) if arguments.json => {
+            Some(Ok(Message::Text(event))) if as_json => {
                 if print_line(&event) == Printed::NobodyReads {
                     return Ok(Ended::Enough);
                 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::api_client::{ApiClient, Payload};
-use crate::cli::Token;
+use crate::cli::{Call, Token};
 use crate::failure::Failure;
 use crate::output::{print_json, print_table, text};
 
@@ -12,31 +12,31 @@ const TOKENS: &str = "/tokens";
 /// Carries out one of the commands.
 pub async fn run(command: Token) -> Result<(), Failure> {
     match command {
-        Token::Create(arguments) => {
+        Token::Create(Call { what: arguments, api }) => {
             let mut body = json!({"name": arguments.name, "permissions": arguments.permissions});
             if let Some(expires) = &arguments.expires {
                 body["expires_on"] = json!(expires);
             }
-            let token: Value = ApiClient::new(&arguments.api)?.post(TOKENS, Payload::json(&body)).await?;
-            if arguments.json {
+            let token: Value = ApiClient::new(&api)?.post(TOKENS, Payload::json(&body)).await?;
+            if api.json {
                 print_json(&token);
             } else {
                 println!("Created token {} ({}). It is shown this once:", text(&token, "/name"), text(&token, "/id"));
                 println!("{}", text(&token, "/value"));
             }
         }
-        Token::List(arguments) => {
-            let tokens = list(&ApiClient::new(&arguments.api)?).await?;
-            if arguments.json {
+        Token::List(api) => {
+            let tokens = list(&ApiClient::new(&api)?).await?;
+            if api.json {
                 print_json(&Value::Array(tokens));
             } else {
                 let headings = ["id", "name", "status", "permissions", "last used", "expires"];
                 print_table(&headings, &tokens.iter().map(row).collect::<Vec<_>>());
             }
         }
-        Token::Revoke(arguments) => {
-            let revoked = ApiClient::new(&arguments.api)?.delete(&format!("{TOKENS}/{}", arguments.id)).await?;
-            if arguments.json {
+        Token::Revoke(Call { what: arguments, api }) => {
+            let revoked = ApiClient::new(&api)?.delete(&format!("{TOKENS}/{}", arguments.id)).await?;
+            if api.json {
                 print_json(&revoked);
             } else {
                 println!("Revoked token {}", arguments.id);

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::network_route;
 use crate::api_client::{ApiClient, Payload};
-use crate::cli::{Tunnel, TunnelPublish, TunnelUnpublish};
+use crate::cli::{Call, Tunnel, TunnelPublish, TunnelUnpublish};
 use crate::failure::Failure;
 use crate::output::{print_json, print_table, text};
 
@@ -14,11 +14,12 @@ const TUNNELS: &str = "/cfd_tunnel";
 /// Carries out one of the commands.
 pub async fn run(command: Tunnel) -> Result<(), Failure> {
     match command {
-        Tunnel::Create(arguments) => {
-            let api = ApiClient::new(&arguments.api)?;
+        Tunnel::Create(Call { what: arguments, api }) => {
+            let as_json = api.json;
+            let api = ApiClient::new(&api)?;
             let body = json!({"name": arguments.name, "config_src": "cloudflare"});
             let tunnel: Value = api.post(TUNNELS, Payload::json(&body)).await?;
-            if arguments.json {
+            if as_json {
                 print_json(&tunnel);
             } else {
                 let token: String = api.get(&format!("{TUNNELS}/{}/token", text(&tunnel, "/id"))).await?;
@@ -29,9 +30,9 @@ pub async fn run(command: Tunnel) -> Result<(), Failure> {
                 println!("  culvert connect --edge HOST:7844 --ca tunnel-ca.pem --token {token}");
             }
         }
-        Tunnel::List(arguments) => {
-            let tunnels = list(&ApiClient::new(&arguments.api)?).await?;
-            if arguments.json {
+        Tunnel::List(api) => {
+            let tunnels = list(&ApiClient::new(&api)?).await?;
+            if api.json {
                 print_json(&Value::Array(tunnels));
             } else if tunnels.is_empty() {
                 println!("No tunnels found. `culvert tunnel create NAME` makes one.");
@@ -50,34 +51,37 @@ pub async fn run(command: Tunnel) -> Result<(), Failure> {
                 print_table(&["id", "name", "status", "connections", "created"], &rows);
             }
         }
-        Tunnel::Info(arguments) => {
-            let api = ApiClient::new(&arguments.api)?;
+        Tunnel::Info(Call { what: arguments, api }) => {
+            let as_json = api.json;
+            let api = ApiClient::new(&api)?;
             let id = find(&api, &arguments.tunnel).await?;
             let connectors: Vec<Value> = api.get(&format!("{TUNNELS}/{id}/connectors")).await?;
-            if arguments.json {
+            if as_json {
                 print_json(&Value::Array(connectors));
             } else {
                 show(&connectors);
             }
         }
-        Tunnel::Token(arguments) => {
-            let api = ApiClient::new(&arguments.api)?;
+        Tunnel::Token(Call { what: arguments, api }) => {
+            let as_json = api.json;
+            let api = ApiClient::new(&api)?;
             let id = find(&api, &arguments.tunnel).await?;
             let token: String = api.get(&format!("{TUNNELS}/{id}/token")).await?;
-            if arguments.json {
+            if as_json {
                 print_json(&json!({"token": token}));
             } else {
                 println!("{token}");
             }
         }
-        Tunnel::Publish(arguments) => publish(&arguments).await?,
-        Tunnel::Unpublish(arguments) => unpublish(&arguments).await?,
+        Tunnel::Publish(call) => publish(call).await?,
+        Tunnel::Unpublish(call) => unpublish(call).await?,
         Tunnel::Route(command) => network_route::run(command).await?,
-        Tunnel::Delete(arguments) => {
-            let api = ApiClient::new(&arguments.api)?;
+        Tunnel::Delete(Call { what: arguments, api }) => {
+            let as_json = api.json;
+            let api = ApiClient::new(&api)?;
             let id = find(&api, &arguments.tunnel).await?;
             api.delete(&format!("{TUNNELS}/{id}")).await?;
-            if arguments.json {
+            if as_json {
                 print_json(&json!({"deleted": id}));
             } else {
                 println!("Deleted tunnel {id} and cut its connections");
@@ -120,8 +124,9 @@ fn show(connectors: &[Value]) {
 }
 
 /// Adds an ingress rule to a tunnel that is configured from here; only routes the host name to one that is not.
-async fn publish(arguments: &TunnelPublish) -> Result<(), Failure> {
-    let api = ApiClient::new(&arguments.api)?;
+async fn publish(Call { what: arguments, api }: Call<TunnelPublish>) -> Result<(), Failure> {
+    let as_json = api.json;
+    let api = ApiClient::new(&api)?;
     let id = find(&api, &arguments.tunnel).await?;
     let hostname = arguments.hostname.to_ascii_lowercase();
     let answer: Value = match &arguments.service {
@@ -138,7 +143,7 @@ async fn publish(arguments: &TunnelPublish) -> Result<(), Failure> {
         }
         None => api.put(&format!("{TUNNELS}/{id}/hostnames/{hostname}"), Payload::json(&json!({}))).await?,
     };
-    if arguments.json {
+    if as_json {
         print_json(&answer);
     } else {
         println!("Published {hostname} through tunnel {id}");
@@ -146,8 +151,9 @@ async fn publish(arguments: &TunnelPublish) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn unpublish(arguments: &TunnelUnpublish) -> Result<(), Failure> {
-    let api = ApiClient::new(&arguments.api)?;
+async fn unpublish(Call { what: arguments, api }: Call<TunnelUnpublish>) -> Result<(), Failure> {
+    let as_json = api.json;
+    let api = ApiClient::new(&api)?;
     let id = find(&api, &arguments.tunnel).await?;
     let hostname = arguments.hostname.to_ascii_lowercase();
     let names: Vec<Value> = api.get(&format!("{TUNNELS}/{id}/hostnames")).await?;
@@ -167,7 +173,7 @@ async fn unpublish(arguments: &TunnelUnpublish) -> Result<(), Failure> {
             )));
         }
     }
-    if arguments.json {
+    if as_json {
         print_json(&json!({"unpublished": hostname}));
     } else {
         println!("{hostname} does not lead to tunnel {id} any more");

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::api_client::{ApiClient, Payload};
-use crate::cli::{ServiceFields, ServiceType, Vpc, VpcService};
+use crate::cli::{Call, ServiceFields, ServiceType, Vpc, VpcService};
 use crate::failure::Failure;
 use crate::output::{print_json, print_table, text};
 
@@ -13,25 +13,27 @@ const SERVICES: &str = "/connectivity/directory/services";
 pub async fn run(command: Vpc) -> Result<(), Failure> {
     let Vpc::Service(command) = command;
     match command {
-        VpcService::Create(arguments) => {
+        VpcService::Create(call) => {
+            let Call { what: arguments, api } = *call;
             let body = service_json(&arguments.name, &arguments.fields);
-            let service: Value = ApiClient::new(&arguments.api)?.post(SERVICES, Payload::json(&body)).await?;
-            show(&service, arguments.json, "Created VPC Service");
+            let service: Value = ApiClient::new(&api)?.post(SERVICES, Payload::json(&body)).await?;
+            show(&service, api.json, "Created VPC Service");
         }
-        VpcService::Update(arguments) => {
+        VpcService::Update(call) => {
+            let Call { what: arguments, api } = *call;
             let body = service_json(&arguments.name, &arguments.fields);
             let path = format!("{SERVICES}/{}", arguments.id);
-            let service: Value = ApiClient::new(&arguments.api)?.put(&path, Payload::json(&body)).await?;
-            show(&service, arguments.json, "Updated VPC Service");
+            let service: Value = ApiClient::new(&api)?.put(&path, Payload::json(&body)).await?;
+            show(&service, api.json, "Updated VPC Service");
         }
-        VpcService::Get(arguments) => {
+        VpcService::Get(Call { what: arguments, api }) => {
             let path = format!("{SERVICES}/{}", arguments.id);
-            let service: Value = ApiClient::new(&arguments.api)?.get(&path).await?;
-            show(&service, arguments.json, "VPC Service");
+            let service: Value = ApiClient::new(&api)?.get(&path).await?;
+            show(&service, api.json, "VPC Service");
         }
-        VpcService::List(arguments) => {
-            let services: Vec<Value> = ApiClient::new(&arguments.api)?.get(SERVICES).await?;
-            if arguments.json {
+        VpcService::List(api) => {
+            let services: Vec<Value> = ApiClient::new(&api)?.get(SERVICES).await?;
+            if api.json {
                 print_json(&Value::Array(services));
             } else if services.is_empty() {
                 println!("No VPC Services found. `culvert vpc service create --help` says how to register one.");
@@ -40,9 +42,9 @@ pub async fn run(command: Vpc) -> Result<(), Failure> {
                 print_table(&["id", "name", "type", "ports", "host", "tunnel", "created"], &rows);
             }
         }
-        VpcService::Delete(arguments) => {
-            ApiClient::new(&arguments.api)?.delete(&format!("{SERVICES}/{}", arguments.id)).await?;
-            if arguments.json {
+        VpcService::Delete(Call { what: arguments, api }) => {
+            ApiClient::new(&api)?.delete(&format!("{SERVICES}/{}", arguments.id)).await?;
+            if api.json {
                 print_json(&json!({"deleted": arguments.id}));
             } else {
                 println!("Deleted VPC Service {}", arguments.id);
