@@ -34,7 +34,7 @@ help:
 	@echo "make lint    formatting, clippy, eslint, types, licences"
 	@echo "make dashboard   build the dashboard's files only, which make build puts into the program"
 	@echo "make node-modules   build the modules of Node.js only, which make build puts into the program"
-	@echo "make test-clients   run stock wrangler (two versions) and schemathesis against the API, some minutes"
+	@echo "make test-clients   run stock wrangler (two versions) and schemathesis against the API, and print what they say"
 	@echo "make bench   measure (see bench/README.md)"
 	@echo "make wpt WPT=DIR   run the Web Platform Tests of a checkout at DIR"
 	@echo "make env     print the variables for working with cargo directly: eval \"\$$(make -s env)\""
@@ -99,10 +99,10 @@ node_modules/.installed: package.json package-lock.json | setup
 	npm ci --silent --no-audit --no-fund
 	@touch $@
 
-# Stock wrangler and schemathesis against the API.
+# Stock wrangler and schemathesis against the API, and what they say.
 test-clients: build
 	@scripts/setup clients
-	cargo test --release --locked --workspace --test it -- --ignored wrangler schemathesis --nocapture
+	cargo test --release --locked -p culvert --test it -- --include-ignored wrangler schemathesis --nocapture
 
 test-builtins: node_modules/.installed
 	npm run --silent check:builtins

@@ -237,7 +237,14 @@ impl Edge {
 
     /// Deploys `examples/private-api`, bound to a service.
     pub fn deploy_private_api(&self, name: &str, service: &str) {
-        self.json(&["deploy", "../../examples/private-api", "--name", name, "--vpc-service", &format!("PRIVATE_API={service}")]);
+        self.json(&[
+            "deploy",
+            "../../examples/private-api",
+            "--name",
+            name,
+            "--vpc-service",
+            &format!("PRIVATE_API={service}"),
+        ]);
     }
 
     /// A visitor's request to a Worker.
