@@ -138,7 +138,7 @@ async fn versions_are_uploaded_deployed_split_and_rolled_back() {
     server.call(Method::POST, &deployments, body).await.error(400, 20000);
     server.get(&format!("{SCRIPT}/versions/{other}")).await.error(404, 20001);
     server.get(&format!("{SCRIPT}/versions/x")).await.error(404, 7003);
-    server.get(&format!("{SCRIPT}/content/v2?version=x")).await.error(404, 7003);
+    server.get(&format!("{SCRIPT}/content/v2?version=x")).await.error(400, 20000);
 }
 
 fn secret_names(settings: &Value) -> Vec<String> {
