@@ -20,7 +20,7 @@ export function serviceHealth(
 ): ServiceHealth {
   if (tunnel === null) return { health: "down", words: "Tunnel deleted" };
   if (tunnel && (tunnel.status === "inactive" || tunnel.status === "down")) {
-    return { health: "down", words: "Tunnel not connected" };
+    return { health: "down", words: "Tunnel down" };
   }
   if (!recent) return { health: "unknown", words: "Unknown" };
   if (recent.count === 0) return { health: "idle", words: "No traffic" };

@@ -18,10 +18,12 @@ export function httpPorts(service: VpcServiceSpec): { http: number | null; https
   return http === null && https === null ? { http: 80, https: 443 } : { http, https };
 }
 
+const PROTOCOLS = { postgresql: "PostgreSQL", mysql: "MySQL" };
+
+/** `HTTP 8080, HTTPS 8443`, `TCP 9000` or `PostgreSQL 5432`. */
 export function portsText(service: VpcServiceSpec): string {
   if (service.type === "tcp") {
-    const protocol = service.app_protocol ? ` (${service.app_protocol})` : "";
-    return `TCP ${service.tcp_port ?? "?"}${protocol}`;
+    return `${service.app_protocol ? PROTOCOLS[service.app_protocol] : "TCP"} ${service.tcp_port ?? "?"}`;
   }
   const { http, https } = httpPorts(service);
   return [http === null ? "" : `HTTP ${http}`, https === null ? "" : `HTTPS ${https}`].filter(Boolean).join(", ");

@@ -10,14 +10,18 @@ import { total } from "../model/series";
 import { tunnelOf } from "../model/service";
 import { readRange } from "../model/time";
 import { Badge, CategoryName, CodeLink, PageHead, Panel, Prose, Time, useNow } from "../ui/page";
+import { useAddress } from "../ui/address";
 import { RangePicker, useRange } from "../ui/range";
 import { Empty, Failed, Loaded } from "../ui/states";
 import { Table } from "../ui/table";
-import { ButtonLink } from "../ui/controls";
+import { Button, ButtonLink } from "../ui/controls";
 import { Connections } from "./service-metrics";
 
 /** How many services in trouble are shown; the list has the others. */
-const MOST_TROUBLED = 8;
+const MOST_TROUBLED = 6;
+
+/** How many of the failures are shown at first. */
+const MOST_FAILURES = 6;
 
 export default function Overview() {
   const { range, choose } = useRange();
@@ -41,6 +45,7 @@ export default function Overview() {
   troubled.sort((a, b) => (b.counts?.failed ?? 0) - (a.counts?.failed ?? 0));
   const down = tunnels.data?.filter((tunnel) => tunnelHealth(tunnel).health !== "healthy") ?? [];
   const badWorkers = invocations.data?.groups.filter((group) => group.failed > 0) ?? [];
+  const lastly = recent.data === undefined ? undefined : total(recent.data.groups);
   const fresh = services.data?.length === 0 && tunnels.data?.length === 0 && workers.data?.length === 0;
 
   return (
@@ -48,9 +53,10 @@ export default function Overview() {
       <PageHead title="Overview" lead="What there is, and what fails now." actions={<RangePicker />} />
       {services.error ? <Failed error={services.error} /> : null}
       <div className="cards">
-        <Card href="/services" label="VPC Services" value={services.data?.length} words={states === undefined ? "" : troubled.length === 0 ? "none in trouble" : `${formatCount(troubled.length)} in trouble`} bad={troubled.length > 0} />
-        <Card href="/tunnels" label="Tunnels" value={tunnels.data?.length} words={tunnels.data === undefined ? "" : down.length === 0 ? "all connected" : `${formatCount(down.length)} not fully connected`} bad={down.length > 0} />
-        <Card href="/workers" label="Workers" value={workers.data?.length} words={invocations.data === undefined ? "" : badWorkers.length === 0 ? "no failures, 15 min" : `${formatCount(badWorkers.length)} with failures, 15 min`} bad={badWorkers.length > 0} />
+        <Card href={troubled.length === 0 ? "/services" : "/services?state=trouble"} label="VPC Services" value={many(services.data)} words={states === undefined ? "" : troubled.length === 0 ? "none in trouble" : `${formatCount(troubled.length)} in trouble`} bad={troubled.length > 0} />
+        <Card href="/tunnels" label="Tunnels" value={many(tunnels.data)} words={tunnels.data === undefined ? "" : down.length === 0 ? "all connected" : `${formatCount(down.length)} not fully connected`} bad={down.length > 0} />
+        <Card href="/workers" label="Workers" value={many(workers.data)} words={invocations.data === undefined ? "" : badWorkers.length === 0 ? "no failures, 15 min" : `${formatCount(badWorkers.length)} with failures, 15 min`} bad={badWorkers.length > 0} />
+        <Card href="/services?state=trouble" label="Connections that succeeded" value={shareWords(lastly)} words={lastly === undefined ? "" : lastly.count === 0 ? "none in the last 15 min" : `${formatCount(lastly.failed)} of ${formatCount(lastly.count)} failed, 15 min`} bad={lastly !== undefined && lastly.failed > 0} />
       </div>
       {fresh ? (
         <Panel>
@@ -60,6 +66,11 @@ export default function Overview() {
           </Empty>
         </Panel>
       ) : null}
+      {fresh ? null : (
+        <Panel title="Connections to private services" aside={plural(total(byCategory.data?.groups ?? []).count, "connection")}>
+          <Loaded query={byCategory}>{(data) => total(data.groups).count === 0 ? <Empty title="No connections in this range" /> : <Connections metrics={data} onRange={choose} />}</Loaded>
+        </Panel>
+      )}
       {troubled.length === 0 ? null : (
         <Panel title="Services in trouble" aside={troubled.length > MOST_TROUBLED ? <Link href="/services?state=trouble">All {formatCount(troubled.length)} of them</Link> : "Last 15 minutes"} flush>
           <Table
@@ -90,9 +101,6 @@ export default function Overview() {
           />
         </Panel>
       )}
-      <Panel title="Connections to private services" aside={plural(total(byCategory.data?.groups ?? []).count, "connection")}>
-        <Loaded query={byCategory}>{(data) => total(data.groups).count === 0 ? <Empty title="No connections in this range" /> : <Connections metrics={data} onRange={choose} />}</Loaded>
-      </Panel>
     </>
   );
 }
@@ -104,30 +112,44 @@ function MainFailure({ service, show }: { service: string; show: (failure: { cod
   return code && category ? show({ code, category }) : <span className="muted">–</span>;
 }
 
-function Card({ href, label, value, words, bad }: { href: string; label: string; value: number | undefined; words: string; bad: boolean }) {
+function Card({ href, label, value, words, bad }: { href: string; label: string; value: string; words: string; bad: boolean }) {
   return (
     <Link href={href} className="card">
       <span className="card-label">{label}</span>
-      <span className="card-value">{value === undefined ? "…" : formatCount(value)}</span>
+      <span className="card-value">{value}</span>
       <span className="small">{bad ? <Badge health="failing">{words}</Badge> : <span className="muted">{words}</span>}</span>
     </Link>
   );
 }
 
+function many(list: readonly unknown[] | undefined): string {
+  return list === undefined ? "…" : formatCount(list.length);
+}
+
+/** A share is that of the last quarter of an hour, as the rest of what is there now. */
+function shareWords(counts: { count: number; failed: number } | undefined): string {
+  return counts === undefined ? "…" : counts.count === 0 ? "–" : formatShare(counts.count - counts.failed, counts.count);
+}
+
 function Failures({ groups }: { groups: readonly { key: { code?: string | null; category?: (typeof CATEGORIES)[number] | null }; count: number; last?: number }[] }) {
   const reference = useErrorRows();
+  const [params, change] = useAddress();
   const rows = groups.filter((group) => typeof group.key.code === "string");
-  if (rows.length === 0) return <Empty title="Nothing fails" />;
+  if (rows.length === 0) return <Empty title="Nothing fails"><p>Every connection to a private service in the last 15 minutes succeeded, or there was none.</p></Empty>;
+  const all = params.get("failures") === "all" || rows.length <= MOST_FAILURES + 1;
   return (
-    <Table
-      label="Failures now" rows={rows} rowKey={(group) => `${group.key.code ?? ""} ${group.key.category ?? ""}`}
-      columns={[
-        { label: "Code", primary: true, cell: (group) => <CodeLink code={group.key.code ?? ""} /> },
-        { label: "Whose fault", cell: (group) => group.key.category ? <CategoryName category={group.key.category} /> : "–" },
-        { label: "Count", align: "end", cell: (group) => formatCount(group.count) },
-        { label: "Last seen", cell: (group) => <Time at={group.last} /> },
-        { label: "What to do", wide: true, cell: (group) => <span className="muted"><Prose text={reference.data?.find((row) => row.code === group.key.code && row.category === group.key.category)?.fix ?? ""} /></span> },
-      ]}
-    />
+    <>
+      <Table
+        label="Failures now" rows={all ? rows : rows.slice(0, MOST_FAILURES)} rowKey={(group) => `${group.key.code ?? ""} ${group.key.category ?? ""}`}
+        columns={[
+          { label: "Code", primary: true, cell: (group) => <CodeLink code={group.key.code ?? ""} /> },
+          { label: "Whose fault", cell: (group) => group.key.category ? <CategoryName category={group.key.category} /> : "–" },
+          { label: "Count", align: "end", cell: (group) => formatCount(group.count) },
+          { label: "Last seen", cell: (group) => <Time at={group.last} /> },
+          { label: "What to do", wide: true, cell: (group) => <span className="muted"><Prose text={reference.data?.find((row) => row.code === group.key.code && row.category === group.key.category)?.fix ?? ""} /></span> },
+        ]}
+      />
+      {all ? null : <div className="panel-foot"><Button small onPress={() => change({ failures: "all" })}>Show all {formatCount(rows.length)}</Button></div>}
+    </>
   );
 }

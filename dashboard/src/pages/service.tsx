@@ -66,7 +66,7 @@ export default function Service({ tab }: { tab: "metrics" | "settings" | "used-b
 
 const EDITED: readonly (keyof VpcService)[] = ["name", "type", "host", "http_port", "https_port", "tcp_port", "app_protocol", "tls_settings", "policy", "service_id", "created_at", "updated_at"];
 
-/** What the server knows of a service and the form does not: it goes back as it came, since a replacement replaces everything. */
+/** What the server knows of a service and the form does not: it goes back as it came, since a replacement replaces everything but a policy that it does not mention. */
 function unedited(service: VpcService): Partial<VpcServiceSpec> {
   return Object.fromEntries(Object.entries(service).filter(([name]) => !(EDITED as readonly string[]).includes(name)));
 }
@@ -77,10 +77,13 @@ function Settings({ service }: { service: VpcService }) {
   const refresh = useRefresh();
   const [, navigate] = useLocation();
   const [deleting, setDeleting] = useState(false);
+  // What the form began with. What somebody else changes meanwhile is told of, and does not take away what is being typed.
+  const [base, setBase] = useState(service);
+  const [generation, setGeneration] = useState(0);
   const path = account(`/connectivity/directory/services/${service.service_id}`);
   const admin = may(session, "connectivity-directory.admin");
   const save = async (spec: VpcServiceSpec) => {
-    await fetchResult(path, { method: "PUT", body: { ...unedited(service), ...spec } });
+    setBase(await fetchResult<VpcService>(path, { method: "PUT", body: { ...unedited(service), policy: null, ...spec } }));
     await refresh("services");
     tell("Saved. The next request uses it.");
   };
@@ -102,7 +105,12 @@ function Settings({ service }: { service: VpcService }) {
         />
       </Panel>
       <Panel title="Settings" aside={admin ? undefined : "Your token may look, not change."}>
-        <ServiceForm key={service.updated_at} initial={draftOf(service)} action="Save" onSubmit={save} disabled={!admin} />
+        <div className="stack">
+          {service.updated_at > base.updated_at ? (
+            <div className="note warn"><p>This service was changed elsewhere after you opened this page.</p><div><Button small onPress={() => { setBase(service); setGeneration(generation + 1); }}>Show the new values</Button></div></div>
+          ) : null}
+          <ServiceForm key={generation} initial={draftOf(base)} action="Save" onSubmit={save} disabled={!admin} />
+        </div>
       </Panel>
       {admin ? (
         <Panel title="Delete">
@@ -143,7 +151,7 @@ function UsedBy({ service }: { service: VpcService }) {
       <Panel title="Bind a Worker to it">
         <div className="stack">
           <p>In <code>wrangler.jsonc</code>:</p>
-          <CodeBlock label="wrangler configuration" text={JSON.stringify({ vpc_services: [{ binding, service_id: service.service_id }] }, null, 2).slice(2, -2)} />
+          <CodeBlock label="wrangler configuration" text={`"vpc_services": ${JSON.stringify([{ binding, service_id: service.service_id }], null, 2)}`} />
           {service.type === "http" ? (
             <>
               <p>In the Worker. The host becomes <code>Host</code> and SNI; where the request goes is this registration's business:</p>

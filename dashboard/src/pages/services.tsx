@@ -25,7 +25,7 @@ const STATES: { id: Health | typeof TROUBLE | ""; label: string }[] = [
   { id: "healthy", label: "Healthy" },
   { id: "degraded", label: "Some failures" },
   { id: "failing", label: "Failing" },
-  { id: "down", label: "Tunnel not connected" },
+  { id: "down", label: "Tunnel down" },
   { id: "idle", label: "No traffic" },
 ];
 
@@ -95,10 +95,10 @@ export default function Services() {
                       { label: "State", cell: (row) => <Badge health={row.health}>{row.words}</Badge> },
                       { label: "Type", cell: (row) => row.service.type.toUpperCase() },
                       { label: "Host", cell: (row) => <HostName service={row.service} /> },
-                      { label: "Ports", cell: (row) => portsText(row.service) },
+                      { label: "Ports", cell: (row) => <span className="nowrap">{portsText(row.service)}</span> },
                       { label: "Tunnel", cell: (row) => row.tunnel ? <Link href={`/tunnels/${row.tunnel.id}`}>{row.tunnel.name}</Link> : <span className="muted">{row.tunnel === null ? `deleted (${shortId(tunnelOf(row.service) ?? "")})` : "…"}</span> },
-                      { label: "Success, 6 h", align: "end", cell: (row) => row.group === undefined ? <span className="muted">–</span> : formatShare(row.group.count - row.group.failed, row.group.count) },
-                      { label: "Connections, 6 h", cell: (row) => metrics.data === undefined ? null : <Sparkline range={metrics.data} points={row.group?.points ?? []} label="Connections" /> },
+                      { label: "Success", align: "end", cell: (row) => row.group === undefined ? <span className="muted">–</span> : formatShare(row.group.count - row.group.failed, row.group.count) },
+                      { label: "Last 6 hours", cell: (row) => metrics.data === undefined ? null : <Sparkline range={metrics.data} points={row.group?.points ?? []} label="Connections" /> },
                     ]}
                   />
                 )}

@@ -9,6 +9,7 @@ import { formatBytes, formatCount, formatDuration, plural, shortId } from "../mo
 import { tunnelHealth } from "../model/health";
 import { may } from "../model/permissions";
 import { portsText, tunnelOf } from "../model/service";
+import { useAddress } from "../ui/address";
 import { Button, ButtonLink, CopyButton } from "../ui/controls";
 import { ConfirmDialog } from "../ui/dialog";
 import { Badge, Facts, PageHead, Panel, Tabs, Time } from "../ui/page";
@@ -61,6 +62,7 @@ export default function TunnelPage({ id, tab }: { id: string; tab: "connectors" 
                 ) : <Connectors connectors={all} />}
               </Loaded>
             </Panel>
+            {connectors.data?.length === 0 ? <Connect tunnel={data} /> : null}
             <Panel title="Services behind it" flush aside={<Link href={`/services/new?tunnel=${id}`}>Register one</Link>}>
               {behind.length === 0 ? <Empty title="No service uses this tunnel" /> : (
                 <Table
@@ -86,12 +88,18 @@ export default function TunnelPage({ id, tab }: { id: string; tab: "connectors" 
                 />
               </Panel>
             )}
+            {connectors.data?.length === 0 ? null : <Connect tunnel={data} />}
             <Manage tunnel={data} used={behind.length > 0 || (references.data?.length ?? 0) > 0} />
           </>
         )}
       </Loaded>
     </>
   );
+}
+
+/** `culvert/0.1.0`; cloudflared gives its version alone. */
+function softwareOf({ version }: Connector): string {
+  return version.includes("/") ? version : `cloudflared/${version}`;
 }
 
 function Connectors({ connectors }: { connectors: readonly Connector[] }) {
@@ -103,7 +111,7 @@ function Connectors({ connectors }: { connectors: readonly Connector[] }) {
           <div className="row">
             <h3><code title={connector.id}>{shortId(connector.id)}</code></h3>
             <Badge health={going ? "degraded" : "healthy"}>{going ? "Going away" : "Connected"}</Badge>
-            <span className="muted">{connector.version} · {connector.platform} · {plural(connector.connections.length, "connection")}</span>
+            <span className="muted">{softwareOf(connector)} · {connector.platform} · {plural(connector.connections.length, "connection")}</span>
           </div>
           {connector.warnings.length === 0 ? null : (
             <div className="note warn">{connector.warnings.map((warning) => <p key={warning}>{warning}</p>)}</div>
@@ -132,19 +140,34 @@ function newSecret(): string {
   return btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32))));
 }
 
+/** The commands with the token in them, for those who may see it and ask for it. */
+function Connect({ tunnel }: { tunnel: Tunnel }) {
+  const session = useSession();
+  const [params, change] = useAddress();
+  const shown = params.get("commands") === "shown";
+  const token = useTunnelToken(tunnel.id, shown);
+  if (!may(session, "cloudflare-tunnel.edit")) return null;
+  return (
+    <Panel title="Connect">
+      {shown ? <Loaded query={token}>{(text) => <TunnelCommands token={text} />}</Loaded> : (
+        <div className="row"><Button onPress={() => change({ commands: "shown" })}>Show the commands and the token</Button></div>
+      )}
+    </Panel>
+  );
+}
+
 function Manage({ tunnel, used }: { tunnel: Tunnel; used: boolean }) {
   const session = useSession();
   const account = useAccount();
   const refresh = useRefresh();
   const [, navigate] = useLocation();
-  const [shown, setShown] = useState(false);
+  const [, change] = useAddress();
   const [asking, setAsking] = useState<"rotate" | "delete" | null>(null);
-  const token = useTunnelToken(tunnel.id, shown);
   if (!may(session, "cloudflare-tunnel.edit")) return null;
   const path = account(`/cfd_tunnel/${tunnel.id}`);
   const rotate = async () => {
     await fetchResult(path, { method: "PATCH", body: { tunnel_secret: newSecret() } });
-    setShown(true);
+    change({ commands: "shown" });
     await refresh("tunnel-token", "tunnels");
     tell("The old token no longer works. Start the connectors with the new one.");
   };
@@ -155,24 +178,17 @@ function Manage({ tunnel, used }: { tunnel: Tunnel; used: boolean }) {
     await refresh("tunnels");
   };
   return (
-    <>
-      <Panel title="Connect">
-        {shown ? <Loaded query={token}>{(text) => <TunnelCommands token={text} />}</Loaded> : (
-          <div className="row"><Button onPress={() => setShown(true)}>Show the commands and the token</Button></div>
-        )}
-      </Panel>
-      <Panel title="Rotate or delete">
-        <div className="stack">
-          <div className="row"><Button look="danger" onPress={() => setAsking("rotate")}>Rotate the token</Button><span className="muted">Draws another secret and cuts every connection made with the old one.</span></div>
-          <div className="row"><Button look="danger" onPress={() => setAsking("delete")}>Delete this tunnel</Button><span className="muted">{used ? "Refused while services or Workers use it." : "Its connections are cut."}</span></div>
-        </div>
-        <ConfirmDialog title={`Rotate the token of ${tunnel.name}?`} action="Rotate" open={asking === "rotate"} onClose={() => setAsking(null)} onConfirm={rotate}>
-          <p>Every connector loses its connection at once and cannot come back with the old token. Services behind the tunnel are unreachable until one is started with the new token.</p>
-        </ConfirmDialog>
-        <ConfirmDialog title={`Delete ${tunnel.name}?`} action="Delete" typed={tunnel.name} open={asking === "delete"} onClose={() => setAsking(null)} onConfirm={remove}>
-          <p>Its connectors are disconnected and its token stops working.</p>
-        </ConfirmDialog>
-      </Panel>
-    </>
+    <Panel title="Rotate or delete">
+      <div className="stack">
+        <div className="row"><Button look="danger" onPress={() => setAsking("rotate")}>Rotate the token</Button><span className="muted">Draws another secret and cuts every connection made with the old one.</span></div>
+        <div className="row"><Button look="danger" onPress={() => setAsking("delete")}>Delete this tunnel</Button><span className="muted">{used ? "Refused while services or Workers use it." : "Its connections are cut."}</span></div>
+      </div>
+      <ConfirmDialog title={`Rotate the token of ${tunnel.name}?`} action="Rotate" open={asking === "rotate"} onClose={() => setAsking(null)} onConfirm={rotate}>
+        <p>Every connector loses its connection at once and cannot come back with the old token. Services behind the tunnel are unreachable until one is started with the new token.</p>
+      </ConfirmDialog>
+      <ConfirmDialog title={`Delete ${tunnel.name}?`} action="Delete" typed={tunnel.name} open={asking === "delete"} onClose={() => setAsking(null)} onConfirm={remove}>
+        <p>Its connectors are disconnected and its token stops working.</p>
+      </ConfirmDialog>
+    </Panel>
   );
 }

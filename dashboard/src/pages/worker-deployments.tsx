@@ -32,10 +32,13 @@ export function WorkerDeployments({ name }: { name: string }) {
         <Loaded query={deployments}>
           {(all) => all[0] === undefined ? <Empty title="Nothing is deployed" /> : (
             <div className="stack">
+              {all[0].versions.length < 2 ? null : (
+                <div className="split" aria-hidden="true">{all[0].versions.map((item) => <span key={item.version_id} style={{ flexGrow: item.percentage }}>{words(item.version_id)}</span>)}</div>
+              )}
               <p>
                 {all[0].versions.map((item, index) => <span key={item.version_id}>{index > 0 ? ", " : ""}<strong>{item.percentage} %</strong> version {words(item.version_id)} <code className="muted">{shortId(item.version_id)}</code></span>)}
               </p>
-              <p className="muted">Since <Time at={all[0].created_on} form="full" />, by {all[0].source}{all[0].annotations["workers/message"] === undefined ? "" : `: ${all[0].annotations["workers/message"]}`}</p>
+              <p className="muted">Since <Time at={all[0].created_on} form="full" />, by {who(all[0])}{all[0].annotations["workers/message"] === undefined ? "" : `: ${all[0].annotations["workers/message"]}`}</p>
             </div>
           )}
         </Loaded>
@@ -50,7 +53,7 @@ export function WorkerDeployments({ name }: { name: string }) {
                 { label: "Traffic", cell: (version) => { const share = shareOf(version.id, active); return share > 0 ? <Badge health="healthy">{share} %</Badge> : <span className="muted">none</span>; } },
                 { label: "Made", cell: (version) => <Time at={version.metadata.created_on} /> },
                 { label: "By", cell: (version) => `${version.metadata.author_id} (${version.metadata.source})` },
-                { label: "Message", wide: true, cell: (version) => <>{versionTag(version) === "" ? null : <Badge health="none">{versionTag(version)}</Badge>} {versionMessage(version)}</> },
+                { label: "Message", wide: true, cell: (version) => versionTag(version) === "" ? versionMessage(version) : <><Badge health="none">{versionTag(version)}</Badge> {versionMessage(version)}</> },
                 { label: "", align: "end", cell: (version) => edit && shareOf(version.id, active) < 100 ? <Button small aria-label={`${verb(version)} version ${version.number}`} onPress={() => setChosen(version)}>{verb(version)}</Button> : null },
               ]}
             />
@@ -66,7 +69,7 @@ export function WorkerDeployments({ name }: { name: string }) {
                 { label: "When", primary: true, cell: (deployment) => <Time at={deployment.created_on} form="full" /> },
                 { label: "Versions", cell: (deployment) => deployment.versions.map((item) => `${item.percentage} % ${words(item.version_id)}`).join(", ") },
                 { label: "Why", cell: (deployment) => deployment.annotations["workers/triggered_by"] ?? "" },
-                { label: "By", cell: (deployment) => deployment.source },
+                { label: "By", cell: who },
                 { label: "Message", wide: true, cell: (deployment) => deployment.annotations["workers/message"] ?? "" },
               ]}
             />
@@ -78,6 +81,12 @@ export function WorkerDeployments({ name }: { name: string }) {
       </DialogFrame>
     </>
   );
+}
+
+/** Who made a deployment, and with what: `admin (api)`. */
+function who(deployment: Deployment): string {
+  const author = deployment.author_email.replace(/@localhost$/, "");
+  return author === "" ? deployment.source : `${author} (${deployment.source})`;
 }
 
 function DeployForm({ name, version, deployments, words, onDone }: { name: string; version: Version; deployments: readonly Deployment[]; words: (id: string) => string; onDone: () => void }) {

@@ -82,6 +82,7 @@ function Limits({ name, settings, edit }: { name: string; settings: Settings; ed
   const [subrequests, setSubrequests] = useState(String(settings.limits?.subrequests ?? ""));
   const cpuRead = whole(cpu, 300_000);
   const subrequestsRead = whole(subrequests, 10_000_000);
+  const changes = cpuRead.value !== settings.limits?.cpu_ms || subrequestsRead.value !== settings.limits?.subrequests;
   const { busy, failure, submit } = useSaving(async () => {
     await fetchResult(`${path}/settings`, {
       method: "PATCH",
@@ -97,7 +98,7 @@ function Limits({ name, settings, edit }: { name: string; settings: Settings; ed
           <TextInput label="Subrequests" hint="Of one invocation." numeric value={subrequests} onChange={setSubrequests} wrong={subrequestsRead.wrong} placeholder="1000" disabled={!edit} />
         </div>
         {failure === null ? null : <Failed error={failure} />}
-        <div className="actions"><Button look="primary" type="submit" isDisabled={!edit || busy || cpuRead.wrong !== undefined || subrequestsRead.wrong !== undefined}>Save limits</Button></div>
+        <div className="actions"><Button small type="submit" isDisabled={!edit || busy || !changes || cpuRead.wrong !== undefined || subrequestsRead.wrong !== undefined}>Save limits</Button></div>
       </form>
     </Panel>
   );
@@ -306,6 +307,7 @@ function Observability({ name, settings, edit }: { name: string; settings: Setti
   const [rate, setRate] = useState(String(settings.observability?.head_sampling_rate ?? 1));
   const number = Number(rate);
   const valid = rate.trim() !== "" && number >= 0 && number <= 1;
+  const changes = enabled !== (settings.observability?.enabled ?? true) || number !== (settings.observability?.head_sampling_rate ?? 1);
   const { busy, failure, submit } = useSaving(async () => {
     await fetchResult(`${path}/script-settings`, { method: "PATCH", body: { observability: { ...settings.observability, enabled, head_sampling_rate: number } } });
     await changed("Saved.");
@@ -316,7 +318,7 @@ function Observability({ name, settings, edit }: { name: string; settings: Setti
         <CheckInput label="Keep a record of each invocation" value={enabled} onChange={setEnabled} disabled={!edit} />
         <TextInput label="Share of the invocations that is kept" value={rate} onChange={setRate} wrong={valid ? undefined : "A number from 0 to 1."} hint="1 keeps all. Metrics always count all." disabled={!edit} />
         {failure === null ? null : <Failed error={failure} />}
-        <div className="actions"><Button look="primary" type="submit" isDisabled={!edit || busy || !valid}>Save logging</Button></div>
+        <div className="actions"><Button small type="submit" isDisabled={!edit || busy || !valid || !changes}>Save logging</Button></div>
       </form>
     </Panel>
   );

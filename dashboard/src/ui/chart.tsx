@@ -123,7 +123,7 @@ export function Chart(props: ChartProps) {
             values: (_, ticks, __, ___, increment) => ticks.map((tick, index) => tickLabel(tick, ticks[index - 1], increment)),
           },
           {
-            stroke: text, font, grid: { stroke: grid, width: 1 }, ticks: { show: false }, size: 62, space: 34, ...(unit === undefined ? {} : { incrs: TICKS[unit] }),
+            stroke: text, font, grid: { stroke: grid, width: 1 }, ticks: { show: false }, size: 62, space: 26, ...(unit === undefined ? {} : { incrs: TICKS[unit] }),
             values: (_, ticks) => ticks.map((tick) => latest.current.format(tick)),
           },
         ],
