@@ -25,7 +25,7 @@ node_modules_built := crates/workers/node/dist/names.txt
 help:
 	@echo "make demo    install what is missing, build, and show everything on this machine"
 	@echo "make test    run everything there is to test"
-	@echo "make test-dashboard   the tests of the dashboard, in Chromium"
+	@echo "make test-dashboard   the tests of the dashboard only, in Chromium over the program itself"
 	@echo "make test-errors   cause every connection error for real, and print what came of each"
 	@echo "make test-postgres   PostgreSQL clients of npm in a Worker, through a tunnel, to a real PostgreSQL"
 	@echo "make test-apps   applications from npm, deployed by stock wrangler and used, a minute or two"
@@ -68,7 +68,7 @@ dashboard/dist/index.html: dashboard/node_modules/.installed $(dashboard_sources
 demo: build
 	@$(culvert) demo
 
-test: lint test-rust test-builtins test-postgres
+test: lint test-rust test-builtins test-postgres test-dashboard
 
 test-rust: build
 	@scripts/setup test
@@ -113,7 +113,7 @@ test-postgres: build node_modules/.installed
 	@scripts/setup test
 	CULVERT=$(culvert) node --no-warnings --test crates/culvert/tests/postgres/postgres.test.mjs
 
-# In Chromium, over a mock of the API and over the program itself. Not part of `make test` until all of it has passed on a quiet machine.
+# In Chromium, over the program itself with real services, requests and faults.
 test-dashboard: build
 	@scripts/setup test
 	cd dashboard && CULVERT=$(culvert) npm run --silent test

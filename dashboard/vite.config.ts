@@ -5,7 +5,7 @@ import { brotliCompress, gzip } from "node:zlib";
 import react from "@vitejs/plugin-react";
 import { defineConfig, type Plugin } from "vite";
 
-// In development the API is another program: the real one, or `npm run mock`.
+// In development the API is another program, such as that of `npm run world`.
 const api = process.env.CULVERT_API ?? "http://127.0.0.1:8788";
 
 /** Leaves `x.br` and `x.gz` beside every file that is worth it, so that the program never compresses. */

@@ -1,49 +1,15 @@
-// A browser and a server for tests. Without Chromium the tests say so and pass.
+// A browser for tests, and what is done in all of them. Without Chromium the tests say so and pass.
 
 import { existsSync } from "node:fs";
-import { after, afterEach, before } from "node:test";
 import { chromium } from "playwright-core";
-import { startMock } from "./mock/server.mjs";
 
 const EXECUTABLE = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((path) => path !== undefined && existsSync(path));
 
-/** For `test(name, { skip }, …)`. */
-export const skip = EXECUTABLE === undefined ? "no Chromium: apt-get install chromium, or set CHROMIUM to its path" : false;
+/** Why there is no browser, if there is none. */
+export const noBrowser = EXECUTABLE === undefined ? "no Chromium: apt-get install chromium, or set CHROMIUM to its path" : false;
 
 /** The browser. */
 export const launch = () => chromium.launch({ executablePath: EXECUTABLE, args: ARGUMENTS });
-
-/** One server and one browser for a file of tests. What is in it is set before the first test. */
-export function setUp(options = {}) {
-  const world = { mock: null, browser: null };
-  before(async () => {
-    if (skip) return;
-    world.mock = await startMock(options);
-    world.browser = await launch();
-  });
-  afterEach(() => closePages(world));
-  after(async () => {
-    await world.browser?.close();
-    await world.mock?.close();
-  });
-  return world;
-}
-
-/** Only a browser, for those who have another server. */
-export function setUpBrowser() {
-  const world = { mock: null, browser: null };
-  before(async () => {
-    if (!skip) world.browser = await launch();
-  });
-  afterEach(() => closePages(world));
-  after(() => world.browser?.close());
-  return world;
-}
-
-/** What a test leaves open would go on asking the server every two seconds. */
-async function closePages(world) {
-  for (const context of world.browser?.contexts() ?? []) await context.close();
-}
 
 /** As root Chromium has no sandbox; and nothing of it calls its maker. */
 const ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
@@ -77,18 +43,11 @@ export async function openPage(world, { width = 1280, height = 900, colorScheme 
 }
 
 /** Signs in at an address. */
-export async function signIn(world, page, path = "/", token = "cvt_admin") {
-  await page.goto(world.mock.url + path);
+export async function signIn(page, url, path, token) {
+  await page.goto(url + path);
   await page.getByLabel("API token").fill(token);
   await page.getByRole("button", { name: "Sign in" }).click();
   await page.locator("#navigation").waitFor({ state: "attached" });
-}
-
-/** A page of somebody who is signed in. */
-export async function signedIn(world, path = "/", options = {}) {
-  const page = await openPage(world, options);
-  await signIn(world, page, path, options.token);
-  return page;
 }
 
 /** Chooses in one of the dashboard's selects. */

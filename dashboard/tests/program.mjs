@@ -148,7 +148,7 @@ export async function startProgram() {
     url: front?.url ?? `http://${addresses.api}`,
     /** Runs the commands that a page shows, as somebody who copied them into a shell; the last one goes on until it is stopped. */
     shell: (commands, more = "") => start("bash", ["-c", commands.map((command, index) => (index === commands.length - 1 ? `exec ${command} ${more}` : command)).join("\n")], {
-      cwd: mkdtempSync(join(directory, "shell-")), env: { ...process.env, PATH: `${dirname(BINARY)}:${process.env.PATH}` },
+      cwd: mkdtempSync(join(directory, "shell-")), env: { ...process.env, PATH: [dirname(BINARY), dirname(process.env.CLOUDFLARED ?? BINARY), process.env.PATH].join(":") },
     }),
     /** Deploys the Worker of these tests, or changes how it is bound. */
     deploy: (bindings, { name = "prober", message } = {}) => promisify(execFile)(BINARY, [
