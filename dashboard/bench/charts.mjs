@@ -1,11 +1,11 @@
-// `npm run bench`: how long Chromium takes to draw the dashboard's charts when every point changes in every frame. CPU time is that of the
+// `npm run bench [-- FRAMES]`: how long Chromium takes to draw the dashboard's charts when every point changes in every frame. CPU time is that of the
 // page's own thread, so that what else the machine does counts little; frames per second are what came out of this machine now.
 
 import { fileURLToPath } from "node:url";
 import { createServer } from "vite";
 import { launch } from "../tests/harness.mjs";
 
-const FRAMES = 240;
+const FRAMES = Number(process.argv[2] ?? 240);
 const server = await createServer({ configFile: fileURLToPath(new URL("../vite.config.ts", import.meta.url)), root: fileURLToPath(new URL("..", import.meta.url)), server: { port: 0, host: "127.0.0.1" }, logLevel: "warn" });
 await server.listen();
 const browser = await launch();
