@@ -1,10 +1,10 @@
 //! VPC Networks: the URL picks the target behind a tunnel, within what may be reached. In a network namespace, because a URL must not
 //! choose loopback.
 
-use std::io::Write;
+use std::io::{BufReader, Write};
 use std::net::Ipv4Addr;
 
-use crate::harness::{Edge, service_at};
+use crate::harness::{Edge, read_request, service_at};
 use crate::namespace::in_namespace;
 
 /// A host of the private network.
@@ -15,6 +15,8 @@ const SETUP: &str = "ip address add 10.99.0.5/32 dev lo && ip address add 10.98.
 fn host(address: &str) -> u16 {
     let address: Ipv4Addr = address.parse().unwrap();
     service_at(address, move |mut stream| {
+        // An answer to what was not asked yet, and the end of the connection after it, may overtake the question.
+        read_request(&mut BufReader::new(stream.try_clone().unwrap()));
         let text = format!("here is {address}");
         let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{text}", text.len());
         let _ = stream.write_all(answer.as_bytes());
