@@ -99,7 +99,8 @@ node_modules/.installed: package.json package-lock.json | setup
 	npm ci --silent --no-audit --no-fund
 	@touch $@
 
-# Stock wrangler and schemathesis against the API, and what they say.
+# Stock wrangler and schemathesis against the API, and what they say. Not part of `make test` until it has passed there often
+# enough: some 150 commands of wrangler take minutes of CPU time, and 700 MB are installed for them.
 test-clients: build
 	@scripts/setup clients
 	cargo test --release --locked -p culvert --test it -- --include-ignored wrangler schemathesis --nocapture
