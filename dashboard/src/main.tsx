@@ -16,7 +16,10 @@ const queries = new QueryClient({
       // What the server refused it will refuse again; what did not come through is worth another try.
       retry: (count, error) => count < 2 && error instanceof ApiFailure && (error.status === 0 || error.status >= 502),
       staleTime: 1_000,
+      // A machine without a network still reaches a server of its own; and where it does not, that is to be said.
+      networkMode: "always",
     },
+    mutations: { networkMode: "always" },
   },
 });
 

@@ -46,19 +46,19 @@ describe("a program with every kind of trouble", { skip, timeout: 1_800_000 }, (
     await finish(page);
   });
 
-  test("a range is typed in, and a category is filtered, over the numbers of many failures", async () => {
-    const { tunnels, api } = { tunnels: await world.program.api("/cfd_tunnel?is_deleted=false"), api: world.program.api };
-    const page = await signedIn(world, `/tunnels/${tunnels.find(({ name }) => name === "warehouse").id}/metrics`);
+  test("a range is typed in, in the reader's zone", async () => {
+    const { id } = (await world.program.api("/cfd_tunnel?is_deleted=false")).find(({ name }) => name === "warehouse");
+    const page = await signedIn(world, `/tunnels/${id}/metrics`);
     await choose(page, "Time", "From … to …");
-    await page.getByLabel("From").fill("2020-01-01T00:00");
-    await page.getByLabel("To", { exact: true }).fill("2019-01-01T00:00");
-    await page.getByText("The end must be after the beginning.").waitFor();
-    await page.getByLabel("To", { exact: true }).fill("2020-01-01T01:00");
-    await page.getByRole("button", { name: "Show", exact: true }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("From", { exact: true }).fill("2020-01-01T00:00");
+    await dialog.getByLabel("To", { exact: true }).fill("2019-01-01T00:00");
+    await dialog.getByText("The end must be after the beginning.").waitFor();
+    await dialog.getByLabel("To", { exact: true }).fill("2020-01-01T01:00");
+    await dialog.getByRole("button", { name: "Show", exact: true }).click();
     await page.getByText("Nothing went through this tunnel in this range").waitFor();
-    // In the reader's zone, an hour before UTC.
+    // Midnight in Vienna is an hour earlier in UTC.
     assert.equal(new URL(page.url()).searchParams.get("since"), String(Date.UTC(2019, 11, 31, 23)));
     await finish(page);
-    assert.ok((await api("/connectivity/events?failed=true&limit=1")).length === 1);
   });
 });

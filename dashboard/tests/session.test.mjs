@@ -108,9 +108,9 @@ describe("a new program", { skip, timeout: 1_800_000 }, () => {
     await page.getByRole("link", { name: "attic" }).waitFor();
     await page.context().setOffline(true);
     await page.getByText("The server cannot be reached.").waitFor();
+    await button(page, "Try again").waitFor();
     assert.ok(await page.getByRole("link", { name: "attic" }).isVisible());
     await page.context().setOffline(false);
-    await button(page, "Try again").click();
     await page.getByText("The server cannot be reached.").waitFor({ state: "detached" });
     await finish(page);
   });
@@ -210,7 +210,7 @@ describe("a new program", { skip, timeout: 1_800_000 }, () => {
     await link.waitFor({ state: "hidden" });
     await menu.click();
     await link.click();
-    await page.getByRole("heading", { name: "Workers" }).waitFor();
+    await page.getByRole("heading", { name: "Workers", exact: true }).waitFor();
     await page.getByRole("navigation", { name: "Main" }).waitFor({ state: "hidden" });
     await finish(page);
   });
