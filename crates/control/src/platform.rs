@@ -196,8 +196,8 @@ pub trait Platform: Send + Sync + 'static {
     /// what was found, in the form that it is shown in.
     fn diagnose(&self, service: Uuid, probe: ServiceProbe) -> BoxFuture<'_, Result<Value, NotDiagnosed>>;
 
-    /// The program's metrics for Prometheus: content type and text.
-    fn prometheus(&self) -> (&'static str, String);
+    /// The program's metrics for Prometheus, in a format that the request's `Accept` header names: content type and text.
+    fn prometheus(&self, accept: Option<&str>) -> (&'static str, String);
 
     /// The live events of a Worker, each in the form of a `wrangler tail` item, from now on. The platform drops events
     /// that the receiver has no room for, and stops when it is dropped. `None`: live events cannot be had.

@@ -9,7 +9,8 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::HeaderMap;
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
 use serde_json::json;
 use store::Permission;
 
@@ -61,8 +62,9 @@ async fn connection_metrics(
 }
 
 /// `GET /metrics`, outside of the API's prefix and open like `/healthz`: what Prometheus reads.
-pub(crate) async fn prometheus(State(state): State<ControlState>) -> Response {
-    let (content_type, text) = state.platform().prometheus();
+pub(crate) async fn prometheus(State(state): State<ControlState>, headers: HeaderMap) -> Response {
+    let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
+    let (content_type, text) = state.platform().prometheus(accept);
     ([(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-store")], text).into_response()
 }
 

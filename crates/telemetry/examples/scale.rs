@@ -12,7 +12,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use telemetry::{
     ConnectionEvent, ConnectionFilter, ConsoleLine, ExceptionRecord, InvocationFilter, InvocationRecord, Level,
-    MetricsQuery, MetricsSubject, SubrequestRecord, Telemetry, TelemetryError, TelemetryOptions,
+    MetricsQuery, MetricsSubject, SubrequestRecord, Telemetry, TelemetryError, TelemetryLocation, TelemetryOptions,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -283,7 +283,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut count = |default| arguments.next().map_or(Ok(default), |text| text.parse::<u64>());
     let (connections, invocations) = (count(10_000_000)?, count(1_000_000)?);
     let is_new = !Path::new(&path).exists();
-    let telemetry = Telemetry::open(&path, options()).await?;
+    let telemetry = Telemetry::open(&TelemetryLocation::File(path.clone().into()), options()).await?;
     if is_new {
         fill(&telemetry, connections, invocations).await?;
         spread_metrics(&path).await?;

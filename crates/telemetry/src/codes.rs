@@ -1,4 +1,4 @@
-//! Numbers that stand in the file for values of closed sets. A number, once given, keeps its meaning for ever.
+//! Numbers that stand in the database for values of closed sets. A number, once given, keeps its meaning for ever.
 
 use connection_error::{Category, Phase};
 use invocation::Outcome;

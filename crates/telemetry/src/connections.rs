@@ -4,20 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connection_error::{ErrorCode, Timings};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row, Sqlite, SqlitePool};
 
 use crate::codes;
-use crate::database::Names;
+use crate::database::{Engine, Names, Readers, Row, Statement};
 use crate::error::TelemetryError;
 use crate::filter::{ConnectionFilter, Cursor, Page, Paging, key_range};
-use crate::invocations::{id, named_id, ray, timestamp};
+use crate::invocations::{id, named_id, ray, status, timestamp};
+use crate::metrics::counting::AttemptKey;
 use crate::view::{ConnectionView, FailureView};
 
 /// How many failures are looked at for a text.
 const MAX_CANDIDATES: i64 = 20_000;
 
-/// A filter in the numbers of the file.
+/// A filter in the numbers of the database.
 struct Conditions {
     service: Option<i64>,
     tunnel: Option<i64>,
@@ -44,56 +43,89 @@ impl Conditions {
 }
 
 pub(crate) async fn query(
-    readers: &SqlitePool,
+    readers: &Readers,
     names: &Arc<Names>,
     filter: &ConnectionFilter,
     paging: &Paging,
 ) -> Result<Page<ConnectionView>, TelemetryError> {
+    names.catch_up(readers).await?;
     let Some(conditions) = Conditions::of(filter, names) else {
         return Ok(Page { items: Vec::new(), next: None, lost: 0 });
     };
     // A text is in no index: only so many are looked at for one page, which may be shorter then and have a next one all the same.
     let horizon = match &filter.detail {
-        Some(_) => horizon(filter, &conditions, paging).build().fetch_optional(readers).await?,
-        None => None,
+        Some(_) => horizon(readers.engine(), filter, &conditions, paging).fetch_all(readers).await?,
+        None => Vec::new(),
     };
-    let horizon: Option<i64> = horizon.map(|row| row.try_get(0)).transpose()?;
+    let horizon: Option<i64> = horizon.first().map(|row| row.get("key")).transpose()?;
     // One more than asked for tells whether there is a next page.
-    let mut statement = statement(filter, &conditions, paging, paging.limit() + 1, horizon);
-    let mut rows = statement.build().fetch_all(readers).await?;
+    let statement = statement(readers.engine(), filter, &conditions, paging, paging.limit() + 1, horizon);
+    let mut rows = statement.fetch_all(readers).await?;
+    names.catch_up(readers).await?;
     let more = rows.len() > paging.limit();
     rows.truncate(paging.limit());
-    let last = rows.last().map(|row| row.try_get("key")).transpose()?;
+    let last = rows.last().map(|row| row.get("key")).transpose()?;
     let items = rows.iter().map(|row| view(row, names)).collect::<Result<_, _>>()?;
     Ok(Page { items, next: last.filter(|_| more).or(horizon).map(Cursor), lost: 0 })
 }
 
+/// Failures with a text in their detail, each with when it began (in seconds since 1970) and what it is counted by, newest
+/// first; and where the newest that are looked at are not all, since when they are.
+pub(crate) async fn failures_by_detail(
+    readers: &Readers,
+    names: &Names,
+    filter: &ConnectionFilter,
+) -> Result<(Vec<(i64, AttemptKey)>, Option<i64>), TelemetryError> {
+    let Some(conditions) = Conditions::of(filter, names) else { return Ok((Vec::new(), None)) };
+    let (engine, paging) = (readers.engine(), Paging::default());
+    let horizon = horizon(engine, filter, &conditions, &paging).fetch_all(readers).await?;
+    let horizon: Option<i64> = horizon.first().map(|row| row.get("key")).transpose()?;
+    let statement = statement(engine, filter, &conditions, &paging, usize::MAX, horizon);
+    let rows = statement.fetch_all(readers).await?;
+    names.catch_up(readers).await?;
+    let seconds = |key| timestamp(key).div_euclid(1000);
+    let failures = rows.iter().map(|row| {
+        let event = view(row, names)?;
+        let key = AttemptKey {
+            service: event.service_id,
+            tunnel: event.tunnel_id,
+            connector: event.connector_id,
+            worker: event.worker,
+            failure: event.failure.map(|failure| (failure.code, failure.category)),
+        };
+        Ok((seconds(row.get("key")?), key))
+    });
+    Ok((failures.collect::<Result<_, TelemetryError>>()?, horizon.map(seconds)))
+}
+
 /// The key of the last failure that is looked at for a text, when there are more than are looked at.
-fn horizon(filter: &ConnectionFilter, conditions: &Conditions, paging: &Paging) -> QueryBuilder<Sqlite> {
+fn horizon(engine: Engine, filter: &ConnectionFilter, conditions: &Conditions, paging: &Paging) -> Statement<'static> {
     let without_text = ConnectionFilter { detail: None, failed_only: true, ..filter.clone() };
-    let mut sql = QueryBuilder::new("SELECT key FROM connections ");
-    add_conditions(&mut sql, &without_text, conditions, paging, None);
+    let mut sql = Statement::new("SELECT key FROM connections ");
+    add_conditions(&mut sql, engine, &without_text, conditions, paging, None);
     sql.push(" ORDER BY key DESC LIMIT 1 OFFSET ").push_bind(MAX_CANDIDATES);
     sql
 }
 
 /// As for invocations: rows newest first without sorting, by the index of the rarest condition.
 fn statement(
+    engine: Engine,
     filter: &ConnectionFilter,
     conditions: &Conditions,
     paging: &Paging,
     limit: usize,
     horizon: Option<i64>,
-) -> QueryBuilder<Sqlite> {
-    let mut sql = QueryBuilder::new("SELECT * FROM connections ");
-    add_conditions(&mut sql, filter, conditions, paging, horizon);
+) -> Statement<'static> {
+    let mut sql = Statement::new("SELECT * FROM connections ");
+    add_conditions(&mut sql, engine, filter, conditions, paging, horizon);
     sql.push(" ORDER BY key DESC LIMIT ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
     sql
 }
 
 /// The index, and what a row must be.
 fn add_conditions(
-    sql: &mut QueryBuilder<Sqlite>,
+    sql: &mut Statement<'static>,
+    engine: Engine,
     filter: &ConnectionFilter,
     conditions: &Conditions,
     paging: &Paging,
@@ -120,10 +152,17 @@ fn add_conditions(
             (false, _) => None,
         }
     };
+    // PostgreSQL has statistics and chooses for itself.
+    let plain = engine == Engine::Postgres;
     match index {
-        Some(index) => sql.push("INDEXED BY ").push(index),
-        None => sql.push("NOT INDEXED"),
-    };
+        _ if plain => {}
+        Some(index) => {
+            sql.push("INDEXED BY ").push(index);
+        }
+        None => {
+            sql.push("NOT INDEXED");
+        }
+    }
     let (from, to) = key_range(filter.since, filter.until, paging.after());
     let from = from.max(horizon.unwrap_or(i64::MIN));
     sql.push(" WHERE key >= ").push_bind(from).push(" AND key < ").push_bind(to);
@@ -131,7 +170,7 @@ fn add_conditions(
         sql.push(" AND code IS NOT NULL");
     }
     if filter.succeeded_only {
-        sql.push(" AND +code IS NULL");
+        sql.push(if plain { " AND code IS NULL" } else { " AND +code IS NULL" });
     }
     let numbers = [
         ("service", conditions.service),
@@ -145,42 +184,43 @@ fn add_conditions(
     for (column, number) in numbers {
         let Some(number) = number else { continue };
         // `+` keeps the indices of the other columns out.
-        let used = index.is_some_and(|index| index.split('_').any(|part| part == column));
+        let used = plain || index.is_some_and(|index| index.split('_').any(|part| part == column));
         sql.push(if used { " AND " } else { " AND +" }).push(column).push(" = ").push_bind(number);
     }
     if let Some(detail) = &filter.detail {
-        sql.push(" AND instr(lower(detail), lower(").push_bind(detail.clone()).push(")) > 0");
+        sql.push(if plain { " AND strpos(lower(detail), lower(" } else { " AND instr(lower(detail), lower(" });
+        sql.push_bind(detail.clone()).push(")) > 0");
     }
 }
 
-fn view(row: &SqliteRow, names: &Names) -> Result<ConnectionView, TelemetryError> {
-    let failure = match row.try_get::<Option<i64>, _>("code")? {
+fn view(row: &Row, names: &Names) -> Result<ConnectionView, TelemetryError> {
+    let failure = match row.get::<Option<i64>>("code")? {
         Some(code) => {
             let code = names.text(code)?;
             Some(FailureView {
                 code: code.parse::<ErrorCode>().map_err(|error| TelemetryError::Corrupt(error.to_string()))?,
-                category: codes::category(row.try_get("category")?)?,
-                phase: codes::phase(row.try_get("phase")?)?,
-                detail: row.try_get("detail")?,
-                retryable: row.try_get("retryable")?,
+                category: codes::category(row.get("category")?)?,
+                phase: codes::phase(row.get("phase")?)?,
+                detail: row.get("detail")?,
+                retryable: row.get("retryable")?,
             })
         }
         None => None,
     };
-    let connector: Option<i64> = row.try_get("connector")?;
+    let connector: Option<i64> = row.get("connector")?;
     Ok(ConnectionView {
         id: id(row, "id")?,
-        timestamp: timestamp(row.try_get("key")?),
+        timestamp: timestamp(row.get("key")?),
         service_id: named_id(row, "service", names)?,
-        service_name: names.text(row.try_get("service_name")?)?.to_string(),
+        service_name: names.text(row.get("service_name")?)?.to_string(),
         tunnel_id: named_id(row, "tunnel", names)?,
         connector_id: connector.map(|_| named_id(row, "connector", names)).transpose()?,
-        worker: names.text(row.try_get("worker")?)?.to_string(),
+        worker: names.text(row.get("worker")?)?.to_string(),
         invocation_id: id(row, "invocation")?,
         ray_id: ray(row)?,
-        address: row.try_get("address")?,
-        reused: row.try_get("reused")?,
-        status: row.try_get("status")?,
+        address: row.get("address")?,
+        reused: row.get("reused")?,
+        status: status(row)?,
         timings: Timings {
             dns: duration(row, "dns_us")?,
             connect: duration(row, "connect_us")?,
@@ -192,8 +232,8 @@ fn view(row: &SqliteRow, names: &Names) -> Result<ConnectionView, TelemetryError
     })
 }
 
-fn duration(row: &SqliteRow, column: &str) -> Result<Option<Duration>, TelemetryError> {
-    let microseconds: Option<i64> = row.try_get(column)?;
+fn duration(row: &Row, column: &str) -> Result<Option<Duration>, TelemetryError> {
+    let microseconds: Option<i64> = row.get(column)?;
     Ok(microseconds.map(|microseconds| Duration::from_micros(microseconds.unsigned_abs())))
 }
 
@@ -201,14 +241,14 @@ fn duration(row: &SqliteRow, column: &str) -> Result<Option<Duration>, Telemetry
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::database;
+    use crate::database::{self, TelemetryLocation};
     use connection_error::Category;
     use invocation::RayId;
 
     #[tokio::test]
     async fn no_combination_of_filters_sorts() {
         let directory = tempfile::tempdir().unwrap();
-        let (_writer, readers) = database::open(&directory.path().join("t.db")).await.unwrap();
+        let (_writer, readers) = database::open(&TelemetryLocation::File(directory.path().join("t.db"))).await.unwrap();
         for bits in 0_u32..512 {
             let is = |bit: u32| bits & (1 << bit) != 0;
             let conditions = Conditions {
@@ -225,10 +265,10 @@ mod tests {
                 failed_only: is(8),
                 ..ConnectionFilter::default()
             };
-            let statement = statement(&filter, &conditions, &Paging::default(), 10, None);
-            database::tests::assert_ordered(&readers, &statement, &format!("{bits:b}")).await;
-            let horizon = horizon(&filter, &conditions, &Paging::default());
-            database::tests::assert_ordered(&readers, &horizon, &format!("horizon of {bits:b}")).await;
+            let statement = statement(Engine::Sqlite, &filter, &conditions, &Paging::default(), 10, None);
+            database::tests::assert_ordered(&readers, statement, &format!("{bits:b}")).await;
+            let horizon = horizon(Engine::Sqlite, &filter, &conditions, &Paging::default());
+            database::tests::assert_ordered(&readers, horizon, &format!("horizon of {bits:b}")).await;
         }
     }
 }

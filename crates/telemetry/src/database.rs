@@ -1,136 +1,188 @@
-//! The file: how it is opened, and the names in it.
+//! Where facts are kept: a SQLite file of their own, or a schema of their own in the PostgreSQL database that holds the
+//! configuration. What is asked and written is the business of the files beside this one.
+//!
+//! | room | what |
+//! |---|---|
+//! | `location` | which database is meant |
+//! | `sqlite`, `postgres` | what differs between the engines: opening, and what a transaction is |
+//! | `statement` | one statement with its values, and the rows that come back |
+//! | `names` | the names in the database by number |
+//!
+//! A SQLite file has one writer, this process. A PostgreSQL database may have several: what rests on what is there
+//! (metrics, names) is read and written under a lock.
 
-use std::collections::HashMap;
-use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+mod location;
+mod names;
+mod postgres;
+mod sqlite;
+mod statement;
 
-use sqlx::sqlite::{
-    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
-use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
+pub use location::TelemetryLocation;
+pub(crate) use names::Names;
+pub(crate) use statement::{Row, Statement};
 
 use crate::error::TelemetryError;
 
-/// Queries at once; more wait.
-const READERS: u32 = 4;
-
-/// Opens the file, making it when it is not there, and brings it to the present schema.
-///
-/// The journal is a write-ahead log without a disk flush at each commit: a process that is killed loses nothing that was
-/// committed, a machine that loses power may lose the last commits, and neither harms the file.
-pub(crate) async fn open(path: &Path) -> Result<(SqliteConnection, SqlitePool), TelemetryError> {
-    let failed = |source: sqlx::Error| TelemetryError::Open { path: path.to_owned(), source };
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(true)
-        .auto_vacuum(SqliteAutoVacuum::Incremental)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Normal)
-        .busy_timeout(Duration::from_secs(10))
-        .pragma("cache_size", "-32768")
-        .pragma("journal_size_limit", "67108864")
-        .pragma("temp_store", "memory")
-        .disable_statement_logging();
-    let mut writer = options.connect().await.map_err(failed)?;
-    sqlx::migrate!("./migrations")
-        .run(&mut writer)
-        .await
-        .map_err(|error| failed(sqlx::Error::Migrate(Box::new(error))))?;
-    // Not read-only in SQLite's sense: a reader of a write-ahead log takes part in its locking.
-    let readers = options.pragma("query_only", "true").pragma("mmap_size", "1073741824");
-    let readers = SqlitePoolOptions::new().max_connections(READERS).connect_with(readers).await.map_err(failed)?;
-    Ok((writer, readers))
+/// Which engine it is, where a statement must know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Sqlite,
+    Postgres,
 }
 
-/// The names in the file by number and the numbers by name. Complete at any time: a name is known here once it is stored.
-#[derive(Debug, Default)]
-pub(crate) struct Names {
-    known: RwLock<Known>,
+/// What writers of one database exclude each other from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lock {
+    /// New names.
+    Names,
+    /// Buckets of metrics.
+    Metrics,
+    /// Removing what is old.
+    Retention,
 }
 
-#[derive(Debug, Default)]
-struct Known {
-    numbers: HashMap<Arc<str>, i64>,
-    texts: HashMap<i64, Arc<str>>,
+/// The side that writes.
+#[derive(Debug)]
+pub(crate) enum Writer {
+    Sqlite(sqlx::SqliteConnection),
+    Postgres(sqlx::PgPool),
 }
 
-impl Names {
-    pub(crate) async fn load(connection: &mut SqliteConnection) -> Result<Self, TelemetryError> {
-        let names = Self::default();
-        for row in sqlx::query("SELECT id, text FROM names").fetch_all(connection).await? {
-            names.learn(row.try_get(0)?, row.try_get::<&str, _>(1)?);
+/// The side that answers questions. Clones are the same.
+#[derive(Debug, Clone)]
+pub(crate) enum Readers {
+    Sqlite(sqlx::SqlitePool),
+    Postgres(sqlx::PgPool),
+}
+
+/// What is written together. It ends with [`Transaction::commit`] or leaves no trace.
+pub(crate) enum Transaction<'w> {
+    Sqlite(sqlx::Transaction<'w, sqlx::Sqlite>),
+    Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
+}
+
+/// Opens the database, making what is not there, and brings it to the present schema.
+pub(crate) async fn open(location: &TelemetryLocation) -> Result<(Writer, Readers), TelemetryError> {
+    match location {
+        TelemetryLocation::File(path) => {
+            let (writer, readers) = sqlite::open(path).await?;
+            Ok((Writer::Sqlite(writer), Readers::Sqlite(readers)))
         }
-        Ok(names)
-    }
-
-    fn learn(&self, number: i64, text: &str) {
-        let text: Arc<str> = text.into();
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.numbers.insert(text.clone(), number);
-        known.texts.insert(number, text);
-    }
-
-    /// The number of a name, if anything was ever stored under it.
-    pub(crate) fn number(&self, text: &str) -> Option<i64> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).numbers.get(text).copied()
-    }
-
-    /// The name with this number.
-    pub(crate) fn text(&self, number: i64) -> Result<Arc<str>, TelemetryError> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.texts.get(&number).cloned().ok_or_else(|| TelemetryError::Corrupt(format!("there is no name {number}")))
-    }
-
-    /// The number of a name, stored now if it is new.
-    pub(crate) async fn number_or_new(
-        &self,
-        connection: &mut SqliteConnection,
-        text: &str,
-    ) -> Result<i64, TelemetryError> {
-        if let Some(number) = self.number(text) {
-            return Ok(number);
+        TelemetryLocation::Postgres(options) => {
+            let pool = postgres::open(options).await?;
+            Ok((Writer::Postgres(pool.clone()), Readers::Postgres(pool)))
         }
-        let row =
-            sqlx::query("INSERT INTO names (text) VALUES ($1) RETURNING id").bind(text).fetch_one(connection).await?;
-        let number = row.try_get(0)?;
-        self.learn(number, text);
-        Ok(number)
     }
 }
 
-/// Gives pages that deletions left over back to the file system, some at a time.
-pub(crate) async fn give_back_pages(connection: &mut SqliteConnection) -> Result<(), TelemetryError> {
-    sqlx::query("PRAGMA incremental_vacuum(2000)").fetch_all(connection).await?;
-    Ok(())
-}
-
-/// The bytes in use: the file's pages without the free ones.
-pub(crate) async fn used_bytes(connection: &mut SqliteConnection) -> Result<u64, TelemetryError> {
-    let mut values = [0_i64; 3];
-    for (value, pragma) in values.iter_mut().zip(["PRAGMA page_count", "PRAGMA freelist_count", "PRAGMA page_size"]) {
-        *value = sqlx::query(pragma).fetch_one(&mut *connection).await?.try_get(0)?;
+impl Writer {
+    pub(crate) fn engine(&self) -> Engine {
+        match self {
+            Self::Sqlite(_) => Engine::Sqlite,
+            Self::Postgres(_) => Engine::Postgres,
+        }
     }
-    let [pages, free, size] = values;
-    Ok(u64::try_from(pages.saturating_sub(free).saturating_mul(size)).unwrap_or(0))
+
+    /// Begins to write.
+    pub(crate) async fn begin(&mut self) -> Result<Transaction<'_>, TelemetryError> {
+        Ok(match self {
+            Self::Sqlite(connection) => Transaction::Sqlite(sqlite::begin(connection).await?),
+            Self::Postgres(pool) => Transaction::Postgres(pool.begin().await?),
+        })
+    }
+
+    /// Begins to write what nobody else may write meanwhile.
+    pub(crate) async fn begin_with(&mut self, lock: Lock) -> Result<Transaction<'_>, TelemetryError> {
+        let mut transaction = self.begin().await?;
+        if let Transaction::Postgres(transaction) = &mut transaction {
+            postgres::lock(transaction, lock).await?;
+        }
+        Ok(transaction)
+    }
+
+    /// The same, unless somebody else is at it.
+    pub(crate) async fn try_begin_with(&mut self, lock: Lock) -> Result<Option<Transaction<'_>>, TelemetryError> {
+        let mut transaction = self.begin().await?;
+        if let Transaction::Postgres(transaction) = &mut transaction
+            && !postgres::try_lock(transaction, lock).await?
+        {
+            return Ok(None);
+        }
+        Ok(Some(transaction))
+    }
+
+    /// The bytes in use. SQLite knows them; a PostgreSQL server does not, so that they are counted as they are written
+    /// ([`crate::retention`]).
+    pub(crate) async fn used_bytes(&mut self) -> Result<Option<u64>, TelemetryError> {
+        match self {
+            Self::Sqlite(connection) => sqlite::used_bytes(connection).await.map(Some),
+            Self::Postgres(_) => Ok(None),
+        }
+    }
+
+    /// Gives room that deletions left over back to the file system, some at a time. PostgreSQL sees to that itself.
+    pub(crate) async fn give_back_pages(&mut self) -> Result<(), TelemetryError> {
+        match self {
+            Self::Sqlite(connection) => sqlite::give_back_pages(connection).await,
+            Self::Postgres(_) => Ok(()),
+        }
+    }
+
+    /// Closes the database in order.
+    pub(crate) async fn close(self) -> Result<(), TelemetryError> {
+        match self {
+            Self::Sqlite(connection) => sqlite::close(connection).await,
+            Self::Postgres(pool) => {
+                pool.close().await;
+                Ok(())
+            }
+        }
+    }
 }
 
-/// Closes the writing connection in order, so that the write-ahead log is folded into the file.
-pub(crate) async fn close(connection: SqliteConnection) -> Result<(), TelemetryError> {
-    Ok(connection.close().await?)
+impl Readers {
+    pub(crate) fn engine(&self) -> Engine {
+        match self {
+            Self::Sqlite(_) => Engine::Sqlite,
+            Self::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Sqlite(pool) => pool.close().await,
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+impl Transaction<'_> {
+    pub(crate) fn engine(&self) -> Engine {
+        match self {
+            Self::Sqlite(_) => Engine::Sqlite,
+            Self::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    /// Makes what was written last.
+    pub(crate) async fn commit(self) -> Result<(), TelemetryError> {
+        match self {
+            Self::Sqlite(transaction) => transaction.commit().await?,
+            Self::Postgres(transaction) => transaction.commit().await?,
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite};
 
     /// Asserts that a statement finds its rows in order, by an index or by key, never by sorting.
-    pub(crate) async fn assert_ordered(readers: &SqlitePool, statement: &QueryBuilder<Sqlite>, what: &str) {
-        let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", statement.sql().as_str()));
-        let plan: Vec<String> =
-            sqlx::query(explain).fetch_all(readers).await.unwrap().iter().map(|row| row.get("detail")).collect();
+    pub(crate) async fn assert_ordered(readers: &Readers, statement: Statement<'_>, what: &str) {
+        let explained = statement.explain().fetch_all(readers).await.unwrap();
+        let plan: Vec<String> = explained.iter().map(|row| row.get("detail").unwrap()).collect();
         assert!(!plan.is_empty());
         assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{what}: {plan:?}");
     }

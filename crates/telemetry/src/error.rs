@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::database::TelemetryLocation;
+
 /// Why the keeper could not be opened, or a query not be answered.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
@@ -30,17 +32,27 @@ pub enum TelemetryError {
     /// The query makes no sense as given.
     #[error(transparent)]
     Filter(#[from] InvalidFilter),
-    /// The file cannot be opened.
-    #[error("the telemetry database {} cannot be opened: {source}; check that its directory exists, is writable and has room", path.display())]
+    /// The database cannot be opened.
+    #[error("the telemetry database {location} cannot be opened: {source}; check that {}", advice(location))]
     Open {
-        /// The file.
-        path: PathBuf,
-        /// What SQLite says.
+        /// Which one.
+        location: TelemetryLocation,
+        /// What the engine says.
         source: sqlx::Error,
     },
-    /// The file could be opened, but not read or written now.
+    /// The database could be opened, but not read or written now.
     #[error("the telemetry database cannot be read or written: {0}")]
     Storage(#[from] sqlx::Error),
+}
+
+/// What to look at when a database cannot be opened.
+fn advice(location: &TelemetryLocation) -> &'static str {
+    match location {
+        TelemetryLocation::File(_) => "its directory exists, is writable and has room",
+        TelemetryLocation::Postgres(_) => {
+            "the server runs, and that its user may create the schema culvert_telemetry, or owns it"
+        }
+    }
 }
 
 /// A filter's value that cannot be used.

@@ -17,7 +17,7 @@ use crate::error::InvalidFilter;
 const MAX_LIMIT: u32 = 1000;
 /// A search needs at least one trigram.
 const MIN_TEXT: usize = 3;
-const MAX_TEXT: usize = 200;
+pub(crate) const MAX_TEXT: usize = 200;
 
 /// A status, or all of one class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

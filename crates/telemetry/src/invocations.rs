@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use invocation::{Outcome, RayId};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row, Sqlite, SqlitePool};
 use uuid::Uuid;
 
 use crate::codes;
-use crate::database::Names;
+use crate::database::{Engine, Names, Readers, Row, Statement};
 use crate::details::Details;
 use crate::error::TelemetryError;
 use crate::filter::{Cursor, InvocationFilter, KEYS_PER_MICROSECOND, Page, Paging, Status, key_range};
+use crate::trigrams;
 use crate::view::{EventView, InvocationView, ResponseView, ScriptVersion};
 
 /// How many candidates of a search for text are looked at for one page. A page may be shorter than asked for, and have a
@@ -28,11 +27,12 @@ struct Scope<'a> {
 }
 
 pub(crate) async fn query(
-    readers: &SqlitePool,
+    readers: &Readers,
     names: &Arc<Names>,
     filter: &InvocationFilter,
     paging: &Paging,
 ) -> Result<Page<InvocationView>, TelemetryError> {
+    names.catch_up(readers).await?;
     // Nothing was ever stored under a name that is not known.
     let number = |text: Option<String>| match text {
         Some(text) => names.number(&text).map(Some),
@@ -47,7 +47,7 @@ pub(crate) async fn query(
     match &filter.text {
         None => {
             // One more than asked for tells whether there is a next page.
-            let mut rows = fetch(readers, &scope, paging.limit() + 1).await?;
+            let mut rows = fetch(readers, names, &scope, paging.limit() + 1).await?;
             let more = rows.len() > paging.limit();
             rows.truncate(paging.limit());
             let last = rows.last().map(key_of).transpose()?;
@@ -60,7 +60,7 @@ pub(crate) async fn query(
             let mut seen = 0;
             loop {
                 let wanted = paging.limit().max(64);
-                let rows = fetch(readers, &scope, wanted).await?;
+                let rows = fetch(readers, names, &scope, wanted).await?;
                 for row in &rows {
                     let (view, searchable) = searched_view(row, names)?;
                     if searchable.to_lowercase().contains(&needle) {
@@ -85,16 +85,20 @@ pub(crate) async fn query(
 }
 
 /// Rows of all outcomes asked for, newest first.
-async fn fetch(readers: &SqlitePool, scope: &Scope<'_>, limit: usize) -> Result<Vec<SqliteRow>, TelemetryError> {
+async fn fetch(readers: &Readers, names: &Names, scope: &Scope<'_>, limit: usize) -> Result<Vec<Row>, TelemetryError> {
+    let engine = readers.engine();
     let every = Outcome::ALL.len() == scope.filter.outcomes.len();
     if scope.filter.outcomes.is_empty() || every {
-        return Ok(statement(scope, None, limit).build().fetch_all(readers).await?);
+        let rows = statement(engine, scope, None, limit).fetch_all(readers).await?;
+        names.catch_up(readers).await?;
+        return Ok(rows);
     }
     // A query for each, so that each finds its rows in order in an index; no outcome is in two of them.
     let mut rows = Vec::new();
     for &outcome in &scope.filter.outcomes {
-        rows.extend(statement(scope, Some(outcome), limit).build().fetch_all(readers).await?);
+        rows.extend(statement(engine, scope, Some(outcome), limit).fetch_all(readers).await?);
     }
+    names.catch_up(readers).await?;
     let mut keyed = rows.into_iter().map(|row| Ok((key_of(&row)?, row))).collect::<Result<Vec<_>, TelemetryError>>()?;
     keyed.sort_unstable_by_key(|(key, _)| std::cmp::Reverse(*key));
     keyed.truncate(limit);
@@ -103,7 +107,8 @@ async fn fetch(readers: &SqlitePool, scope: &Scope<'_>, limit: usize) -> Result<
 
 /// The statement that finds rows newest first without sorting. SQLite has no statistics here and is told which index to use:
 /// the one of the rarest condition. Conditions on other columns are written with `+`, which keeps their indices out.
-fn statement(scope: &Scope<'_>, outcome: Option<Outcome>, limit: usize) -> QueryBuilder<Sqlite> {
+/// PostgreSQL has statistics and chooses for itself.
+fn statement(engine: Engine, scope: &Scope<'_>, outcome: Option<Outcome>, limit: usize) -> Statement<'static> {
     let filter = scope.filter;
     let failed = outcome.filter(|outcome| *outcome != Outcome::Ok);
     let bad_status = filter.status.filter(|status| match status {
@@ -120,18 +125,31 @@ fn statement(scope: &Scope<'_>, outcome: Option<Outcome>, limit: usize) -> Query
         (None, None, Some(_), None) => Some("invocations_by_worker"),
         (None, None, None, None) => None,
     };
-    let mut sql = QueryBuilder::new(
+    let mut sql = Statement::new(
         "SELECT i.key, i.id, i.ray, i.worker, i.version, i.event_type, i.outcome, i.status, i.cpu_us, i.wall_us, \
          i.memory, i.truncated, d.details FROM ",
     );
+    let planned = engine == Engine::Postgres;
     let key = match &filter.text {
+        Some(text) if planned => {
+            sql.push(
+                "invocation_text t JOIN invocations i ON i.key = t.key \
+                 JOIN invocation_details d ON d.key = t.key WHERE t.trigrams @> ",
+            );
+            sql.push_bind(trigrams::numbers(text));
+            "t.key"
+        }
         Some(text) => {
             sql.push(
                 "invocation_text t CROSS JOIN invocations i ON i.key = t.rowid \
                  CROSS JOIN invocation_details d ON d.key = i.key WHERE t.invocation_text MATCH ",
             );
-            sql.push_bind(trigrams(text));
+            sql.push_bind(trigrams::terms(text));
             "t.rowid"
+        }
+        None if planned => {
+            sql.push("invocations i JOIN invocation_details d ON d.key = i.key WHERE TRUE");
+            "i.key"
         }
         None => {
             sql.push("invocations i ");
@@ -143,39 +161,37 @@ fn statement(scope: &Scope<'_>, outcome: Option<Outcome>, limit: usize) -> Query
             "i.key"
         }
     };
-    let uses = |name: &str| index.is_some_and(|index| index.contains(name));
+    let uses = |name: &str| planned || index.is_some_and(|index| index.contains(name));
+    // The condition for the index that is used, or kept away from its index.
+    let and = |name: &str| if uses(name) { " AND i." } else { " AND +i." };
     let (from, to) = scope.range;
     sql.push(" AND ").push(key).push(" >= ").push_bind(from);
     sql.push(" AND ").push(key).push(" < ").push_bind(to);
     if let Some(ray) = filter.ray_id {
-        sql.push(plain(uses("ray"), " AND i.ray = ")).push_bind(ray.0.cast_signed());
+        sql.push(and("ray")).push("ray = ").push_bind(ray.0.cast_signed());
     }
     if let Some(worker) = scope.worker {
-        sql.push(plain(uses("worker"), " AND i.worker = ")).push_bind(worker);
+        sql.push(and("worker")).push("worker = ").push_bind(worker);
     }
     if let Some(version) = scope.version {
-        sql.push(" AND +i.version = ").push_bind(version);
+        sql.push(and("version")).push("version = ").push_bind(version);
     }
     if let Some(outcome) = outcome {
-        if uses("outcome") {
-            // Written out, so that SQLite sees that the partial index covers it.
+        if outcome != Outcome::Ok && uses("outcome") {
+            // Written out, so that it is seen that the partial index covers it.
             sql.push(" AND i.outcome <> 0");
         }
-        sql.push(plain(uses("outcome"), " AND i.outcome = ")).push_bind(codes::outcome_number(outcome));
+        sql.push(and("outcome")).push("outcome = ").push_bind(codes::outcome_number(outcome));
+    }
+    if bad_status.is_some() && uses("status") {
+        sql.push(" AND i.status >= 400");
     }
     match filter.status {
         Some(Status::Exact(status)) => {
-            if uses("status") {
-                sql.push(" AND i.status >= 400");
-            }
-            sql.push(plain(uses("status"), " AND i.status = ")).push_bind(status);
+            sql.push(and("status")).push("status = ").push_bind(status);
         }
         Some(Status::Class(class)) => {
-            if uses("status_class") {
-                sql.push(" AND i.status >= 400");
-            }
-            sql.push(if uses("status_class") { " AND i.status / 100 = " } else { " AND +i.status / 100 = " });
-            sql.push_bind(class);
+            sql.push(and("status_class")).push("status / 100 = ").push_bind(class);
         }
         None => {}
     }
@@ -187,59 +203,34 @@ fn statement(scope: &Scope<'_>, outcome: Option<Outcome>, limit: usize) -> Query
     sql
 }
 
-/// The condition for the index that is used, or kept away from its index.
-fn plain(used: bool, condition: &'static str) -> String {
-    if used { condition.to_owned() } else { condition.replacen("i.", "+i.", 1) }
+fn key_of(row: &Row) -> Result<i64, TelemetryError> {
+    row.get("key")
 }
 
-/// All trigrams of a text, each as a quoted term of FTS5.
-fn trigrams(text: &str) -> String {
-    let characters: Vec<char> = text.chars().collect();
-    let mut query = String::new();
-    for three in characters.windows(3) {
-        if !query.is_empty() {
-            query.push_str(" AND ");
-        }
-        query.push('"');
-        for &character in three {
-            if character == '"' {
-                query.push('"');
-            }
-            query.push(character);
-        }
-        query.push('"');
-    }
-    query
-}
-
-fn key_of(row: &SqliteRow) -> Result<i64, TelemetryError> {
-    Ok(row.try_get("key")?)
-}
-
-fn view(row: &SqliteRow, names: &Names) -> Result<InvocationView, TelemetryError> {
+fn view(row: &Row, names: &Names) -> Result<InvocationView, TelemetryError> {
     assemble(row, names, details(row)?)
 }
 
-fn searched_view(row: &SqliteRow, names: &Names) -> Result<(InvocationView, String), TelemetryError> {
+fn searched_view(row: &Row, names: &Names) -> Result<(InvocationView, String), TelemetryError> {
     let details = details(row)?;
     let searchable = details.searchable();
     Ok((assemble(row, names, details)?, searchable))
 }
 
-fn details(row: &SqliteRow) -> Result<Details, TelemetryError> {
-    serde_json::from_str(row.try_get("details")?)
+fn details(row: &Row) -> Result<Details, TelemetryError> {
+    serde_json::from_str(row.get("details")?)
         .map_err(|error| TelemetryError::Corrupt(format!("the details of an invocation: {error}")))
 }
 
-fn assemble(row: &SqliteRow, names: &Names, details: Details) -> Result<InvocationView, TelemetryError> {
-    let status: Option<u16> = row.try_get("status")?;
+fn assemble(row: &Row, names: &Names, details: Details) -> Result<InvocationView, TelemetryError> {
+    let status = status(row)?;
     Ok(InvocationView {
         id: id(row, "id")?,
         ray_id: ray(row)?,
-        outcome: codes::outcome(row.try_get("outcome")?)?,
-        script_name: names.text(row.try_get("worker")?)?.to_string(),
+        outcome: codes::outcome(row.get("outcome")?)?,
+        script_name: names.text(row.get("worker")?)?.to_string(),
         script_version: ScriptVersion { id: named_id(row, "version", names)? },
-        event_type: names.text(row.try_get("event_type")?)?.to_string(),
+        event_type: names.text(row.get("event_type")?)?.to_string(),
         entrypoint: details.entrypoint,
         event_timestamp: timestamp(key_of(row)?),
         event: EventView {
@@ -250,26 +241,33 @@ fn assemble(row: &SqliteRow, names: &Names, details: Details) -> Result<Invocati
         logs: details.logs,
         exceptions: details.exceptions,
         subrequests: details.subrequests,
-        wall_time: milliseconds(row.try_get("wall_us")?),
-        cpu_time: milliseconds(row.try_get("cpu_us")?),
-        memory: row.try_get::<i64, _>("memory")?.unsigned_abs(),
-        truncated: row.try_get("truncated")?,
+        wall_time: milliseconds(row.get("wall_us")?),
+        cpu_time: milliseconds(row.get("cpu_us")?),
+        memory: row.get::<i64>("memory")?.unsigned_abs(),
+        truncated: row.get("truncated")?,
     })
 }
 
+/// The status of the response, if there was one.
+pub(crate) fn status(row: &Row) -> Result<Option<u16>, TelemetryError> {
+    let status: Option<i64> = row.get("status")?;
+    let narrow = |status| u16::try_from(status).map_err(|_| TelemetryError::Corrupt(format!("status {status}")));
+    status.map(narrow).transpose()
+}
+
 /// An id stored as its 16 bytes.
-pub(crate) fn id(row: &SqliteRow, column: &str) -> Result<Uuid, TelemetryError> {
-    Uuid::from_slice(row.try_get(column)?).map_err(|error| TelemetryError::Corrupt(format!("{column}: {error}")))
+pub(crate) fn id(row: &Row, column: &str) -> Result<Uuid, TelemetryError> {
+    Uuid::from_slice(row.get(column)?).map_err(|error| TelemetryError::Corrupt(format!("{column}: {error}")))
 }
 
 /// An id stored as a name.
-pub(crate) fn named_id(row: &SqliteRow, column: &str, names: &Names) -> Result<Uuid, TelemetryError> {
-    let text = names.text(row.try_get(column)?)?;
+pub(crate) fn named_id(row: &Row, column: &str, names: &Names) -> Result<Uuid, TelemetryError> {
+    let text = names.text(row.get(column)?)?;
     Uuid::parse_str(&text).map_err(|error| TelemetryError::Corrupt(format!("{column}: {error}")))
 }
 
-pub(crate) fn ray(row: &SqliteRow) -> Result<RayId, TelemetryError> {
-    Ok(RayId(row.try_get::<i64, _>("ray")?.cast_unsigned()))
+pub(crate) fn ray(row: &Row) -> Result<RayId, TelemetryError> {
+    Ok(RayId(row.get::<i64>("ray")?.cast_unsigned()))
 }
 
 /// Milliseconds since 1970 of a key.
@@ -285,13 +283,13 @@ fn milliseconds(microseconds: i64) -> f64 {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::database;
+    use crate::database::{self, TelemetryLocation};
     use std::time::Duration;
 
     #[tokio::test]
     async fn no_combination_of_filters_sorts() {
         let directory = tempfile::tempdir().unwrap();
-        let (_writer, readers) = database::open(&directory.path().join("t.db")).await.unwrap();
+        let (_writer, readers) = database::open(&TelemetryLocation::File(directory.path().join("t.db"))).await.unwrap();
         for bits in 0_u32..64 {
             let is = |bit: u32| bits & (1 << bit) != 0;
             for status in [None, Some(Status::Exact(200)), Some(Status::Exact(404)), Some(Status::Class(5))] {
@@ -308,15 +306,9 @@ mod tests {
                     (true, false) => Some(Outcome::Ok),
                     (true, true) => Some(Outcome::Exception),
                 };
-                let statement = statement(&scope, outcome, 10);
-                database::tests::assert_ordered(&readers, &statement, &format!("{bits:b} {status:?}")).await;
+                let statement = statement(Engine::Sqlite, &scope, outcome, 10);
+                database::tests::assert_ordered(&readers, statement, &format!("{bits:b} {status:?}")).await;
             }
         }
-    }
-
-    #[test]
-    fn a_search_is_all_trigrams_of_its_text() {
-        assert_eq!(trigrams("abc"), "\"abc\"");
-        assert_eq!(trigrams("a\"bü"), "\"a\"\"b\" AND \"\"\"bü\"");
     }
 }

@@ -1,25 +1,23 @@
 //! The keeper: takes facts, has them written, answers questions.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use prometheus_client::registry::Registry;
-use sqlx::{SqliteConnection, SqlitePool};
 use time::OffsetDateTime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
 use crate::access_log::AccessLog;
-use crate::database::{self, Names};
+use crate::database::{self, Lock, Names, Readers, TelemetryLocation};
 use crate::error::TelemetryError;
 use crate::filter::{ConnectionFilter, InvocationFilter, Page, Paging};
 use crate::live::{Live, LiveItem, LiveReader};
 use crate::lost::{self, LossBook};
 use crate::metrics::counting::Counted;
-use crate::metrics::prometheus::Export;
+use crate::metrics::prometheus::{Export, PrometheusFormat};
 use crate::metrics::query::{
     ConnectionCount, ConnectionMetricsFilter, ConnectionSeries, Made, MetricsQuery, MetricsRange, MetricsReader,
     WorkerMetricsFilter, WorkerSeries,
@@ -36,19 +34,16 @@ use crate::view::{ConnectionView, InvocationView};
 use crate::writer::{self, Keys};
 use crate::{ConnectionEvent, ExchangeRecord, InvocationRecord, Sink, connections, invocations, otlp, retention};
 
-/// The content type of [`Telemetry::render_prometheus`].
-pub const PROMETHEUS_CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
 /// How often what is too old is looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Keeps facts in a file of its own. Clones are the same keeper.
+/// Keeps facts in a database. Clones are the same keeper.
 #[derive(Debug, Clone)]
 pub struct Telemetry {
     recorder: Arc<Recorder>,
     names: Arc<Names>,
     made: Arc<Made>,
-    readers: SqlitePool,
+    readers: Readers,
     minutes_kept: Duration,
     orders: mpsc::Sender<Order>,
 }
@@ -193,11 +188,11 @@ enum Order {
 }
 
 impl Telemetry {
-    /// Opens or makes the file and starts the task that writes it. Must run on a tokio runtime.
-    pub async fn open(path: impl AsRef<Path>, options: TelemetryOptions) -> Result<Self, TelemetryError> {
-        let (mut connection, readers) = database::open(path.as_ref()).await?;
-        let names = Arc::new(Names::load(&mut connection).await?);
-        let rollup = Rollup::open(&mut connection).await?;
+    /// Opens or makes the database and starts the task that writes it. Must run on a tokio runtime.
+    pub async fn open(location: &TelemetryLocation, options: TelemetryOptions) -> Result<Self, TelemetryError> {
+        let (mut database, readers) = database::open(location).await?;
+        let names = Arc::new(Names::load(&mut database).await?);
+        let rollup = Rollup::open(&mut database).await?;
         let made = Arc::new(Made::default());
         let (recorder, exporting) = Recorder::new(&options)?;
         let recorder = Arc::new(recorder);
@@ -207,7 +202,7 @@ impl Telemetry {
         let (orders, received) = mpsc::channel(16);
         let minutes_kept = options.minute_retention;
         let writer = Writer {
-            connection,
+            database,
             names: names.clone(),
             made: made.clone(),
             rollup,
@@ -289,15 +284,14 @@ impl Telemetry {
         registry.register_collector(Box::new(Export(self.recorder.clone())));
     }
 
-    /// The metrics since start in the OpenMetrics text format, which Prometheus reads; to be served with
-    /// [`PROMETHEUS_CONTENT_TYPE`].
-    pub fn render_prometheus(&self) -> String {
+    /// The metrics since start, for Prometheus.
+    pub fn render_prometheus(&self, format: PrometheusFormat) -> String {
         let mut registry = Registry::default();
         self.register(&mut registry);
         let mut text = String::new();
         // Writing to a string does not fail.
         let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
-        text
+        format.of(text)
     }
 
     /// Sets which of a Worker's invocations are kept one by one, from now on. Metrics and live readers see all of them.
@@ -332,7 +326,7 @@ impl Telemetry {
         }
     }
 
-    /// Waits until everything recorded before is in the file.
+    /// Waits until everything recorded before is in the database.
     pub async fn flush(&self) -> Result<(), TelemetryError> {
         self.order(Order::Flush).await
     }
@@ -368,7 +362,7 @@ impl Telemetry {
 
 /// The task that writes.
 struct Writer {
-    connection: SqliteConnection,
+    database: database::Writer,
     names: Arc<Names>,
     recorder: Arc<Recorder>,
     made: Arc<Made>,
@@ -397,7 +391,7 @@ impl Writer {
                     }
                     Some(Order::Close(answer)) => {
                         let written = self.write().await;
-                        let closed = database::close(self.connection).await;
+                        let closed = self.database.close().await;
                         let _ = answer.send(written.and(closed));
                         return;
                     }
@@ -427,12 +421,12 @@ impl Writer {
     async fn write(&mut self) -> Result<(), TelemetryError> {
         let metrics = self.write_metrics().await;
         let metrics =
-            metrics.and(self.losses.write(&mut self.connection, &self.recorder.losses(), current_minute()).await);
+            metrics.and(self.losses.write(&mut self.database, &self.recorder.losses(), current_minute()).await);
         let batch = self.recorder.queue.drain();
         if batch.invocations.is_empty() && batch.connections.is_empty() {
             return metrics;
         }
-        let written = writer::write(&mut self.connection, &self.names, &mut self.keys, &batch).await;
+        let written = writer::write(&mut self.database, &self.names, &mut self.keys, &batch).await;
         if written.is_err() {
             self.recorder.queue.count_unwritten(batch.invocations.len(), batch.connections.len());
         }
@@ -442,14 +436,14 @@ impl Writer {
     async fn write_metrics(&mut self) -> Result<(), TelemetryError> {
         let counted = self.recorder.metrics.lock().unwrap_or_else(PoisonError::into_inner).counted.take();
         if !counted.is_empty()
-            && let Err(error) = self.rollup.add(&mut self.connection, &self.names, &counted).await
+            && let Err(error) = self.rollup.add(&mut self.database, &self.names, &counted).await
         {
             // Metrics are exact: they wait for the next time. Their number of keys is bounded.
             let mut metrics = self.recorder.metrics.lock().unwrap_or_else(PoisonError::into_inner);
             metrics.counted.put_back(counted)?;
             return Err(error);
         }
-        let rolled = self.rollup.roll(&mut self.connection, &self.names, current_minute()).await;
+        let rolled = self.rollup.roll(&mut self.database, &self.names, current_minute()).await;
         let (hours, days) = self.rollup.made_until(current_minute());
         self.made.hours.store(hours, Ordering::Release);
         self.made.days.store(days, Ordering::Release);
@@ -473,15 +467,17 @@ impl Writer {
         // What is to be removed must have been rolled up.
         self.write_metrics().await?;
         let now = OffsetDateTime::now_utc();
+        let mut transaction = self.database.begin_with(Lock::Metrics).await?;
         for (resolution, kept) in [
             (Resolution::Minute, self.options.minute_retention),
             (Resolution::Hour, self.options.rollup_retention),
             (Resolution::Day, self.options.rollup_retention),
         ] {
-            rollup::forget(&mut self.connection, resolution, retention::ago(now, kept).unix_timestamp()).await?;
+            rollup::forget(&mut transaction, resolution, retention::ago(now, kept).unix_timestamp()).await?;
         }
-        lost::forget(&mut self.connection, retention::ago(now, self.options.invocation_retention)).await?;
-        retention::sweep(&mut self.connection, &self.options, now).await
+        lost::forget(&mut transaction, retention::ago(now, self.options.invocation_retention)).await?;
+        transaction.commit().await?;
+        retention::sweep(&mut self.database, &self.options, now).await
     }
 
     fn report(&self, result: Result<(), TelemetryError>) {

@@ -1,10 +1,10 @@
 //! What happened: one record per invocation, one event per connection attempt, and metrics of both.
 //!
-//! [`Telemetry`] keeps facts in a SQLite file of its own. Recording a fact takes a lock for well under a microsecond and
+//! [`Telemetry`] keeps facts in a SQLite file of its own, or in a PostgreSQL database. Recording a fact takes a lock for well under a microsecond and
 //! never waits: facts go into a bounded queue, a task writes them in batches, and what cannot be kept is dropped and counted
 //! ([`Losses`]). Metrics are counted at the moment of recording, before anything can be dropped, and so are exact.
 //!
-//! Facts are stored redacted: no secret header and no identifier in a URL ever reaches the file.
+//! Facts are stored redacted: no secret header and no identifier in a URL ever reaches the database.
 //!
 //! This crate does not know who makes facts, nor who asks for them.
 
@@ -28,15 +28,18 @@ mod redact;
 mod retention;
 mod sampling;
 mod span_id;
+mod trigrams;
 mod view;
 mod writer;
 
 pub use access_log::AccessLogTarget;
+pub use database::TelemetryLocation;
 pub use error::{InvalidFilter, TelemetryError};
 pub use filter::{ConnectionFilter, Cursor, InvocationFilter, Page, Paging, Status};
-pub use keeper::{PROMETHEUS_CONTENT_TYPE, Telemetry};
+pub use keeper::Telemetry;
 pub use live::{LiveItem, LiveReader};
 pub use metrics::counting::WorkerCounts;
+pub use metrics::prometheus::PrometheusFormat;
 pub use metrics::query::{
     ConnectionCount, ConnectionMetricsFilter, ConnectionPoint, ConnectionSeries, Distribution, FailureCount,
     LatencyPoint, MetricsQuery, MetricsRange, MetricsSubject, WorkerMetricsFilter, WorkerPoint, WorkerSeries,

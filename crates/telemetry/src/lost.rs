@@ -1,8 +1,8 @@
 //! What was recorded and is not kept, by the minute: whoever reads a list of facts is told how many are not in it.
 
-use sqlx::{Row, SqliteConnection, SqlitePool};
 use time::OffsetDateTime;
 
+use crate::database::{Readers, Statement, Transaction, Writer};
 use crate::error::TelemetryError;
 use crate::queue::Losses;
 
@@ -32,7 +32,7 @@ impl LossBook {
     /// Notes what was lost since the last time.
     pub(crate) async fn write(
         &mut self,
-        connection: &mut SqliteConnection,
+        writer: &mut Writer,
         losses: &Losses,
         minute: i64,
     ) -> Result<(), TelemetryError> {
@@ -42,14 +42,17 @@ impl LossBook {
             if new == 0 {
                 continue;
             }
-            sqlx::query(
-                "INSERT INTO losses VALUES ($1, $2, $3) ON CONFLICT DO UPDATE SET count = count + excluded.count",
+            let mut transaction = writer.begin().await?;
+            Statement::new(
+                "INSERT INTO losses (minute, kind, count) VALUES ($1, $2, $3) \
+                 ON CONFLICT (minute, kind) DO UPDATE SET count = losses.count + excluded.count",
             )
             .bind(minute)
             .bind(kind.number())
             .bind(i64::try_from(new).unwrap_or(i64::MAX))
-            .execute(&mut *connection)
+            .execute(&mut transaction)
             .await?;
+            transaction.commit().await?;
             *written = total;
         }
         Ok(())
@@ -58,24 +61,27 @@ impl LossBook {
 
 /// How many were lost from the minute of `since` to the minute of `until`.
 pub(crate) async fn sum(
-    readers: &SqlitePool,
+    readers: &Readers,
     kind: Kind,
     since: Option<OffsetDateTime>,
     until: Option<OffsetDateTime>,
 ) -> Result<u64, TelemetryError> {
     let minute = |time: OffsetDateTime| time.unix_timestamp().div_euclid(60);
-    let row = sqlx::query("SELECT coalesce(sum(count), 0) FROM losses WHERE kind = $1 AND minute BETWEEN $2 AND $3")
-        .bind(kind.number())
-        .bind(since.map_or(0, minute))
-        .bind(until.map_or(i64::MAX, minute))
-        .fetch_one(readers)
-        .await?;
-    Ok(row.try_get::<i64, _>(0)?.unsigned_abs())
+    let rows = Statement::new(
+        "SELECT CAST(coalesce(sum(count), 0) AS BIGINT) AS lost FROM losses \
+         WHERE kind = $1 AND minute BETWEEN $2 AND $3",
+    )
+    .bind(kind.number())
+    .bind(since.map_or(0, minute))
+    .bind(until.map_or(i64::MAX, minute))
+    .fetch_all(readers)
+    .await?;
+    rows.first().map_or(Ok(0), |row| Ok(row.get::<i64>("lost")?.unsigned_abs()))
 }
 
 /// Forgets what is older.
-pub(crate) async fn forget(connection: &mut SqliteConnection, horizon: OffsetDateTime) -> Result<(), TelemetryError> {
+pub(crate) async fn forget(transaction: &mut Transaction<'_>, horizon: OffsetDateTime) -> Result<(), TelemetryError> {
     let minute = horizon.unix_timestamp().div_euclid(60);
-    sqlx::query("DELETE FROM losses WHERE minute < $1").bind(minute).execute(connection).await?;
+    Statement::new("DELETE FROM losses WHERE minute < $1").bind(minute).execute(transaction).await?;
     Ok(())
 }

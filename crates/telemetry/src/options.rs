@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::access_log::AccessLogTarget;
 use crate::otlp::OtlpOptions;
 
-/// What is kept in the file.
+/// What is kept in the database.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Keep {
     /// Every fact, and metrics.
@@ -26,7 +26,7 @@ pub struct TelemetryOptions {
     pub access_log: Option<AccessLogTarget>,
     /// Where traces, logs and metrics are sent, if anywhere.
     pub otlp: Option<OtlpOptions>,
-    /// At most this long after it was recorded a fact is in the file.
+    /// At most this long after it was recorded a fact is in the database.
     pub flush_interval: Duration,
     /// How many facts may wait to be written; more are dropped and counted.
     pub queue_facts: usize,

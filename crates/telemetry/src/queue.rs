@@ -102,7 +102,7 @@ impl Budget {
     }
 }
 
-/// Facts on their way to the file.
+/// Facts on their way to the database.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     pub invocations: Vec<Arc<InvocationRecord>>,

@@ -1,17 +1,23 @@
 //! What is too old, or too much, goes: oldest first, a little at a time, so that writing is never held up for long.
+//!
+//! What is in use is what SQLite says. PostgreSQL does not tell, and its tables do not shrink: there the bytes of facts are
+//! counted by the minute as they are written, and by minutes they go.
 
 use std::time::{Duration, Instant};
 
-use sqlx::{Connection, Row, SqliteConnection};
+use std::collections::BTreeMap;
+
 use time::OffsetDateTime;
 
-use crate::database;
+use crate::database::{Engine, Lock, Statement, Transaction, Writer};
 use crate::error::TelemetryError;
-use crate::filter::first_key_at;
+use crate::filter::{KEYS_PER_MICROSECOND, first_key_at};
 use crate::options::TelemetryOptions;
 
 /// Rows of one transaction.
 const STEP: i64 = 2000;
+/// The keys of one minute.
+const KEYS_PER_MINUTE: i64 = 60_000_000 * KEYS_PER_MICROSECOND;
 /// How long one sweep goes on; facts that are recorded meanwhile wait for it.
 const PATIENCE: Duration = Duration::from_millis(200);
 
@@ -32,7 +38,7 @@ pub(crate) struct Swept {
 
 /// One sweep, of limited length.
 pub(crate) async fn sweep(
-    connection: &mut SqliteConnection,
+    writer: &mut Writer,
     options: &TelemetryOptions,
     now: OffsetDateTime,
 ) -> Result<Swept, TelemetryError> {
@@ -45,26 +51,91 @@ pub(crate) async fn sweep(
             if begun.elapsed() > PATIENCE {
                 return Ok(Swept { more: true, ..swept });
             }
-            let step = remove_oldest(connection, facts, horizon).await?;
+            let step = remove_oldest(writer, facts, horizon).await?;
             swept.removed += step;
             if step < STEP.unsigned_abs() {
                 break;
             }
         }
     }
-    while database::used_bytes(connection).await? > options.max_bytes {
+    let oldest_kept = options.invocation_retention.max(options.connection_retention);
+    forget_bytes(writer, first_key_at(ago(now, oldest_kept))).await?;
+    while let Some(used) = writer.used_bytes().await?
+        && used > options.max_bytes
+    {
         if begun.elapsed() > PATIENCE {
             swept.more = true;
             break;
         }
         // Whichever kind has the older facts gives way.
-        let Some(facts) = oldest(connection).await? else { break };
-        swept.removed += remove_oldest(connection, facts, i64::MAX).await?;
+        let Some(facts) = oldest(writer).await? else { break };
+        swept.removed += remove_oldest(writer, facts, i64::MAX).await?;
+    }
+    if let Some(horizon) = counted_horizon(writer, options.max_bytes).await? {
+        for facts in [Facts::Invocations, Facts::Connections] {
+            loop {
+                if begun.elapsed() > PATIENCE {
+                    return Ok(Swept { more: true, ..swept });
+                }
+                let step = remove_oldest(writer, facts, horizon).await?;
+                swept.removed += step;
+                if step < STEP.unsigned_abs() {
+                    break;
+                }
+            }
+        }
+        forget_bytes(writer, horizon).await?;
     }
     if swept.removed > 0 {
-        database::give_back_pages(connection).await?;
+        writer.give_back_pages().await?;
     }
     Ok(swept)
+}
+
+/// Adds the sizes of facts, by key, to the minutes in which they began.
+pub(crate) async fn count_bytes(
+    transaction: &mut Transaction<'_>,
+    sizes: impl Iterator<Item = (i64, usize)>,
+) -> Result<(), TelemetryError> {
+    let mut minutes = BTreeMap::<i64, i64>::new();
+    for (key, bytes) in sizes {
+        *minutes.entry(key.div_euclid(KEYS_PER_MINUTE)).or_default() += i64::try_from(bytes).unwrap_or(i64::MAX);
+    }
+    // In order, so that two edges that write the same minutes do not wait for each other.
+    for (minute, bytes) in minutes {
+        let add = Statement::new(
+            "INSERT INTO kept_bytes (minute, bytes) VALUES ($1, $2) \
+             ON CONFLICT (minute) DO UPDATE SET bytes = kept_bytes.bytes + excluded.bytes",
+        );
+        add.bind(minute).bind(bytes).execute(transaction).await?;
+    }
+    Ok(())
+}
+
+/// The first key of the minutes that may stay, where bytes are counted and there are too many.
+async fn counted_horizon(writer: &mut Writer, max_bytes: u64) -> Result<Option<i64>, TelemetryError> {
+    if writer.used_bytes().await?.is_some() {
+        return Ok(None);
+    }
+    let mut transaction = writer.begin().await?;
+    let last = Statement::new(
+        "SELECT minute FROM (SELECT minute, sum(bytes) OVER (ORDER BY minute DESC) AS newer FROM kept_bytes) sums \
+         WHERE newer > $1 ORDER BY minute DESC LIMIT 1",
+    );
+    let last = last.bind(i64::try_from(max_bytes).unwrap_or(i64::MAX)).fetch_within(&mut transaction).await?;
+    transaction.commit().await?;
+    last.first().map(|row| Ok((row.get::<i64>("minute")? + 1).saturating_mul(KEYS_PER_MINUTE))).transpose()
+}
+
+/// Where bytes are counted: forgets those of minutes whose facts are gone.
+async fn forget_bytes(writer: &mut Writer, horizon: i64) -> Result<(), TelemetryError> {
+    if writer.engine() == Engine::Sqlite {
+        return Ok(());
+    }
+    let mut transaction = writer.begin().await?;
+    let forget = Statement::new("DELETE FROM kept_bytes WHERE minute < $1");
+    forget.bind(horizon.div_euclid(KEYS_PER_MINUTE)).execute(&mut transaction).await?;
+    transaction.commit().await
 }
 
 /// The time so long ago; 1970 when that was before.
@@ -73,11 +144,13 @@ pub(crate) fn ago(now: OffsetDateTime, time: Duration) -> OffsetDateTime {
     now.checked_sub(time).unwrap_or(OffsetDateTime::UNIX_EPOCH).max(OffsetDateTime::UNIX_EPOCH)
 }
 
-async fn oldest(connection: &mut SqliteConnection) -> Result<Option<Facts>, TelemetryError> {
-    let row = sqlx::query("SELECT (SELECT min(key) FROM invocations), (SELECT min(key) FROM connections)")
-        .fetch_one(connection)
-        .await?;
-    let (invocation, event): (Option<i64>, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
+async fn oldest(writer: &mut Writer) -> Result<Option<Facts>, TelemetryError> {
+    let select = "SELECT (SELECT min(key) FROM invocations) AS invocation, (SELECT min(key) FROM connections) AS event";
+    let mut transaction = writer.begin().await?;
+    let rows = Statement::new(select).fetch_within(&mut transaction).await?;
+    transaction.commit().await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let (invocation, event): (Option<i64>, Option<i64>) = (row.get("invocation")?, row.get("event")?);
     Ok(match (invocation, event) {
         (None, None) => None,
         (Some(_), None) => Some(Facts::Invocations),
@@ -87,28 +160,34 @@ async fn oldest(connection: &mut SqliteConnection) -> Result<Option<Facts>, Tele
     })
 }
 
-/// Removes at most [`STEP`] facts, those with the smallest keys below the horizon.
-async fn remove_oldest(connection: &mut SqliteConnection, facts: Facts, horizon: i64) -> Result<u64, TelemetryError> {
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+/// Removes at most [`STEP`] facts, those with the smallest keys below the horizon; none while another edge does.
+async fn remove_oldest(writer: &mut Writer, facts: Facts, horizon: i64) -> Result<u64, TelemetryError> {
+    let Some(mut transaction) = writer.try_begin_with(Lock::Retention).await? else { return Ok(0) };
     let last = match facts {
-        Facts::Invocations => "SELECT max(key) FROM (SELECT key FROM invocations WHERE key < $1 ORDER BY key LIMIT $2)",
-        Facts::Connections => "SELECT max(key) FROM (SELECT key FROM connections WHERE key < $1 ORDER BY key LIMIT $2)",
-    };
-    let row = sqlx::query(last).bind(horizon).bind(STEP).fetch_one(&mut *transaction).await?;
-    let Some(last) = row.try_get::<Option<i64>, _>(0)? else { return Ok(0) };
-    let removed = match facts {
         Facts::Invocations => {
-            for sql in
-                ["DELETE FROM invocation_text WHERE rowid <= $1", "DELETE FROM invocation_details WHERE key <= $1"]
-            {
-                sqlx::query(sql).bind(last).execute(&mut *transaction).await?;
-            }
-            sqlx::query("DELETE FROM invocations WHERE key <= $1").bind(last).execute(&mut *transaction).await?
+            "SELECT max(key) AS last FROM (SELECT key FROM invocations WHERE key < $1 ORDER BY key LIMIT $2) oldest"
         }
         Facts::Connections => {
-            sqlx::query("DELETE FROM connections WHERE key <= $1").bind(last).execute(&mut *transaction).await?
+            "SELECT max(key) AS last FROM (SELECT key FROM connections WHERE key < $1 ORDER BY key LIMIT $2) oldest"
         }
     };
+    let rows = Statement::new(last).bind(horizon).bind(STEP).fetch_within(&mut transaction).await?;
+    let last = rows.first().map(|row| row.get::<Option<i64>>("last")).transpose()?.flatten();
+    let Some(last) = last else { return Ok(0) };
+    let delete = match (facts, transaction.engine()) {
+        (Facts::Invocations, engine) => {
+            let text = match engine {
+                Engine::Sqlite => "DELETE FROM invocation_text WHERE rowid <= $1",
+                Engine::Postgres => "DELETE FROM invocation_text WHERE key <= $1",
+            };
+            for sql in [text, "DELETE FROM invocation_details WHERE key <= $1"] {
+                Statement::new(sql).bind(last).execute(&mut transaction).await?;
+            }
+            "DELETE FROM invocations WHERE key <= $1"
+        }
+        (Facts::Connections, _) => "DELETE FROM connections WHERE key <= $1",
+    };
+    let removed = Statement::new(delete).bind(last).execute(&mut transaction).await?;
     transaction.commit().await?;
-    Ok(removed.rows_affected())
+    Ok(removed)
 }

@@ -1,16 +1,16 @@
 //! Writes batches of facts, each in one transaction.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use sqlx::{Connection, QueryBuilder, Sqlite, SqliteConnection};
+use uuid::Uuid;
 
 use crate::codes;
-use crate::database::Names;
+use crate::database::{Engine, Names, Statement, Transaction, Writer};
 use crate::details::{Details, microseconds, microseconds_since_1970};
 use crate::error::TelemetryError;
 use crate::filter::KEYS_PER_MICROSECOND;
 use crate::queue::Batch;
-use crate::{ConnectionEvent, InvocationRecord};
+use crate::{ConnectionEvent, InvocationRecord, retention, trigrams};
 
 /// The most rows of one statement. Others have a power of two: few statements, all of them prepared once.
 const MAX_ROWS: usize = 64;
@@ -46,8 +46,15 @@ struct InvocationRow<'a> {
     version: i64,
     event_type: i64,
     details: String,
-    searchable: String,
+    text: SearchText,
     truncated: bool,
+}
+
+/// What a search for text is answered from.
+enum SearchText {
+    /// SQLite makes trigrams of it.
+    Whole(String),
+    Trigrams(Vec<i32>),
 }
 
 struct ConnectionRow<'a> {
@@ -61,80 +68,117 @@ struct ConnectionRow<'a> {
     code: Option<i64>,
 }
 
+impl InvocationRow<'_> {
+    /// About what it takes, with its places in the indices.
+    fn bytes(&self) -> usize {
+        let text = match &self.text {
+            SearchText::Whole(text) => text.len(),
+            SearchText::Trigrams(trigrams) => trigrams.len() * 8,
+        };
+        500 + self.details.len() + text
+    }
+}
+
+impl ConnectionRow<'_> {
+    /// About what it takes, with its places in the indices.
+    fn bytes(&self) -> usize {
+        let error = self.event.error.as_ref().map_or(0, |error| error.detail.len() + 250);
+        500 + self.event.address.as_ref().map_or(0, String::len) + error
+    }
+}
+
 /// Writes everything or nothing.
 pub(crate) async fn write(
-    connection: &mut SqliteConnection,
+    writer: &mut Writer,
     names: &Names,
     keys: &mut Keys,
     batch: &Batch,
 ) -> Result<(), TelemetryError> {
-    // Names first, each by itself: one that is left without facts does no harm.
-    let invocations = invocation_rows(connection, names, keys, batch).await?;
-    let connections = connection_rows(connection, names, keys, batch).await?;
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    for rows in powers_of_two(&invocations) {
-        insert_invocations(&mut transaction, rows).await?;
+    let rows = Rows::of(writer, names, keys, batch).await?;
+    let mut transaction = writer.begin().await?;
+    for group in powers_of_two(&rows.invocations) {
+        insert_invocations(&mut transaction, group).await?;
     }
-    for rows in powers_of_two(&connections) {
-        insert_connections(&mut transaction, rows).await?;
+    for group in powers_of_two(&rows.connections) {
+        insert_connections(&mut transaction, group).await?;
     }
-    transaction.commit().await?;
-    Ok(())
+    if transaction.engine() == Engine::Postgres {
+        let sizes = rows.invocations.iter().map(|row| (row.key, row.bytes()));
+        let sizes = sizes.chain(rows.connections.iter().map(|row| (row.key, row.bytes())));
+        retention::count_bytes(&mut transaction, sizes).await?;
+    }
+    transaction.commit().await
 }
 
-async fn invocation_rows<'a>(
-    connection: &mut SqliteConnection,
-    names: &Names,
-    keys: &mut Keys,
-    batch: &'a Batch,
-) -> Result<Vec<InvocationRow<'a>>, TelemetryError> {
-    let mut taken = HashSet::with_capacity(batch.invocations.len());
-    let mut rows = Vec::with_capacity(batch.invocations.len());
-    for record in &batch.invocations {
-        let (details, json, truncated) = Details::of(record);
-        rows.push(InvocationRow {
-            key: keys.next(record.started, &mut taken),
-            record,
-            worker: names.number_or_new(connection, &record.worker).await?,
-            version: names.number_or_new(connection, &record.version.to_string()).await?,
-            event_type: names.number_or_new(connection, record.event_type).await?,
-            details: json,
-            searchable: details.searchable(),
-            truncated,
-        });
-    }
-    Ok(rows)
+struct Rows<'a> {
+    invocations: Vec<InvocationRow<'a>>,
+    connections: Vec<ConnectionRow<'a>>,
 }
 
-async fn connection_rows<'a>(
-    connection: &mut SqliteConnection,
-    names: &Names,
-    keys: &mut Keys,
-    batch: &'a Batch,
-) -> Result<Vec<ConnectionRow<'a>>, TelemetryError> {
-    let mut taken = HashSet::with_capacity(batch.connections.len());
-    let mut rows = Vec::with_capacity(batch.connections.len());
-    for event in &batch.connections {
-        let connector = match event.connector {
-            Some(connector) => Some(names.number_or_new(connection, &connector.to_string()).await?),
-            None => None,
+impl<'a> Rows<'a> {
+    async fn of(writer: &mut Writer, names: &Names, keys: &mut Keys, batch: &'a Batch) -> Result<Self, TelemetryError> {
+        // An id is known by its text; most of a batch have the same few.
+        let mut ids = HashMap::new();
+        for record in &batch.invocations {
+            ids.entry(record.version).or_insert_with(|| record.version.to_string());
+        }
+        for event in &batch.connections {
+            for id in [Some(event.service), Some(event.tunnel), event.connector].into_iter().flatten() {
+                ids.entry(id).or_insert_with(|| id.to_string());
+            }
+        }
+        let texts: HashSet<&str> = (ids.values().map(String::as_str))
+            .chain(batch.invocations.iter().flat_map(|record| [record.worker.as_str(), record.event_type]))
+            .chain(batch.connections.iter().flat_map(|event| [event.worker.as_str(), event.service_name.as_str()]))
+            .chain(batch.connections.iter().filter_map(|event| event.error.as_ref().map(|error| error.code.as_str())))
+            .collect();
+        // Names first, by themselves: one that is left without facts does no harm.
+        names.give_numbers(writer, texts).await?;
+        let ids = ids.into_iter().map(|(id, text)| Ok((id, names.number_of(&text)?)));
+        let ids = ids.collect::<Result<HashMap<Uuid, i64>, TelemetryError>>()?;
+        let number = |id: Uuid| {
+            ids.get(&id).copied().ok_or_else(|| TelemetryError::Corrupt(format!("the id {id} has no number")))
         };
-        let code = match &event.error {
-            Some(error) => Some(names.number_or_new(connection, error.code.as_str()).await?),
-            None => None,
-        };
-        rows.push(ConnectionRow {
-            key: keys.next(event.started, &mut taken),
-            event,
-            service: names.number_or_new(connection, &event.service.to_string()).await?,
-            service_name: names.number_or_new(connection, &event.service_name).await?,
-            tunnel: names.number_or_new(connection, &event.tunnel.to_string()).await?,
-            connector,
-            worker: names.number_or_new(connection, &event.worker).await?,
-            code,
+        let engine = writer.engine();
+        let mut taken = HashSet::with_capacity(batch.invocations.len());
+        let invocations = batch.invocations.iter().map(|record| {
+            let (details, json, truncated) = Details::of(record);
+            let searchable = details.searchable();
+            Ok(InvocationRow {
+                key: keys.next(record.started, &mut taken),
+                record,
+                worker: names.number_of(&record.worker)?,
+                version: number(record.version)?,
+                event_type: names.number_of(record.event_type)?,
+                details: json,
+                text: match engine {
+                    Engine::Sqlite => SearchText::Whole(searchable),
+                    Engine::Postgres => SearchText::Trigrams(trigrams::numbers(&searchable)),
+                },
+                truncated,
+            })
         });
+        let mut invocations = invocations.collect::<Result<Vec<_>, TelemetryError>>()?;
+        // In order of time, though facts come in the order in which they ended: each index grows at its end, and SQLite's
+        // FTS5 writes what it has collected whenever a key is not larger than the one before.
+        invocations.sort_unstable_by_key(|row| row.key);
+        let mut taken = HashSet::with_capacity(batch.connections.len());
+        let connections = batch.connections.iter().map(|event| {
+            Ok(ConnectionRow {
+                key: keys.next(event.started, &mut taken),
+                event,
+                service: number(event.service)?,
+                service_name: names.number_of(&event.service_name)?,
+                tunnel: number(event.tunnel)?,
+                connector: event.connector.map(number).transpose()?,
+                worker: names.number_of(&event.worker)?,
+                code: event.error.as_ref().map(|error| names.number_of(error.code.as_str())).transpose()?,
+            })
+        });
+        let mut connections = connections.collect::<Result<Vec<_>, TelemetryError>>()?;
+        connections.sort_unstable_by_key(|row| row.key);
+        Ok(Self { invocations, connections })
     }
-    Ok(rows)
 }
 
 /// The rows in groups of 64, then of smaller powers of two.
@@ -148,86 +192,95 @@ fn powers_of_two<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
 }
 
 async fn insert_invocations(
-    transaction: &mut SqliteConnection,
+    transaction: &mut Transaction<'_>,
     rows: &[InvocationRow<'_>],
 ) -> Result<(), TelemetryError> {
-    QueryBuilder::<Sqlite>::new(
-        "INSERT OR IGNORE INTO invocations \
-         (key, id, ray, worker, version, event_type, outcome, status, cpu_us, wall_us, memory, truncated) ",
+    Statement::new(
+        "INSERT INTO invocations \
+         (key, id, ray, worker, version, event_type, outcome, status, cpu_us, wall_us, memory, truncated)",
     )
-    .push_values(rows, |mut values, row| {
+    .push_values(rows, |row, values| {
         let record = row.record;
         values
-            .push_bind(row.key)
-            .push_bind(record.id.as_bytes().as_slice())
-            .push_bind(record.ray_id.0.cast_signed())
-            .push_bind(row.worker)
-            .push_bind(row.version)
-            .push_bind(row.event_type)
-            .push_bind(codes::outcome_number(record.outcome))
-            .push_bind(record.status)
-            .push_bind(microseconds(record.cpu_time))
-            .push_bind(microseconds(record.wall_time))
-            .push_bind(i64::try_from(record.memory).unwrap_or(i64::MAX))
-            .push_bind(row.truncated);
+            .push(row.key)
+            .push(record.id.as_bytes().as_slice())
+            .push(record.ray_id.0.cast_signed())
+            .push(row.worker)
+            .push(row.version)
+            .push(row.event_type)
+            .push(codes::outcome_number(record.outcome))
+            .push(record.status)
+            .push(microseconds(record.cpu_time))
+            .push(microseconds(record.wall_time))
+            .push(i64::try_from(record.memory).unwrap_or(i64::MAX))
+            .push(row.truncated);
     })
-    .build()
-    .execute(&mut *transaction)
+    .ignoring_those_there()
+    .execute(transaction)
     .await?;
-    QueryBuilder::<Sqlite>::new("INSERT OR IGNORE INTO invocation_details (key, details) ")
-        .push_values(rows, |mut values, row| {
-            values.push_bind(row.key).push_bind(row.details.as_str());
+    Statement::new("INSERT INTO invocation_details (key, details)")
+        .push_values(rows, |row, values| {
+            values.push(row.key).push(row.details.as_str());
         })
-        .build()
-        .execute(&mut *transaction)
+        .ignoring_those_there()
+        .execute(transaction)
         .await?;
-    QueryBuilder::<Sqlite>::new("INSERT INTO invocation_text (rowid, text) ")
-        .push_values(rows, |mut values, row| {
-            values.push_bind(row.key).push_bind(row.searchable.as_str());
-        })
-        .build()
-        .execute(&mut *transaction)
-        .await?;
+    let text = match transaction.engine() {
+        // FTS5 knows no conflicts.
+        Engine::Sqlite => Statement::new("INSERT INTO invocation_text (rowid, text)"),
+        Engine::Postgres => Statement::new("INSERT INTO invocation_text (key, trigrams)"),
+    };
+    let text = text.push_values(rows, |row, values| {
+        values.push(row.key);
+        match &row.text {
+            SearchText::Whole(text) => values.push(text.as_str()),
+            SearchText::Trigrams(trigrams) => values.push(trigrams.clone()),
+        };
+    });
+    match transaction.engine() {
+        Engine::Sqlite => text.execute(transaction).await?,
+        Engine::Postgres => text.ignoring_those_there().execute(transaction).await?,
+    };
     Ok(())
 }
 
 async fn insert_connections(
-    transaction: &mut SqliteConnection,
+    transaction: &mut Transaction<'_>,
     rows: &[ConnectionRow<'_>],
 ) -> Result<(), TelemetryError> {
-    QueryBuilder::<Sqlite>::new(
-        "INSERT OR IGNORE INTO connections \
+    Statement::new(
+        "INSERT INTO connections \
          (key, id, service, service_name, tunnel, connector, worker, invocation, ray, reused, status, code, category, \
-          phase, retryable, dns_us, connect_us, tls_us, request_us, head_us, address, detail) ",
+          phase, retryable, dns_us, connect_us, tls_us, request_us, head_us, address, detail)",
     )
-    .push_values(rows, |mut values, row| {
+    .push_values(rows, |row, values| {
         let event = row.event;
         let error = event.error.as_ref();
         values
-            .push_bind(row.key)
-            .push_bind(event.id.as_bytes().as_slice())
-            .push_bind(row.service)
-            .push_bind(row.service_name)
-            .push_bind(row.tunnel)
-            .push_bind(row.connector)
-            .push_bind(row.worker)
-            .push_bind(event.invocation.as_bytes().as_slice())
-            .push_bind(event.ray_id.0.cast_signed())
-            .push_bind(event.reused)
-            .push_bind(event.status)
-            .push_bind(row.code)
-            .push_bind(error.map(|error| codes::category_number(error.category)))
-            .push_bind(error.map(|error| codes::phase_number(error.phase)))
-            .push_bind(error.map(|error| error.retryable))
-            .push_bind(event.timings.dns.map(microseconds))
-            .push_bind(event.timings.connect.map(microseconds))
-            .push_bind(event.timings.tls.map(microseconds))
-            .push_bind(event.timings.request.map(microseconds))
-            .push_bind(event.timings.head.map(microseconds))
-            .push_bind(event.address.as_deref())
-            .push_bind(error.map(|error| error.detail.as_str()));
+            .push(row.key)
+            .push(event.id.as_bytes().as_slice())
+            .push(row.service)
+            .push(row.service_name)
+            .push(row.tunnel)
+            .push(row.connector)
+            .push(row.worker)
+            .push(event.invocation.as_bytes().as_slice())
+            .push(event.ray_id.0.cast_signed())
+            .push(event.reused)
+            .push(event.status)
+            .push(row.code)
+            .push(error.map(|error| codes::category_number(error.category)))
+            .push(error.map(|error| codes::phase_number(error.phase)))
+            .push(error.map(|error| error.retryable))
+            .push(event.timings.dns.map(microseconds))
+            .push(event.timings.connect.map(microseconds))
+            .push(event.timings.tls.map(microseconds))
+            .push(event.timings.request.map(microseconds))
+            .push(event.timings.head.map(microseconds))
+            .push(event.address.as_deref())
+            .push(error.map(|error| error.detail.as_str()));
     })
-    .build()
+    .ignoring_those_there()
     .execute(transaction)
     .await?;
     Ok(())

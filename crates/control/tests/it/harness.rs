@@ -144,7 +144,7 @@ impl Platform for FakePlatform {
         })
     }
 
-    fn prometheus(&self) -> (&'static str, String) {
+    fn prometheus(&self, _accept: Option<&str>) -> (&'static str, String) {
         ("text/plain", "up 1\n".to_owned())
     }
 

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use control::EdgeAddresses;
 use serde::{Deserialize, Serialize};
-use store::{Secret, Store};
-use telemetry::Telemetry;
+use store::{DatabaseLocation, Secret, Store};
+use telemetry::{Telemetry, TelemetryLocation};
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -90,7 +90,11 @@ async fn serve(configuration: Configuration) -> Result<(), Failure> {
     let current: Current = Arc::new(ArcSwap::from_pointee(serving));
 
     let trace_sampling = configuration.telemetry.trace_sampling()?;
-    let telemetry = Telemetry::open(directory.join(TELEMETRY_FILE), configuration.telemetry.options()?)
+    let telemetry_location = match &configuration.database {
+        DatabaseLocation::DataDirectory => TelemetryLocation::File(directory.join(TELEMETRY_FILE)),
+        DatabaseLocation::Postgres(address) => TelemetryLocation::Postgres(Box::new(address.options().clone())),
+    };
+    let telemetry = Telemetry::open(&telemetry_location, configuration.telemetry.options()?)
         .await
         .map_err(|error| failed("records cannot be kept")(&error))?;
 

@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use store::{ServedTunnel, Store};
 use telemetry::{
-    ConnectionFilter, InvocationFilter, InvocationView, LiveItem, MetricsQuery, MetricsSubject,
-    PROMETHEUS_CONTENT_TYPE, Sampling, Telemetry,
+    ConnectionFilter, InvocationFilter, InvocationView, LiveItem, MetricsQuery, MetricsSubject, PrometheusFormat,
+    Sampling, Telemetry,
 };
 use time::OffsetDateTime;
 use tokio::sync::{Mutex, mpsc};
@@ -260,8 +260,9 @@ impl Platform for ControlPlatform {
         Box::pin(async move { diagnostics.run(service, probe).await })
     }
 
-    fn prometheus(&self) -> (&'static str, String) {
-        (PROMETHEUS_CONTENT_TYPE, self.telemetry.render_prometheus())
+    fn prometheus(&self, accept: Option<&str>) -> (&'static str, String) {
+        let format = PrometheusFormat::accepted(accept);
+        (format.content_type(), self.telemetry.render_prometheus(format))
     }
 
     fn tail(&self, worker: &str) -> Option<mpsc::Receiver<Arc<Value>>> {

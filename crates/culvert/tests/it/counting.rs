@@ -170,6 +170,7 @@ fn ten_thousand_requests_are_counted_exactly_everywhere() {
     assert!(memory["count"] == REQUESTS as u64 && memory["p50"].as_f64().unwrap() > 100_000.0, "{memory}");
 
     let text = request(edge.addresses.api, "GET", "/metrics", &[], b"").text();
+    promtool(&text);
     assert_eq!(samples(&text, "culvert_worker_invocations_total", "outcome"), outcomes);
     let results =
         BTreeMap::from([("success".to_owned(), codes["null"]), ("failure".to_owned(), attempts - codes["null"])]);
@@ -194,6 +195,20 @@ fn ten_thousand_requests_are_counted_exactly_everywhere() {
         assert_eq!(query("sum(culvert_worker_wall_time_seconds_count)"), Some(REQUESTS as u64));
         assert!(query("histogram_quantile(0.99,sum(culvert_worker_wall_time_seconds_bucket)by(le))").is_some());
     }
+}
+
+/// Lets Prometheus's own tool find fault with the metrics; skips where it is not installed.
+fn promtool(text: &str) {
+    let program = Path::new("/usr/bin/promtool");
+    if !program.exists() {
+        eprintln!("skipped: promtool is not installed");
+        return;
+    }
+    let command = Command::new(program).args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut command = command.unwrap();
+    command.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = command.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Debian's Prometheus, reading the edge's metrics; skips where it is not installed.

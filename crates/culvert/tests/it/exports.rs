@@ -2,13 +2,18 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::Read;
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use prost::Message;
 use serde_json::Value;
-use telemetry::otlp_messages::{Span, TracesRequest};
+use telemetry::otlp_messages::{Data, LogsRequest, MetricsRequest, Number, Span, TracesRequest};
 
-use crate::harness::{Edge, http_service, wait_for};
+use crate::failures::closed_port;
+use crate::harness::{Edge, Process, http_service, wait_for};
 
 const CALLER: &str = r#"
 export default {
@@ -131,4 +136,125 @@ fn every_request_is_a_line_of_the_access_log() {
     edge.process.signal("-TERM");
     edge.process.0.wait().unwrap();
     assert_eq!(lines(&path).last().unwrap()["path"], "/last");
+}
+
+/// What came out of a collector.
+#[derive(Default)]
+struct Collected {
+    spans: Vec<Span>,
+    /// Bodies of log records.
+    logs: Vec<String>,
+    /// The latest value of each counter, all its points added up.
+    sums: HashMap<String, i64>,
+}
+
+impl Collected {
+    fn take(&mut self, path: &str, body: &[u8]) {
+        match path {
+            "/v1/traces" => {
+                let scopes =
+                    TracesRequest::decode(body).unwrap().resource_spans.into_iter().flat_map(|r| r.scope_spans);
+                self.spans.extend(scopes.flat_map(|scope| scope.spans));
+            }
+            "/v1/logs" => {
+                let scopes = LogsRequest::decode(body).unwrap().resource_logs.into_iter().flat_map(|r| r.scope_logs);
+                self.logs.extend(scopes.flat_map(|scope| scope.log_records).map(|record| format!("{:?}", record.body)));
+            }
+            "/v1/metrics" => {
+                let scopes = MetricsRequest::decode(body).unwrap().resource_metrics.into_iter();
+                for metric in scopes.flat_map(|r| r.scope_metrics).flat_map(|scope| scope.metrics) {
+                    let Some(Data::Sum(sum)) = metric.data else { continue };
+                    assert!(sum.is_monotonic, "{}", metric.name);
+                    let value = sum.data_points.iter().map(|point| match point.value {
+                        Some(Number::Int(number)) => number,
+                        ref other => panic!("{}: {other:?}", metric.name),
+                    });
+                    let sum = value.sum();
+                    self.sums.insert(metric.name, sum);
+                }
+            }
+            other => panic!("{other}"),
+        }
+    }
+}
+
+/// An OpenTelemetry collector that passes everything on; skips where it is not installed.
+fn collector(edge_of: &tempfile::TempDir, to: u16) -> Option<(Process, SocketAddr)> {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
+    let program = cache?.join("culvert/rotel/rotel-agent");
+    if !program.exists() {
+        eprintln!("skipped: the OpenTelemetry collector rotel is not installed (scripts/setup test installs it)");
+        return None;
+    }
+    let at = SocketAddr::from(([127, 0, 0, 1], closed_port()));
+    let grpc = SocketAddr::from(([127, 0, 0, 1], closed_port()));
+    let file = |name: &str| edge_of.path().join(name);
+    let output = fs::File::create(file("collector.out")).unwrap();
+    let child = Command::new(program)
+        .args(["start", "--exporter", "otlp", "--otlp-exporter-protocol", "http", "--batch-timeout", "50ms"])
+        .args(["--otlp-http-endpoint", &at.to_string(), "--otlp-grpc-endpoint", &grpc.to_string()])
+        .args(["--otlp-exporter-endpoint", &format!("http://127.0.0.1:{to}")])
+        .arg("--pid-file")
+        .arg(file("collector.pid"))
+        .arg("--log-file")
+        .arg(file("collector.log"))
+        .stdin(Stdio::null())
+        .stdout(output.try_clone().unwrap())
+        .stderr(output)
+        .spawn()
+        .unwrap();
+    let process = Process(child);
+    wait_for("the collector listens", || TcpStream::connect(at).ok());
+    Some((process, at))
+}
+
+#[test]
+fn a_collector_reads_traces_logs_and_metrics() {
+    let collected: Arc<Mutex<Collected>> = Arc::default();
+    let sink = http_service({
+        let collected = collected.clone();
+        move |line, headers, body| {
+            let mut plain = Vec::new();
+            let zipped = headers.iter().any(|(name, value)| name == "content-encoding" && value == "gzip");
+            if zipped {
+                flate2::read::GzDecoder::new(body).read_to_end(&mut plain).unwrap();
+            } else {
+                plain.extend(body);
+            }
+            collected.lock().unwrap().take(line.split(' ').nth(1).unwrap(), &plain);
+            String::new()
+        }
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let Some((_collector, at)) = collector(&directory, sink) else { return };
+    let edge = Edge::start_with(&["--otlp-endpoint", &format!("http://{at}")]);
+    edge.deploy_module(
+        "chatty",
+        "export default { fetch(request) { console.log('on the way'); if (request.url.endsWith('/throw')) throw new Error('as asked'); return new Response('hi'); } };",
+    );
+    for number in 0..20 {
+        let answer = edge.get("chatty", if number % 4 == 0 { "/throw" } else { "/" });
+        assert_eq!(answer.status, if number % 4 == 0 { 500 } else { 200 });
+    }
+    // Stopped in order, the edge sends what it has.
+    let mut edge = edge;
+    edge.process.signal("-TERM");
+    edge.process.0.wait().unwrap();
+    wait_for("all that was sent", || {
+        let collected = collected.lock().unwrap();
+        let spans = |name: &str| collected.spans.iter().filter(|span| span.name == name).count();
+        let lines = collected.logs.iter().filter(|body| body.contains("on the way")).count();
+        let invocations = collected.sums.get("culvert_worker_invocations").copied();
+        (spans("worker chatty") == 20 && spans("GET chatty") == 20 && lines == 20 && invocations == Some(20))
+            .then_some(())
+    });
+    let collected = collected.lock().unwrap();
+    let failed =
+        |span: &&Span| span.name == "worker chatty" && span.events.iter().any(|event| event.name == "exception");
+    assert_eq!(collected.spans.iter().filter(failed).count(), 5);
+    for span in collected.spans.iter().filter(|span| span.name == "worker chatty") {
+        let parent = collected.spans.iter().find(|parent| parent.span_id == span.parent_span_id).unwrap();
+        assert_eq!((parent.name.as_str(), &parent.trace_id), ("GET chatty", &span.trace_id));
+    }
 }

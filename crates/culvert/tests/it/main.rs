@@ -20,6 +20,7 @@ mod published;
 mod schemathesis;
 mod services;
 mod shared_database;
+mod shared_records;
 mod sockets;
 mod survival;
 mod tail_workers;

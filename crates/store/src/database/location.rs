@@ -40,6 +40,13 @@ impl FromStr for DatabaseLocation {
     }
 }
 
+impl PostgresAddress {
+    /// How to connect, with the password.
+    pub fn options(&self) -> &PgConnectOptions {
+        &self.0
+    }
+}
+
 impl fmt::Display for PostgresAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let PostgresAddress(options) = self;

@@ -7,12 +7,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use connection_error::{Category, ErrorCode};
 use serde::Serialize;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row, Sqlite, SqlitePool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::database::Names;
+use crate::database::{Names, Readers, Row, Statement};
 use crate::error::{InvalidFilter, TelemetryError};
 use crate::filter::check_order;
 use crate::metrics::counting::{Attempts, Latencies, WorkerCounts, WorkerMetrics};
@@ -289,7 +287,7 @@ pub struct ConnectionCount {
 
 /// Reads metrics.
 pub(crate) struct MetricsReader<'a> {
-    pub readers: &'a SqlitePool,
+    pub readers: &'a Readers,
     pub names: &'a Names,
     pub made: &'a Made,
 }
@@ -300,6 +298,7 @@ impl MetricsReader<'_> {
         filter: &WorkerMetricsFilter,
         range: MetricsRange,
     ) -> Result<Vec<WorkerSeries>, TelemetryError> {
+        self.names.catch_up(self.readers).await?;
         let Some(conditions) =
             self.numbers([("worker", filter.worker.clone()), ("version", filter.version.map(|id| id.to_string()))])
         else {
@@ -307,7 +306,7 @@ impl MetricsReader<'_> {
         };
         let mut series = BTreeMap::<(String, Option<Uuid>), BTreeMap<i64, WorkerMetrics>>::new();
         for (resolution, row) in self.rows("worker_metrics", range, &conditions).await? {
-            let start = range.start_of(resolution, row.try_get("bucket")?);
+            let start = range.start_of(resolution, row.get("bucket")?);
             let ((worker, version), metrics) = rows::worker_row(&row, self.names)?;
             let version = filter.by_version.then_some(version);
             series.entry((worker, version)).or_default().entry(start).or_default().merge(&metrics)?;
@@ -330,11 +329,12 @@ impl MetricsReader<'_> {
         filter: &ConnectionMetricsFilter,
         range: MetricsRange,
     ) -> Result<ConnectionSeries, TelemetryError> {
+        self.names.catch_up(self.readers).await?;
         let mut total = Step::default();
         let mut steps = BTreeMap::<i64, Step>::new();
         if let Some(conditions) = self.attempt_conditions(filter) {
             for (resolution, row) in self.rows("connection_counts", range, &conditions).await? {
-                let start = range.start_of(resolution, row.try_get("bucket")?);
+                let start = range.start_of(resolution, row.get("bucket")?);
                 let (key, attempts) = rows::attempts_row(&row, self.names)?;
                 if filter.category.is_some_and(|wanted| key.failure.is_none_or(|(_, category)| category != wanted)) {
                     continue;
@@ -351,7 +351,7 @@ impl MetricsReader<'_> {
         ]);
         if let (true, Some(conditions)) = (has_latencies, latency_conditions) {
             for (resolution, row) in self.rows("connection_latencies", range, &conditions).await? {
-                let start = range.start_of(resolution, row.try_get("bucket")?);
+                let start = range.start_of(resolution, row.get("bucket")?);
                 let (_, latencies) = rows::latency_row(&row, self.names)?;
                 steps.entry(start).or_default().latencies.merge(&latencies)?;
                 total.latencies.merge(&latencies)?;
@@ -366,6 +366,7 @@ impl MetricsReader<'_> {
         filter: &ConnectionMetricsFilter,
         range: MetricsRange,
     ) -> Result<Vec<ConnectionCount>, TelemetryError> {
+        self.names.catch_up(self.readers).await?;
         let Some(conditions) = self.attempt_conditions(filter) else { return Ok(Vec::new()) };
         let mut sums = std::collections::HashMap::<_, Attempts>::new();
         for (_, row) in self.rows("connection_counts", range, &conditions).await? {
@@ -401,7 +402,7 @@ impl MetricsReader<'_> {
         ])
     }
 
-    /// The conditions that are set, in the numbers of the file; `None` when nothing was ever stored under one of the names.
+    /// The conditions that are set, in the numbers of the database; `None` when nothing was ever stored under one of the names.
     fn numbers<const N: usize>(&self, given: [(&'static str, Option<String>); N]) -> Option<Vec<(&'static str, i64)>> {
         let set = given.into_iter().filter_map(|(column, text)| text.map(|text| (column, text)));
         set.map(|(column, text)| self.names.number(&text).map(|number| (column, number))).collect()
@@ -412,20 +413,21 @@ impl MetricsReader<'_> {
         table: &'static str,
         range: MetricsRange,
         conditions: &[(&'static str, i64)],
-    ) -> Result<Vec<(Resolution, SqliteRow)>, TelemetryError> {
+    ) -> Result<Vec<(Resolution, Row)>, TelemetryError> {
         let hours = self.made.hours.load(Ordering::Acquire);
         let days = self.made.days.load(Ordering::Acquire);
         let mut rows = Vec::new();
         for (resolution, from, to) in segments(range, hours, days) {
-            let mut sql = QueryBuilder::<Sqlite>::new("SELECT * FROM ");
+            let mut sql = Statement::new("SELECT * FROM ");
             sql.push(table).push(" WHERE resolution = ").push_bind(resolution.seconds());
             sql.push(" AND bucket >= ").push_bind(from).push(" AND bucket < ").push_bind(to);
             for (column, number) in conditions {
-                sql.push(" AND ").push(*column).push(" = ").push_bind(*number);
+                sql.push(" AND ").push(column).push(" = ").push_bind(*number);
             }
-            let found = sql.build().fetch_all(self.readers).await?;
+            let found = sql.fetch_all(self.readers).await?;
             rows.extend(found.into_iter().map(|row| (resolution, row)));
         }
+        self.names.catch_up(self.readers).await?;
         Ok(rows)
     }
 }

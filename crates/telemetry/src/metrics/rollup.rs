@@ -2,71 +2,83 @@
 //!
 //! A minute's row is written at each flush, so a process that is killed loses at most what it counted since. An hour is
 //! made of its minutes once it is over, a day of its hours; both can be made again at any time and come out the same.
+//!
+//! Edges that share a database add to the same minutes: each reads what is there, adds, and writes it, under a lock. Each
+//! makes every hour and day, whoever counted in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sqlx::{Connection, Row, SqliteConnection};
-
-use crate::database::Names;
+use crate::database::{Engine, Lock, Names, Statement, Transaction, Writer};
 use crate::error::TelemetryError;
 use crate::metrics::counting::Metrics;
 use crate::metrics::rows::{self, Numbered, Resolution};
 
 const MINUTES_PER_HOUR: i64 = 60;
 const HOURS_PER_DAY: i64 = 24;
+/// So many hours back minutes are there to make hours of, and some more.
+const MOST_HOURS: usize = 50;
 
-/// What is known of the file's latest buckets.
+/// What is known of the database's latest buckets.
 #[derive(Debug, Default)]
 pub(crate) struct Rollup {
-    /// Minutes as they are in the file, those that may still be added to.
+    /// Minutes as they are in the database, those that may still be added to.
     minutes: BTreeMap<i64, Metrics>,
     /// Hours with minutes that they were not made of yet.
     stale_hours: BTreeSet<i64>,
     stale_days: BTreeSet<i64>,
+    /// The hour when it was last looked.
+    latest_hour: Option<i64>,
 }
 
 impl Rollup {
     /// Looks for hours and days that an earlier process left unmade.
-    pub(crate) async fn open(connection: &mut SqliteConnection) -> Result<Self, TelemetryError> {
+    pub(crate) async fn open(writer: &mut Writer) -> Result<Self, TelemetryError> {
         let mut rollup = Self::default();
+        let mut transaction = writer.begin().await?;
         for (fine, coarse, stale) in [
             (Resolution::Minute, Resolution::Hour, &mut rollup.stale_hours),
             (Resolution::Hour, Resolution::Day, &mut rollup.stale_days),
         ] {
             let ratio = coarse.seconds() / fine.seconds();
             for table in [
-                "SELECT DISTINCT bucket / $1 FROM worker_metrics WHERE resolution = $2 AND bucket / $1 >= \
+                "SELECT DISTINCT bucket / $1 AS coarse FROM worker_metrics WHERE resolution = $2 AND bucket / $1 >= \
                  (SELECT coalesce(max(bucket), 0) FROM worker_metrics WHERE resolution = $3)",
-                "SELECT DISTINCT bucket / $1 FROM connection_counts WHERE resolution = $2 AND bucket / $1 >= \
+                "SELECT DISTINCT bucket / $1 AS coarse FROM connection_counts WHERE resolution = $2 AND bucket / $1 >= \
                  (SELECT coalesce(max(bucket), 0) FROM connection_counts WHERE resolution = $3)",
             ] {
                 // The last one that was made may have been made before its last minute: it is made again.
-                let found = sqlx::query(table)
+                let found = Statement::new(table)
                     .bind(ratio)
                     .bind(fine.seconds())
                     .bind(coarse.seconds())
-                    .fetch_all(&mut *connection)
+                    .fetch_within(&mut transaction)
                     .await?;
                 for row in found {
-                    stale.insert(row.try_get(0)?);
+                    stale.insert(row.get("coarse")?);
                 }
             }
         }
+        transaction.commit().await?;
         Ok(rollup)
     }
 
-    /// Adds what was counted to the file's minutes, in one transaction.
+    /// Adds what was counted to the minutes in the database, in one transaction.
     pub(crate) async fn add(
         &mut self,
-        connection: &mut SqliteConnection,
+        writer: &mut Writer,
         names: &Names,
         counted: &[(i64, Metrics)],
     ) -> Result<(), TelemetryError> {
+        rows::give_numbers(writer, names, counted.iter().map(|(_, metrics)| metrics)).await?;
+        let mut transaction = writer.begin_with(Lock::Metrics).await?;
+        // A file has one writer, which knows what it wrote.
+        let is_shared = transaction.engine() == Engine::Postgres;
         let mut sums = Vec::new();
         for (minute, metrics) in counted {
-            if !self.minutes.contains_key(minute) {
+            if is_shared || !self.minutes.contains_key(minute) {
                 // An earlier process may have begun it.
-                let stored = rows::read(connection, names, Resolution::Minute, (*minute, *minute + 1)).await?;
+                let minutes = (*minute, *minute + 1);
+                let stored = rows::read(&mut transaction, names, Resolution::Minute, minutes).await?;
                 self.minutes.insert(*minute, stored);
             }
             let mut sum = Metrics::default();
@@ -77,19 +89,11 @@ impl Rollup {
                 sum.attempts = metrics.attempts.keys().filter_map(|key| pair(&stored.attempts, key)).collect();
             }
             sum.merge(metrics)?;
+            Numbered::of(names, &sum)?.write(&mut transaction, Resolution::Minute, *minute).await?;
             sums.push((*minute, sum));
         }
-        let mut numbered = Vec::new();
-        for (minute, sum) in &sums {
-            numbered.push((*minute, Numbered::of(connection, names, sum, sum).await?));
-        }
-        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-        for (minute, rows) in &numbered {
-            rows.write(&mut transaction, Resolution::Minute, *minute).await?;
-        }
         transaction.commit().await?;
-        drop(numbered);
-        // Only now does memory say the same as the file.
+        // Only now does memory say the same as the database.
         for (minute, sum) in sums {
             let stored = self.minutes.entry(minute).or_default();
             stored.workers.extend(sum.workers);
@@ -103,22 +107,28 @@ impl Rollup {
     /// Makes the hours and days that are over and not made yet.
     pub(crate) async fn roll(
         &mut self,
-        connection: &mut SqliteConnection,
+        writer: &mut Writer,
         names: &Names,
         current_minute: i64,
     ) -> Result<(), TelemetryError> {
         self.minutes.retain(|minute, _| *minute >= current_minute - 1);
         let current_hour = current_minute.div_euclid(MINUTES_PER_HOUR);
+        if writer.engine() == Engine::Postgres {
+            // Others may have counted in an hour in which nothing happened here, and be gone.
+            let seen = self.latest_hour.unwrap_or(current_hour);
+            self.stale_hours.extend((seen..current_hour).rev().take(MOST_HOURS));
+        }
+        self.latest_hour = Some(current_hour);
         while let Some(hour) = self.stale_hours.first().copied().filter(|hour| *hour < current_hour) {
             let minutes = (hour * MINUTES_PER_HOUR, (hour + 1) * MINUTES_PER_HOUR);
-            make(connection, names, (Resolution::Minute, minutes), (Resolution::Hour, hour)).await?;
+            make(writer, names, (Resolution::Minute, minutes), (Resolution::Hour, hour)).await?;
             self.stale_hours.remove(&hour);
             self.stale_days.insert(hour.div_euclid(HOURS_PER_DAY));
         }
         let current_day = current_hour.div_euclid(HOURS_PER_DAY);
         while let Some(day) = self.stale_days.first().copied().filter(|day| *day < current_day) {
             let hours = (day * HOURS_PER_DAY, (day + 1) * HOURS_PER_DAY);
-            make(connection, names, (Resolution::Hour, hours), (Resolution::Day, day)).await?;
+            make(writer, names, (Resolution::Hour, hours), (Resolution::Day, day)).await?;
             self.stale_days.remove(&day);
         }
         Ok(())
@@ -142,22 +152,20 @@ fn pair<K: Clone + Eq + std::hash::Hash, V: Clone>(map: &std::collections::HashM
 
 /// Makes one coarse bucket of fine ones.
 async fn make(
-    connection: &mut SqliteConnection,
+    writer: &mut Writer,
     names: &Names,
     (fine, buckets): (Resolution, (i64, i64)),
     (coarse, bucket): (Resolution, i64),
 ) -> Result<(), TelemetryError> {
-    let sum = rows::read(connection, names, fine, buckets).await?;
-    let numbered = Numbered::of(connection, names, &sum, &sum).await?;
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    numbered.write(&mut transaction, coarse, bucket).await?;
-    transaction.commit().await?;
-    Ok(())
+    let mut transaction = writer.begin_with(Lock::Metrics).await?;
+    let sum = rows::read(&mut transaction, names, fine, buckets).await?;
+    Numbered::of(names, &sum)?.write(&mut transaction, coarse, bucket).await?;
+    transaction.commit().await
 }
 
 /// Removes buckets of a resolution that ended before this time, in seconds since 1970.
 pub(crate) async fn forget(
-    connection: &mut SqliteConnection,
+    transaction: &mut Transaction<'_>,
     resolution: Resolution,
     before: i64,
 ) -> Result<(), TelemetryError> {
@@ -166,11 +174,8 @@ pub(crate) async fn forget(
         "DELETE FROM connection_latencies WHERE resolution = $1 AND bucket < $2",
         "DELETE FROM connection_counts WHERE resolution = $1 AND bucket < $2",
     ] {
-        sqlx::query(delete)
-            .bind(resolution.seconds())
-            .bind(before.div_euclid(resolution.seconds()))
-            .execute(&mut *connection)
-            .await?;
+        let delete = Statement::new(delete).bind(resolution.seconds());
+        delete.bind(before.div_euclid(resolution.seconds())).execute(transaction).await?;
     }
     Ok(())
 }
@@ -182,11 +187,10 @@ mod tests {
     use std::sync::atomic::AtomicI64;
 
     use super::*;
-    use crate::database;
+    use crate::database::{self, Readers, TelemetryLocation};
     use crate::metrics::counting::{AttemptKey, Attempts, WorkerMetrics};
     use crate::metrics::query::{ConnectionMetricsFilter, Made, MetricsRange, MetricsReader, WorkerMetricsFilter};
     use connection_error::{Category, ErrorCode};
-    use sqlx::SqlitePool;
     use time::OffsetDateTime;
     use uuid::Uuid;
 
@@ -194,18 +198,22 @@ mod tests {
     const START: i64 = 20_000 * 24 * 60;
 
     struct File {
-        connection: SqliteConnection,
-        readers: SqlitePool,
+        writer: Writer,
+        readers: Readers,
         names: Names,
         rollup: Rollup,
     }
 
     impl File {
         async fn open(path: &Path) -> Self {
-            let (mut connection, readers) = database::open(path).await.unwrap();
-            let names = Names::load(&mut connection).await.unwrap();
-            let rollup = Rollup::open(&mut connection).await.unwrap();
-            Self { connection, readers, names, rollup }
+            Self::at(&TelemetryLocation::File(path.to_owned())).await
+        }
+
+        async fn at(location: &TelemetryLocation) -> Self {
+            let (mut writer, readers) = database::open(location).await.unwrap();
+            let names = Names::load(&mut writer).await.unwrap();
+            let rollup = Rollup::open(&mut writer).await.unwrap();
+            Self { writer, readers, names, rollup }
         }
 
         async fn add(&mut self, minute: i64, count: u64) {
@@ -226,11 +234,17 @@ mod tests {
             };
             metrics.attempts.insert(key, Attempts { attempts: count, reused: 0 });
             metrics.latencies.entry((Uuid::from_u128(1), Uuid::from_u128(2))).or_default().dns.add(1500.0);
-            self.rollup.add(&mut self.connection, &self.names, &[(minute, metrics)]).await.unwrap();
+            self.rollup.add(&mut self.writer, &self.names, &[(minute, metrics)]).await.unwrap();
         }
 
         async fn roll(&mut self, now: i64) {
-            self.rollup.roll(&mut self.connection, &self.names, now).await.unwrap();
+            self.rollup.roll(&mut self.writer, &self.names, now).await.unwrap();
+        }
+
+        async fn forget(&mut self, resolution: Resolution, before: i64) {
+            let mut transaction = self.writer.begin().await.unwrap();
+            forget(&mut transaction, resolution, before).await.unwrap();
+            transaction.commit().await.unwrap();
         }
 
         /// Requests by step, and as counted through the other tables.
@@ -284,7 +298,7 @@ mod tests {
         assert_eq!(file.requests(Resolution::Minute, now).await.iter().sum::<u64>(), 51 + 5);
 
         // The same without any minute that is over a day old.
-        forget(&mut file.connection, Resolution::Minute, (now - 24 * 60) * 60).await.unwrap();
+        file.forget(Resolution::Minute, (now - 24 * 60) * 60).await;
         assert_eq!(file.requests(Resolution::Day, now).await, days);
         assert_eq!(file.requests(Resolution::Hour, now).await, hours);
 
@@ -305,11 +319,29 @@ mod tests {
         let mut file = File::open(&path).await;
         let later = START + 3 * 24 * 60;
         file.roll(later).await;
-        forget(&mut file.connection, Resolution::Minute, later * 60).await.unwrap();
+        file.forget(Resolution::Minute, later * 60).await;
         assert_eq!(file.requests(Resolution::Hour, later).await, [3, 4]);
-        forget(&mut file.connection, Resolution::Hour, later * 60).await.unwrap();
+        file.forget(Resolution::Hour, later * 60).await;
         assert_eq!(file.requests(Resolution::Day, later).await, [7]);
-        forget(&mut file.connection, Resolution::Day, later * 60).await.unwrap();
+        file.forget(Resolution::Day, later * 60).await;
         assert!(file.requests(Resolution::Day, later).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_edge_makes_the_hours_in_which_others_counted() {
+        let Some(url) = private_postgres::database().await else { return };
+        let location = TelemetryLocation::Postgres(Box::new(url.parse().unwrap()));
+        let mut here = File::at(&location).await;
+        here.roll(START).await;
+        let mut there = File::at(&location).await;
+        here.add(START + 30, 3).await;
+        there.add(START + 30, 4).await;
+        there.add(START + 90, 5).await;
+        // The other one is gone before its hour was over, and nothing happened here in that hour.
+        drop(there);
+        let later = START + 3 * 60;
+        here.roll(later).await;
+        here.forget(Resolution::Minute, later * 60).await;
+        assert_eq!(here.requests(Resolution::Hour, later).await, [7, 5]);
     }
 }

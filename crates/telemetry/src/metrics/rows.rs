@@ -1,11 +1,11 @@
-//! Metrics in the file: read and written by bucket.
+//! Metrics in the database: read and written by bucket.
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
+use std::collections::HashSet;
+
 use uuid::Uuid;
 
 use crate::codes;
-use crate::database::Names;
+use crate::database::{Names, Row, Statement, Transaction, Writer};
 use crate::error::TelemetryError;
 use crate::metrics::counting::{AttemptKey, Attempts, Latencies, Metrics, WorkerCounts, WorkerMetrics};
 use crate::metrics::sketch::Sketch;
@@ -37,49 +37,54 @@ pub(crate) const NONE: i64 = 0;
 
 /// Everything of the buckets from the first up to but without the second, merged.
 pub(crate) async fn read(
-    connection: &mut SqliteConnection,
+    transaction: &mut Transaction<'_>,
     names: &Names,
     resolution: Resolution,
     buckets: (i64, i64),
 ) -> Result<Metrics, TelemetryError> {
     let mut metrics = Metrics::default();
     let select = "SELECT * FROM worker_metrics WHERE resolution = $1 AND bucket >= $2 AND bucket < $3";
-    for row in fetch(connection, select, resolution, buckets).await? {
-        let (key, value) = worker_row(&row, names)?;
+    let workers = fetch(transaction, select, resolution, buckets).await?;
+    let select = "SELECT * FROM connection_latencies WHERE resolution = $1 AND bucket >= $2 AND bucket < $3";
+    let latencies = fetch(transaction, select, resolution, buckets).await?;
+    let select = "SELECT * FROM connection_counts WHERE resolution = $1 AND bucket >= $2 AND bucket < $3";
+    let attempts = fetch(transaction, select, resolution, buckets).await?;
+    // Other edges may have written rows, under names of theirs.
+    names.learn_within(transaction).await?;
+    for row in &workers {
+        let (key, value) = worker_row(row, names)?;
         metrics.workers.entry(key).or_default().merge(&value)?;
     }
-    let select = "SELECT * FROM connection_latencies WHERE resolution = $1 AND bucket >= $2 AND bucket < $3";
-    for row in fetch(connection, select, resolution, buckets).await? {
-        let (key, value) = latency_row(&row, names)?;
+    for row in &latencies {
+        let (key, value) = latency_row(row, names)?;
         metrics.latencies.entry(key).or_default().merge(&value)?;
     }
-    let select = "SELECT * FROM connection_counts WHERE resolution = $1 AND bucket >= $2 AND bucket < $3";
-    for row in fetch(connection, select, resolution, buckets).await? {
-        let (key, value) = attempts_row(&row, names)?;
+    for row in &attempts {
+        let (key, value) = attempts_row(row, names)?;
         metrics.attempts.entry(key).or_default().merge(value);
     }
     Ok(metrics)
 }
 
 async fn fetch(
-    connection: &mut SqliteConnection,
+    transaction: &mut Transaction<'_>,
     select: &'static str,
     resolution: Resolution,
     (from, to): (i64, i64),
-) -> Result<Vec<SqliteRow>, TelemetryError> {
-    Ok(sqlx::query(select).bind(resolution.seconds()).bind(from).bind(to).fetch_all(connection).await?)
+) -> Result<Vec<Row>, TelemetryError> {
+    Statement::new(select).bind(resolution.seconds()).bind(from).bind(to).fetch_within(transaction).await
 }
 
-pub(crate) fn worker_row(row: &SqliteRow, names: &Names) -> Result<((String, Uuid), WorkerMetrics), TelemetryError> {
-    let counts: WorkerCounts = serde_json::from_str(row.try_get("counts")?)
+pub(crate) fn worker_row(row: &Row, names: &Names) -> Result<((String, Uuid), WorkerMetrics), TelemetryError> {
+    let counts: WorkerCounts = serde_json::from_str(row.get("counts")?)
         .map_err(|error| TelemetryError::Corrupt(format!("the counts of a Worker: {error}")))?;
     let metrics =
         WorkerMetrics { counts, cpu: sketch(row, "cpu")?, wall: sketch(row, "wall")?, memory: sketch(row, "memory")? };
-    let worker = names.text(row.try_get("worker")?)?.to_string();
+    let worker = names.text(row.get("worker")?)?.to_string();
     Ok(((worker, uuid(row, "version", names)?), metrics))
 }
 
-pub(crate) fn latency_row(row: &SqliteRow, names: &Names) -> Result<((Uuid, Uuid), Latencies), TelemetryError> {
+pub(crate) fn latency_row(row: &Row, names: &Names) -> Result<((Uuid, Uuid), Latencies), TelemetryError> {
     let latencies = Latencies {
         dns: sketch(row, "dns")?,
         connect: sketch(row, "connect")?,
@@ -89,38 +94,61 @@ pub(crate) fn latency_row(row: &SqliteRow, names: &Names) -> Result<((Uuid, Uuid
     Ok(((uuid(row, "service", names)?, uuid(row, "tunnel", names)?), latencies))
 }
 
-pub(crate) fn attempts_row(row: &SqliteRow, names: &Names) -> Result<(AttemptKey, Attempts), TelemetryError> {
-    let code: i64 = row.try_get("code")?;
+pub(crate) fn attempts_row(row: &Row, names: &Names) -> Result<(AttemptKey, Attempts), TelemetryError> {
+    let code: i64 = row.get("code")?;
     let failure = match code {
         NONE => None,
         code => {
             let code = names.text(code)?.parse();
             let code =
                 code.map_err(|error: connection_error::UnknownName| TelemetryError::Corrupt(error.to_string()))?;
-            Some((code, codes::category(row.try_get("category")?)?))
+            Some((code, codes::category(row.get("category")?)?))
         }
     };
-    let connector: i64 = row.try_get("connector")?;
+    let connector: i64 = row.get("connector")?;
     let key = AttemptKey {
         service: uuid(row, "service", names)?,
         tunnel: uuid(row, "tunnel", names)?,
         connector: if connector == NONE { None } else { Some(uuid(row, "connector", names)?) },
-        worker: names.text(row.try_get("worker")?)?.to_string(),
+        worker: names.text(row.get("worker")?)?.to_string(),
         failure,
     };
-    let count = |column: &str| Ok::<u64, TelemetryError>(row.try_get::<i64, _>(column)?.unsigned_abs());
+    let count = |column: &str| Ok::<u64, TelemetryError>(row.get::<i64>(column)?.unsigned_abs());
     Ok((key, Attempts { attempts: count("attempts")?, reused: count("reused")? }))
 }
 
-fn uuid(row: &SqliteRow, column: &str, names: &Names) -> Result<Uuid, TelemetryError> {
+fn uuid(row: &Row, column: &str, names: &Names) -> Result<Uuid, TelemetryError> {
     crate::invocations::named_id(row, column, names)
 }
 
-fn sketch(row: &SqliteRow, column: &str) -> Result<Sketch, TelemetryError> {
-    Sketch::decode(row.try_get(column)?)
+fn sketch(row: &Row, column: &str) -> Result<Sketch, TelemetryError> {
+    Sketch::decode(row.get(column)?)
 }
 
-/// What one bucket holds in the numbers of the file, made before the transaction that writes it.
+/// Sees to it that everything in these metrics has a number.
+pub(crate) async fn give_numbers(
+    writer: &mut Writer,
+    names: &Names,
+    metrics: impl Iterator<Item = &Metrics>,
+) -> Result<(), TelemetryError> {
+    let mut texts = HashSet::new();
+    for metrics in metrics {
+        for (worker, version) in metrics.workers.keys() {
+            texts.extend([worker.clone(), version.to_string()]);
+        }
+        for (service, tunnel) in metrics.latencies.keys() {
+            texts.extend([service.to_string(), tunnel.to_string()]);
+        }
+        for key in metrics.attempts.keys() {
+            texts.extend([key.service.to_string(), key.tunnel.to_string(), key.worker.clone()]);
+            texts.extend(key.connector.map(|connector| connector.to_string()));
+            texts.extend(key.failure.map(|(code, _)| code.as_str().to_owned()));
+        }
+    }
+    names.give_numbers(writer, texts).await
+}
+
+/// What one bucket holds, in the numbers of the database.
 #[derive(Debug, Default)]
 pub(crate) struct Numbered<'a> {
     workers: Vec<(i64, i64, &'a WorkerMetrics)>,
@@ -129,43 +157,24 @@ pub(crate) struct Numbered<'a> {
 }
 
 impl<'a> Numbered<'a> {
-    /// `wanted`: which keys; the others stay as they are in the file.
-    pub(crate) async fn of(
-        connection: &mut SqliteConnection,
-        names: &Names,
-        metrics: &'a Metrics,
-        wanted: &Metrics,
-    ) -> Result<Self, TelemetryError> {
+    /// Everything in the metrics must have its number ([`give_numbers`]).
+    pub(crate) fn of(names: &Names, metrics: &'a Metrics) -> Result<Self, TelemetryError> {
+        let id = |id: &Uuid| names.number_of(&id.to_string());
         let mut numbered = Self::default();
-        for (key, value) in metrics.workers.iter().filter(|(key, _)| wanted.workers.contains_key(key)) {
-            let worker = names.number_or_new(connection, &key.0).await?;
-            let version = names.number_or_new(connection, &key.1.to_string()).await?;
-            numbered.workers.push((worker, version, value));
+        for ((worker, version), value) in &metrics.workers {
+            numbered.workers.push((names.number_of(worker)?, id(version)?, value));
         }
-        for (key, value) in metrics.latencies.iter().filter(|(key, _)| wanted.latencies.contains_key(key)) {
-            let service = names.number_or_new(connection, &key.0.to_string()).await?;
-            let tunnel = names.number_or_new(connection, &key.1.to_string()).await?;
-            numbered.latencies.push((service, tunnel, value));
+        for ((service, tunnel), value) in &metrics.latencies {
+            numbered.latencies.push((id(service)?, id(tunnel)?, value));
         }
-        for (key, value) in metrics.attempts.iter().filter(|(key, _)| wanted.attempts.contains_key(key)) {
-            let connector = match key.connector {
-                Some(connector) => names.number_or_new(connection, &connector.to_string()).await?,
-                None => NONE,
-            };
+        for (key, value) in &metrics.attempts {
             let (code, category) = match key.failure {
-                Some((code, category)) => {
-                    (names.number_or_new(connection, code.as_str()).await?, codes::category_number(category))
-                }
+                Some((code, category)) => (names.number_of(code.as_str())?, codes::category_number(category)),
                 None => (NONE, NONE),
             };
-            let numbers = [
-                names.number_or_new(connection, &key.service.to_string()).await?,
-                names.number_or_new(connection, &key.tunnel.to_string()).await?,
-                connector,
-                names.number_or_new(connection, &key.worker).await?,
-                code,
-                category,
-            ];
+            let connector = key.connector.as_ref().map_or(Ok(NONE), id)?;
+            let worker = names.number_of(&key.worker)?;
+            let numbers = [id(&key.service)?, id(&key.tunnel)?, connector, worker, code, category];
             numbered.attempts.push((numbers, *value));
         }
         Ok(numbered)
@@ -174,51 +183,64 @@ impl<'a> Numbered<'a> {
     /// Replaces the rows of these keys in one bucket.
     pub(crate) async fn write(
         &self,
-        transaction: &mut SqliteConnection,
+        transaction: &mut Transaction<'_>,
         resolution: Resolution,
         bucket: i64,
     ) -> Result<(), TelemetryError> {
         for (worker, version, metrics) in &self.workers {
             let counts = serde_json::to_string(&metrics.counts)
                 .map_err(|error| TelemetryError::Corrupt(format!("the counts of a Worker: {error}")))?;
-            sqlx::query("INSERT OR REPLACE INTO worker_metrics VALUES ($1, $2, $3, $4, $5, $6, $7, $8)")
-                .bind(resolution.seconds())
-                .bind(bucket)
-                .bind(worker)
-                .bind(version)
-                .bind(counts)
-                .bind(metrics.cpu.encode())
-                .bind(metrics.wall.encode())
-                .bind(metrics.memory.encode())
-                .execute(&mut *transaction)
-                .await?;
+            Statement::new(
+                "INSERT INTO worker_metrics (resolution, bucket, worker, version, counts, cpu, wall, memory) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (resolution, bucket, worker, version) DO UPDATE \
+                 SET counts = excluded.counts, cpu = excluded.cpu, wall = excluded.wall, memory = excluded.memory",
+            )
+            .bind(resolution.seconds())
+            .bind(bucket)
+            .bind(*worker)
+            .bind(*version)
+            .bind(counts)
+            .bind(metrics.cpu.encode())
+            .bind(metrics.wall.encode())
+            .bind(metrics.memory.encode())
+            .execute(transaction)
+            .await?;
         }
         for (service, tunnel, latencies) in &self.latencies {
-            sqlx::query("INSERT OR REPLACE INTO connection_latencies VALUES ($1, $2, $3, $4, $5, $6, $7, $8)")
-                .bind(resolution.seconds())
-                .bind(bucket)
-                .bind(service)
-                .bind(tunnel)
-                .bind(latencies.dns.encode())
-                .bind(latencies.connect.encode())
-                .bind(latencies.tls.encode())
-                .bind(latencies.first_byte.encode())
-                .execute(&mut *transaction)
-                .await?;
+            Statement::new(
+                "INSERT INTO connection_latencies (resolution, bucket, service, tunnel, dns, connect, tls, first_byte) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (resolution, bucket, service, tunnel) DO UPDATE \
+                 SET dns = excluded.dns, connect = excluded.connect, tls = excluded.tls, \
+                 first_byte = excluded.first_byte",
+            )
+            .bind(resolution.seconds())
+            .bind(bucket)
+            .bind(*service)
+            .bind(*tunnel)
+            .bind(latencies.dns.encode())
+            .bind(latencies.connect.encode())
+            .bind(latencies.tls.encode())
+            .bind(latencies.first_byte.encode())
+            .execute(transaction)
+            .await?;
         }
         for (numbers, attempts) in &self.attempts {
-            let mut insert = sqlx::query(
-                "INSERT OR REPLACE INTO connection_counts VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            let mut insert = Statement::new(
+                "INSERT INTO connection_counts \
+                 (resolution, bucket, service, tunnel, connector, worker, code, category, attempts, reused) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+                 ON CONFLICT (resolution, bucket, service, tunnel, connector, worker, code, category) DO UPDATE \
+                 SET attempts = excluded.attempts, reused = excluded.reused",
             )
             .bind(resolution.seconds())
             .bind(bucket);
             for number in numbers {
-                insert = insert.bind(number);
+                insert = insert.bind(*number);
             }
             insert
                 .bind(i64::try_from(attempts.attempts).unwrap_or(i64::MAX))
                 .bind(i64::try_from(attempts.reused).unwrap_or(i64::MAX))
-                .execute(&mut *transaction)
+                .execute(transaction)
                 .await?;
         }
         Ok(())

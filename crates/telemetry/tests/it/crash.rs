@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use telemetry::{InvocationFilter, Paging, Telemetry};
 
+use crate::engine::location;
 use crate::facts::{invocation, unlimited};
 
 const DIRECTORY: &str = "CULVERT_TEST_CRASH_DIRECTORY";
@@ -14,8 +15,7 @@ const DIRECTORY: &str = "CULVERT_TEST_CRASH_DIRECTORY";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn crash_child() {
     let Some(directory) = std::env::var_os(DIRECTORY) else { return };
-    let path = std::path::Path::new(&directory).join("telemetry.db");
-    let telemetry = Telemetry::open(path, unlimited()).await.unwrap();
+    let telemetry = Telemetry::open(&location(std::path::Path::new(&directory)).await, unlimited()).await.unwrap();
     let recorder = telemetry.recorder();
     for number in 0.. {
         recorder.invocation(invocation(number));
@@ -60,7 +60,7 @@ async fn killing_loses_at_most_the_last_second() {
             .max()
             .unwrap();
 
-        let telemetry = Telemetry::open(directory.path().join("telemetry.db"), unlimited()).await.unwrap();
+        let telemetry = Telemetry::open(&location(directory.path()).await, unlimited()).await.unwrap();
         let mut numbers = Vec::new();
         let mut after = None;
         loop {

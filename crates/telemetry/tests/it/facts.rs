@@ -13,14 +13,16 @@ use tempfile::TempDir;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// A keeper in a directory of its own, that keeps everything.
+use crate::engine::location;
+
+/// A keeper with a database of its own, that keeps everything.
 pub async fn keeper() -> (TempDir, Telemetry) {
     keeper_with(unlimited()).await
 }
 
 pub async fn keeper_with(options: TelemetryOptions) -> (TempDir, Telemetry) {
     let directory = tempfile::tempdir().unwrap();
-    let telemetry = Telemetry::open(directory.path().join("telemetry.db"), options).await.unwrap();
+    let telemetry = Telemetry::open(&location(directory.path()).await, options).await.unwrap();
     (directory, telemetry)
 }
 

@@ -6,12 +6,13 @@ use std::time::Duration;
 use connection_error::{Category, ConnectionError, ErrorCode, Phase};
 use invocation::Outcome;
 use telemetry::{
-    ConnectionMetricsFilter, InvocationFilter, MetricsQuery, MetricsRange, MetricsSubject, Paging, Resolution,
-    Sampling, Telemetry, TelemetryOptions, WorkerMetricsFilter,
+    ConnectionMetricsFilter, InvocationFilter, MetricsQuery, MetricsRange, MetricsSubject, Paging, PrometheusFormat,
+    Resolution, Sampling, Telemetry, TelemetryOptions, WorkerMetricsFilter,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::engine::location;
 use crate::facts::{connection, invocation, keeper, keeper_with, line, unlimited};
 
 fn last_hour(step: Resolution) -> MetricsRange {
@@ -129,7 +130,7 @@ async fn ten_thousand_requests_are_ten_thousand() {
     let nothing = telemetry.connection_metrics(&nobody, last_hour(Resolution::Hour)).await.unwrap();
     assert_eq!((nothing.total.attempts, nothing.points.len()), (0, 0));
 
-    let text = telemetry.render_prometheus();
+    let text = telemetry.render_prometheus(PrometheusFormat::OpenMetrics);
     let value = |line: &str| {
         let found =
             text.lines().find_map(|given| given.strip_prefix(line)).unwrap_or_else(|| panic!("no {line} in {text}"));
@@ -158,8 +159,9 @@ async fn ten_thousand_requests_are_ten_thousand() {
 #[tokio::test]
 async fn metrics_go_on_after_opening_again() {
     let directory = tempfile::tempdir().unwrap();
+    let location = location(directory.path()).await;
     for round in 1..=3_u64 {
-        let telemetry = Telemetry::open(directory.path().join("t.db"), unlimited()).await.unwrap();
+        let telemetry = Telemetry::open(&location, unlimited()).await.unwrap();
         for i in 0..100 {
             record(&telemetry, i);
         }
@@ -295,4 +297,40 @@ fn what_cannot_be_asked_for_is_refused_with_its_name() {
         let error = MetricsQuery::from_pairs(MetricsSubject::Connections, [(name, value)]).unwrap_err();
         assert_eq!(error.name, name);
     }
+}
+
+#[tokio::test]
+async fn failures_are_counted_by_what_their_detail_says() {
+    let (_directory, telemetry) = keeper().await;
+    let now = OffsetDateTime::now_utc();
+    for number in 0..60 {
+        let mut event = connection(number);
+        event.started = now - Duration::from_secs(number);
+        event.worker = if number.is_multiple_of(2) { "shop".to_owned() } else { "hello".to_owned() };
+        event.error = match number % 3 {
+            0 => Some(ConnectionError::new(ErrorCode::ConnectionRefused, Phase::Connect, "10.0.0.5:8080 refused")),
+            1 => Some(ConnectionError::nxdomain("no such name: DB.internal")),
+            _ => None,
+        };
+        telemetry.recorder().connection(event);
+    }
+    telemetry.flush().await.unwrap();
+    let ask = async |pairs: &[(&str, &str)]| {
+        let query = MetricsQuery::from_pairs(MetricsSubject::Connections, pairs.iter().copied()).unwrap();
+        telemetry.metric_groups(&query).await.unwrap()
+    };
+    let found = ask(&[("detail", "db.INTERNAL"), ("by", "code"), ("step", "60")]).await;
+    let groups = found["groups"].as_array().unwrap();
+    assert_eq!(groups.len(), 1, "{found}");
+    assert_eq!(groups[0]["key"], serde_json::json!({"code": "dns_error", "category": "Client"}));
+    assert_eq!((groups[0]["count"].as_u64(), groups[0]["failed"].as_u64()), (Some(20), Some(20)));
+    let points = groups[0]["points"].as_array().unwrap().iter().map(|point| point["count"].as_u64().unwrap());
+    assert_eq!(points.sum::<u64>(), 20);
+    assert!(found.get("counted_since").is_none());
+    let found = ask(&[("detail", "refused"), ("worker", "shop"), ("category", "bad_upstream")]).await;
+    assert_eq!(found["groups"][0]["count"], 10);
+    let found = ask(&[("detail", "refused"), ("code", "dns_error")]).await;
+    assert_eq!(found["groups"], serde_json::json!([]));
+    let refused = MetricsQuery::from_pairs(MetricsSubject::Workers, [("detail", "x")]).unwrap_err();
+    assert!(refused.to_string().contains("there is no such filter"), "{refused}");
 }

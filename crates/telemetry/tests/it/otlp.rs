@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::engine::location;
 use crate::facts::{connection, invocation, keeper_with, line, unlimited};
 
 /// What a collector was sent.
@@ -227,6 +228,6 @@ async fn a_collector_that_comes_back_misses_nothing_and_one_that_does_not_is_cou
 
     let directory = tempfile::tempdir().unwrap();
     let options = TelemetryOptions { otlp: Some(OtlpOptions::new("collector:4317")), ..TelemetryOptions::default() };
-    let refused = Telemetry::open(directory.path().join("telemetry.db"), options).await.unwrap_err();
+    let refused = Telemetry::open(&location(directory.path()).await, options).await.unwrap_err();
     assert!(refused.to_string().contains("collector:4317"), "{refused}");
 }

@@ -6,13 +6,13 @@ use std::time::Duration;
 use connection_error::ErrorCode;
 use invocation::Outcome;
 use serde_json::{Map, Value, json};
-use sqlx::Row;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{MILLISECONDS, MetricsRange, MetricsReader};
+use crate::connections::failures_by_detail;
 use crate::error::{InvalidFilter, TelemetryError};
-use crate::filter::{category, check_order, parse, time};
+use crate::filter::{ConnectionFilter, MAX_TEXT, category, check_order, parse, time};
 use crate::metrics::counting::AttemptKey;
 use crate::metrics::rows::{self, Resolution};
 use crate::metrics::sketch::Sketch;
@@ -60,7 +60,7 @@ impl Dimension {
         }
     }
 
-    /// A filter's value in the spelling of the file; `None` fits what has no value, a success for example.
+    /// A filter's value in the spelling of the database; `None` fits what has no value, a success for example.
     fn read(self, value: &str) -> Result<Option<String>, InvalidFilter> {
         let name = self.name();
         Ok(match self {
@@ -123,12 +123,15 @@ pub struct MetricsQuery {
     quantiles: bool,
     limit: usize,
     filters: Vec<(Dimension, Vec<Option<String>>)>,
+    /// Failures with this text in the detail, which roll-ups do not know: counted from the events that are kept.
+    detail: Option<String>,
 }
 
 impl MetricsQuery {
     /// Reads a query string's parameters: `since` and `until` (default: the last hour), `step` (60, 300, 900, 3600, 21600 or
     /// 86400 seconds; without it no points), `by` (a dimension of the subject), `quantiles`, `limit` (of groups, 1 to 1000),
-    /// and a filter of the name of each dimension, which may be given several times. Unknown names are refused.
+    /// and a filter of the name of each dimension, which may be given several times. `detail` counts the failed attempts with
+    /// that text in their detail, from the events that are kept one by one. Unknown names are refused.
     pub fn from_pairs<'a>(
         subject: MetricsSubject,
         pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -148,6 +151,7 @@ impl MetricsQuery {
             quantiles: false,
             limit: DEFAULT_GROUPS,
             filters: Vec::new(),
+            detail: None,
         };
         for (name, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
             let refuse = |reason: String| InvalidFilter::new(name, value, reason);
@@ -165,6 +169,9 @@ impl MetricsQuery {
                     let by = subject.dimension(value);
                     query.by = Some(by.ok_or_else(|| refuse(format!("one of these is expected: {}", known())))?);
                 }
+                "detail" if subject == MetricsSubject::Connections => {
+                    query.detail = Some(value.chars().take(MAX_TEXT).collect());
+                }
                 "quantiles" => query.quantiles = parse(name, value)?,
                 "limit" => {
                     query.limit = parse(name, value)?;
@@ -174,7 +181,9 @@ impl MetricsQuery {
                 }
                 _ => {
                     let Some(dimension) = subject.dimension(name) else {
-                        return Err(refuse(format!("there is no such filter; there are {NAMES}, {}", known())));
+                        let detail = if subject == MetricsSubject::Connections { ", detail" } else { "" };
+                        let reason = format!("there is no such filter; there are {NAMES}, {}{detail}", known());
+                        return Err(refuse(reason));
                     };
                     let value = dimension.read(value)?;
                     match query.filters.iter_mut().find(|(known, _)| *known == dimension) {
@@ -224,7 +233,7 @@ impl MetricsQuery {
         self.filters.iter().all(|(dimension, wanted)| wanted.contains(&value(*dimension)))
     }
 
-    /// A filter that the file itself can apply: one that has one value.
+    /// A filter that the database itself can apply: one that has one value.
     fn single(&self, dimension: Dimension) -> Option<String> {
         let (_, values) = self.filters.iter().find(|(known, _)| *known == dimension)?;
         match values.as_slice() {
@@ -341,12 +350,61 @@ impl MetricsReader<'_> {
     /// `{since, until, step, groups: [{key, count, failed, last, points?, …}]}`; times in milliseconds since 1970.
     pub(crate) async fn groups(&self, query: &MetricsQuery, minutes_kept: Duration) -> Result<Value, TelemetryError> {
         let (range, width) = query.range(OffsetDateTime::now_utc(), minutes_kept)?;
+        self.names.catch_up(self.readers).await?;
         let mut groups = Groups::default();
         match query.subject {
+            MetricsSubject::Connections if query.detail.is_some() => {
+                let counted_since = self.detailed_groups(query, range, width, &mut groups).await?;
+                let mut view = groups.view(query, range, width)?;
+                if let Some(counted_since) = counted_since {
+                    view["counted_since"] = (counted_since * 1000).into();
+                }
+                return Ok(view);
+            }
             MetricsSubject::Connections => self.attempt_groups(query, range, width, &mut groups).await?,
             MetricsSubject::Workers => self.worker_groups(query, range, width, &mut groups).await?,
         }
         groups.view(query, range, width)
+    }
+
+    /// Counts failures by what their detail says. There are no roll-ups of that: events are read, and where there are too many,
+    /// the newest, whose beginning is returned.
+    async fn detailed_groups(
+        &self,
+        query: &MetricsQuery,
+        range: MetricsRange,
+        width: i64,
+        groups: &mut Groups,
+    ) -> Result<Option<i64>, TelemetryError> {
+        use Dimension::{Category, Code, Connector, Service, Tunnel, Worker};
+        let by = match query.by {
+            Some(Code) => vec![Code, Category],
+            by => by.into_iter().collect(),
+        };
+        let id = |dimension| query.single(dimension).and_then(|id| id.parse().ok());
+        let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).ok();
+        let filter = ConnectionFilter {
+            service: id(Service),
+            tunnel: id(Tunnel),
+            connector: id(Connector),
+            worker: query.single(Worker),
+            code: query.single(Code).and_then(|code| code.parse().ok()),
+            detail: query.detail.clone(),
+            failed_only: true,
+            since: at(range.from),
+            until: at(range.to),
+            ..ConnectionFilter::default()
+        };
+        let (failures, counted_since) = failures_by_detail(self.readers, self.names, &filter).await?;
+        for (last, key) in failures {
+            if !query.fits(|dimension| dimension.of_attempt(&key)) {
+                continue;
+            }
+            let group = by.iter().map(|dimension| dimension.of_attempt(&key)).collect();
+            let sum = Sum { count: 1, failed: 1, last, ..Sum::default() };
+            groups.add(group, last.div_euclid(width) * width, &sum)?;
+        }
+        Ok(counted_since)
     }
 
     async fn attempt_groups(
@@ -364,7 +422,7 @@ impl MetricsReader<'_> {
         let conditions = [Service, Tunnel, Connector, Worker, Code].map(|one| (one.name(), query.single(one)));
         let Some(conditions) = self.numbers(conditions) else { return Ok(()) };
         for (resolution, row) in self.rows("connection_counts", range, &conditions).await? {
-            let last = row.try_get::<i64, _>("bucket")? * resolution.seconds();
+            let last = row.get::<i64>("bucket")? * resolution.seconds();
             let (key, attempts) = rows::attempts_row(&row, self.names)?;
             if !query.fits(|dimension| dimension.of_attempt(&key)) {
                 continue;
@@ -381,7 +439,7 @@ impl MetricsReader<'_> {
         let conditions = [Service, Tunnel].map(|one| (one.name(), query.single(one)));
         let Some(conditions) = self.numbers(conditions) else { return Ok(()) };
         for (resolution, row) in self.rows("connection_latencies", range, &conditions).await? {
-            let last = row.try_get::<i64, _>("bucket")? * resolution.seconds();
+            let last = row.get::<i64>("bucket")? * resolution.seconds();
             let ((service, tunnel), latencies) = rows::latency_row(&row, self.names)?;
             let value = |dimension| match dimension {
                 Service => Some(service.to_string()),
@@ -410,7 +468,7 @@ impl MetricsReader<'_> {
         let Some(conditions) = self.numbers(conditions) else { return Ok(()) };
         let by_outcome = !query.uses_only(&[Worker, Version]);
         for (resolution, row) in self.rows("worker_metrics", range, &conditions).await? {
-            let last = row.try_get::<i64, _>("bucket")? * resolution.seconds();
+            let last = row.get::<i64>("bucket")? * resolution.seconds();
             let ((worker, version), metrics) = rows::worker_row(&row, self.names)?;
             let point = last.div_euclid(width) * width;
             let value = |dimension, outcome: Option<Outcome>| match dimension {

@@ -1,0 +1,222 @@
+//! One statement for either engine. Values are text, whole numbers, bytes or truth values, which are the same in both.
+
+use std::borrow::Cow;
+
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{AssertSqlSafe, Decode, Postgres, Row as _, Sqlite, Type};
+
+use super::{Readers, Transaction};
+use crate::error::TelemetryError;
+
+/// A value on its way into the database. An absent one has a type too: PostgreSQL asks for it.
+#[derive(Debug)]
+pub(crate) enum Value<'v> {
+    Number(Option<i64>),
+    Flag(Option<bool>),
+    Text(Option<Cow<'v, str>>),
+    Bytes(Option<Cow<'v, [u8]>>),
+    /// PostgreSQL only.
+    Numbers(Vec<i32>),
+}
+
+/// Implements `From` for types that become the same kind of value, and for their absence.
+macro_rules! values {
+    ($($kind:ident: $($type:ty => $convert:expr),+;)+) => {$($(
+        impl<'v> From<$type> for Value<'v> {
+            fn from(value: $type) -> Self {
+                let convert: fn($type) -> _ = $convert;
+                Value::$kind(Some(convert(value)))
+            }
+        }
+
+        impl<'v> From<Option<$type>> for Value<'v> {
+            fn from(value: Option<$type>) -> Self {
+                let convert: fn($type) -> _ = $convert;
+                Value::$kind(value.map(convert))
+            }
+        }
+    )+)+};
+}
+
+values! {
+    Number: i64 => |number| number, u16 => i64::from, u8 => i64::from;
+    Flag: bool => |flag| flag;
+    Text: &'v str => Cow::Borrowed, String => Cow::Owned;
+    Bytes: &'v [u8] => Cow::Borrowed, Vec<u8> => Cow::Owned;
+}
+
+impl From<Vec<i32>> for Value<'_> {
+    fn from(numbers: Vec<i32>) -> Self {
+        Value::Numbers(numbers)
+    }
+}
+
+/// A statement while it is put together: only text of ours goes into the SQL, everything else is bound.
+#[derive(Debug)]
+pub(crate) struct Statement<'v> {
+    sql: String,
+    values: Vec<Value<'v>>,
+}
+
+/// Gives the values of a statement to the engine's own.
+macro_rules! bound {
+    (@numbers Sqlite, $query:ident, $numbers:ident) => {{
+        // There are no arrays; no statement for SQLite has one.
+        let _ = $numbers;
+        $query.bind(None::<i64>)
+    }};
+    (@numbers Postgres, $query:ident, $numbers:ident) => {
+        $query.bind($numbers)
+    };
+    ($statement:expr, $engine:ident, $arguments:ty, $text:expr) => {{
+        let Statement { sql, values } = $statement;
+        let mut query: sqlx::query::Query<'_, $engine, $arguments> = sqlx::query(AssertSqlSafe(sql));
+        for value in values {
+            query = match value {
+                Value::Number(number) => query.bind(number),
+                Value::Flag(flag) => query.bind(flag),
+                Value::Text(text) => query.bind(text.map($text)),
+                Value::Bytes(bytes) => query.bind(bytes.map(Cow::into_owned)),
+                Value::Numbers(numbers) => bound!(@numbers $engine, query, numbers),
+            };
+        }
+        query
+    }};
+}
+
+/// PostgreSQL keeps no NUL in a text.
+fn without_nul(text: Cow<'_, str>) -> String {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text.into_owned() }
+}
+
+impl<'v> Statement<'v> {
+    pub(crate) fn new(sql: &'static str) -> Self {
+        Self { sql: sql.to_owned(), values: Vec::new() }
+    }
+
+    /// More of its text.
+    pub(crate) fn push(&mut self, sql: &'static str) -> &mut Self {
+        self.sql.push_str(sql);
+        self
+    }
+
+    /// The next parameter, in the text and with its value.
+    pub(crate) fn push_bind(&mut self, value: impl Into<Value<'v>>) -> &mut Self {
+        use std::fmt::Write as _;
+        self.values.push(value.into());
+        // Writing to a string does not fail.
+        let _ = write!(self.sql, "${}", self.values.len());
+        self
+    }
+
+    /// `VALUES (…), (…)`, a row for each element.
+    pub(crate) fn push_values<T>(
+        mut self,
+        elements: &'v [T],
+        mut values: impl FnMut(&'v T, &mut RowValues<'_, 'v>),
+    ) -> Self {
+        self.push(" VALUES ");
+        for (place, element) in elements.iter().enumerate() {
+            self.push(if place == 0 { "(" } else { ", (" });
+            values(element, &mut RowValues { statement: &mut self, is_first: true });
+            self.push(")");
+        }
+        self
+    }
+
+    /// Rows whose key is there are left as they are.
+    pub(crate) fn ignoring_those_there(mut self) -> Self {
+        self.push(" ON CONFLICT DO NOTHING");
+        self
+    }
+
+    /// The value of the next parameter, which the text has already.
+    pub(crate) fn bind(mut self, value: impl Into<Value<'v>>) -> Self {
+        self.values.push(value.into());
+        self
+    }
+
+    /// Runs it and returns how many rows it wrote.
+    pub(crate) async fn execute(self, transaction: &mut Transaction<'_>) -> Result<u64, TelemetryError> {
+        Ok(match transaction {
+            Transaction::Sqlite(sqlite) => {
+                bound!(self, Sqlite, SqliteArguments, Cow::into_owned).execute(&mut **sqlite).await?.rows_affected()
+            }
+            Transaction::Postgres(postgres) => {
+                bound!(self, Postgres, PgArguments, without_nul).execute(&mut **postgres).await?.rows_affected()
+            }
+        })
+    }
+
+    /// Runs it among what is written and returns all rows.
+    pub(crate) async fn fetch_within(self, transaction: &mut Transaction<'_>) -> Result<Vec<Row>, TelemetryError> {
+        Ok(match transaction {
+            Transaction::Sqlite(sqlite) => {
+                let rows = bound!(self, Sqlite, SqliteArguments, Cow::into_owned).fetch_all(&mut **sqlite).await?;
+                rows.into_iter().map(Row::Sqlite).collect()
+            }
+            Transaction::Postgres(postgres) => {
+                let rows = bound!(self, Postgres, PgArguments, without_nul).fetch_all(&mut **postgres).await?;
+                rows.into_iter().map(Row::Postgres).collect()
+            }
+        })
+    }
+
+    /// Runs it and returns all rows.
+    pub(crate) async fn fetch_all(self, readers: &Readers) -> Result<Vec<Row>, TelemetryError> {
+        Ok(match readers {
+            Readers::Sqlite(pool) => {
+                let rows = bound!(self, Sqlite, SqliteArguments, Cow::into_owned).fetch_all(pool).await?;
+                rows.into_iter().map(Row::Sqlite).collect()
+            }
+            Readers::Postgres(pool) => {
+                let rows = bound!(self, Postgres, PgArguments, without_nul).fetch_all(pool).await?;
+                rows.into_iter().map(Row::Postgres).collect()
+            }
+        })
+    }
+
+    /// The statement that tells how SQLite would run this one.
+    #[cfg(test)]
+    pub(crate) fn explain(mut self) -> Self {
+        self.sql.insert_str(0, "EXPLAIN QUERY PLAN ");
+        self
+    }
+}
+
+/// The values of one row that is inserted.
+pub(crate) struct RowValues<'s, 'v> {
+    statement: &'s mut Statement<'v>,
+    is_first: bool,
+}
+
+impl<'v> RowValues<'_, 'v> {
+    pub(crate) fn push(&mut self, value: impl Into<Value<'v>>) -> &mut Self {
+        if !std::mem::take(&mut self.is_first) {
+            self.statement.push(", ");
+        }
+        self.statement.push_bind(value);
+        self
+    }
+}
+
+/// A row of either engine.
+#[derive(Debug)]
+pub(crate) enum Row {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
+
+impl Row {
+    /// Reads a column. Whole numbers are `i64`.
+    pub(crate) fn get<'r, T>(&'r self, column: &str) -> Result<T, TelemetryError>
+    where
+        T: Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, Postgres> + Type<Postgres>,
+    {
+        Ok(match self {
+            Self::Sqlite(row) => row.try_get(column)?,
+            Self::Postgres(row) => row.try_get(column)?,
+        })
+    }
+}
