@@ -166,7 +166,7 @@ async fn spread_metrics(path: &str) -> Result<(), sqlx::Error> {
     for (table, columns) in [
         ("connection_counts", "service, tunnel, connector, worker, code, category, attempts, reused"),
         ("connection_latencies", "service, tunnel, dns, connect, tls, first_byte"),
-        ("worker_metrics", "worker, version, counts, cpu, wall, memory"),
+        ("worker_metrics", "worker, version, requests, failed, subrequests, counts, cpu, wall, memory"),
     ] {
         let begun = Instant::now();
         let last = format!("SELECT max(bucket) FROM {table} WHERE resolution = 60");
@@ -179,7 +179,28 @@ async fn spread_metrics(path: &str) -> Result<(), sqlx::Error> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut file).await?.rows_affected();
         println!("{rows} rows of {table} in {:.0} s", begun.elapsed().as_secs_f64());
     }
+    // Hours, and what is summed up, are made anew of all these minutes.
+    for sql in [
+        "DELETE FROM worker_metrics WHERE resolution > 60",
+        "DELETE FROM connection_latencies WHERE resolution > 60",
+        "DELETE FROM connection_counts WHERE resolution > 60",
+        "DELETE FROM worker_overview",
+        "DELETE FROM latency_overview",
+        "DELETE FROM connection_overview",
+    ] {
+        sqlx::query(sql).execute(&mut file).await?;
+    }
     file.close().await
+}
+
+/// Has roll-ups made of what [`spread_metrics`] wrote: some at each time of writing.
+async fn roll_up(telemetry: &Telemetry) -> Result<(), TelemetryError> {
+    let begun = Instant::now();
+    for _ in 0..1380 / 60 + 2 {
+        telemetry.flush().await?;
+    }
+    println!("rolled up in {:.0} s", begun.elapsed().as_secs_f64());
+    Ok(())
 }
 
 /// What a query took over some rounds, and how many rows it gave.
@@ -257,14 +278,28 @@ async fn measure_all(telemetry: &Telemetry, count: u64) -> Result<f64, Telemetry
         worst =
             worst.max(measure(&name, async || Ok(telemetry.invocations(&filter, &paging).await?.items.len())).await?);
     }
-    for (subject, pairs) in [
-        (MetricsSubject::Connections, vec![("by", "category"), ("step", "300"), ("since", "24h")]),
-        (MetricsSubject::Connections, vec![("step", "300"), ("quantiles", "true"), ("since", "24h")]),
-        (MetricsSubject::Connections, vec![("by", "service"), ("step", "300"), ("since", "6h")]),
-        (MetricsSubject::Connections, vec![("by", "code"), ("since", "24h")]),
-        (MetricsSubject::Workers, vec![("by", "worker"), ("quantiles", "true"), ("since", "24h")]),
-        (MetricsSubject::Workers, vec![("by", "outcome"), ("step", "300"), ("since", "24h")]),
-    ] {
+    let (connections, workers) = (MetricsSubject::Connections, MetricsSubject::Workers);
+    // What the dashboard's pages ask for, and the same without any filter.
+    let metrics: &[(MetricsSubject, &[(&str, &str)])] = &[
+        (connections, &[("by", "category"), ("step", "300"), ("since", "24h")]),
+        (connections, &[("step", "300"), ("quantiles", "true"), ("since", "24h")]),
+        (connections, &[("by", "service"), ("step", "300"), ("since", "24h")]),
+        (connections, &[("by", "service"), ("quantiles", "true"), ("since", "24h")]),
+        (connections, &[("by", "code"), ("since", "24h")]),
+        (connections, &[("by", "worker"), ("since", "24h")]),
+        (connections, &[("service", &service), ("by", "category"), ("step", "300"), ("since", "24h")]),
+        (connections, &[("service", &service), ("quantiles", "true"), ("step", "300"), ("since", "24h")]),
+        (connections, &[("service", &service), ("code", "dns_error"), ("by", "worker"), ("since", "24h")]),
+        (connections, &[("code", "dns_error"), ("by", "service"), ("since", "24h")]),
+        (connections, &[("detail", "10.0.7.255"), ("by", "code"), ("step", "300"), ("since", "24h")]),
+        (workers, &[("by", "worker"), ("quantiles", "true"), ("since", "24h")]),
+        (workers, &[("by", "worker"), ("step", "300"), ("since", "6h")]),
+        (workers, &[("by", "outcome"), ("step", "300"), ("since", "24h")]),
+        (workers, &[("worker", "worker-42"), ("by", "outcome"), ("step", "300"), ("since", "24h")]),
+        (workers, &[("worker", "worker-42"), ("quantiles", "true"), ("step", "300"), ("since", "24h")]),
+    ];
+    for (subject, pairs) in metrics {
+        let subject = *subject;
         let query = MetricsQuery::from_pairs(subject, pairs.iter().copied())?;
         let name = format!("{subject:?} metrics {pairs:?}");
         let groups = async || {
@@ -283,11 +318,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut count = |default| arguments.next().map_or(Ok(default), |text| text.parse::<u64>());
     let (connections, invocations) = (count(10_000_000)?, count(1_000_000)?);
     let is_new = !Path::new(&path).exists();
-    let telemetry = Telemetry::open(&TelemetryLocation::File(path.clone().into()), options()).await?;
+    let location = TelemetryLocation::File(path.clone().into());
     if is_new {
+        let telemetry = Telemetry::open(&location, options()).await?;
         fill(&telemetry, connections, invocations).await?;
+        telemetry.close().await?;
         spread_metrics(&path).await?;
     }
+    let telemetry = Telemetry::open(&location, options()).await?;
+    roll_up(&telemetry).await?;
     println!("{:.1} GiB in {path}", std::fs::metadata(&path)?.len() as f64 / (1_u64 << 30) as f64);
     let worst = measure_all(&telemetry, invocations).await?;
     println!("the slowest query takes {worst:.1} ms at the median; the target is under 200 ms");

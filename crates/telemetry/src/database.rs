@@ -19,7 +19,7 @@ mod statement;
 
 pub use location::TelemetryLocation;
 pub(crate) use names::Names;
-pub(crate) use statement::{Row, Statement};
+pub(crate) use statement::{Row, Statement, powers_of_two};
 
 use crate::error::TelemetryError;
 

@@ -1,7 +1,6 @@
 //! The keeper: takes facts, has them written, answers questions.
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -18,10 +17,8 @@ use crate::live::{Live, LiveItem, LiveReader};
 use crate::lost::{self, LossBook};
 use crate::metrics::counting::Counted;
 use crate::metrics::prometheus::{Export, PrometheusFormat};
-use crate::metrics::query::{
-    ConnectionCount, ConnectionMetricsFilter, ConnectionSeries, Made, MetricsQuery, MetricsRange, MetricsReader,
-    WorkerMetricsFilter, WorkerSeries,
-};
+use crate::metrics::query::{MetricsQuery, MetricsReader};
+use crate::metrics::range::Made;
 use crate::metrics::rollup::{self, Rollup};
 use crate::metrics::rows::Resolution;
 use crate::metrics::totals::Totals;
@@ -242,41 +239,11 @@ impl Telemetry {
         Ok(Page { lost, ..page })
     }
 
-    /// Metrics of Workers over time, as stored up to now.
-    pub async fn worker_metrics(
-        &self,
-        filter: &WorkerMetricsFilter,
-        range: MetricsRange,
-    ) -> Result<Vec<WorkerSeries>, TelemetryError> {
-        self.metrics().workers(filter, range).await
-    }
-
-    /// Metrics of connection attempts over time, as stored up to now.
-    pub async fn connection_metrics(
-        &self,
-        filter: &ConnectionMetricsFilter,
-        range: MetricsRange,
-    ) -> Result<ConnectionSeries, TelemetryError> {
-        self.metrics().connections(filter, range).await
-    }
-
-    /// Connection attempts of a range, counted by everything that they are told apart by, most frequent first.
-    pub async fn connection_counts(
-        &self,
-        filter: &ConnectionMetricsFilter,
-        range: MetricsRange,
-    ) -> Result<Vec<ConnectionCount>, TelemetryError> {
-        self.metrics().connection_counts(filter, range).await
-    }
-
     /// Metrics grouped by one dimension, in the API's form: `{since, until, step, groups: [{key, count, failed, last, points?,
     /// …}]}`, as stored up to now.
     pub async fn metric_groups(&self, query: &MetricsQuery) -> Result<serde_json::Value, TelemetryError> {
-        self.metrics().groups(query, self.minutes_kept).await
-    }
-
-    fn metrics(&self) -> MetricsReader<'_> {
-        MetricsReader { readers: &self.readers, names: &self.names, made: &self.made }
+        let reader = MetricsReader { readers: &self.readers, names: &self.names, made: &self.made };
+        reader.groups(query, self.minutes_kept).await
     }
 
     /// Adds the metrics since start to a registry, next to those of others.
@@ -444,9 +411,7 @@ impl Writer {
             return Err(error);
         }
         let rolled = self.rollup.roll(&mut self.database, &self.names, current_minute()).await;
-        let (hours, days) = self.rollup.made_until(current_minute());
-        self.made.hours.store(hours, Ordering::Release);
-        self.made.days.store(days, Ordering::Release);
+        self.made.set(self.rollup.made_until(current_minute()));
         rolled
     }
 

@@ -38,13 +38,8 @@ pub use error::{InvalidFilter, TelemetryError};
 pub use filter::{ConnectionFilter, Cursor, InvocationFilter, Page, Paging, Status};
 pub use keeper::Telemetry;
 pub use live::{LiveItem, LiveReader};
-pub use metrics::counting::WorkerCounts;
 pub use metrics::prometheus::PrometheusFormat;
-pub use metrics::query::{
-    ConnectionCount, ConnectionMetricsFilter, ConnectionPoint, ConnectionSeries, Distribution, FailureCount,
-    LatencyPoint, MetricsQuery, MetricsRange, MetricsSubject, WorkerMetricsFilter, WorkerPoint, WorkerSeries,
-};
-pub use metrics::rows::Resolution;
+pub use metrics::query::{MetricsQuery, MetricsSubject};
 pub use options::{Keep, TelemetryOptions};
 pub use otlp::{OtlpOptions, messages as otlp_messages};
 pub use queue::{LossCounts, Losses};

@@ -2,8 +2,10 @@
 //! series over time; and since start for those who measure from outside.
 
 pub(crate) mod counting;
+pub(crate) mod overview;
 pub(crate) mod prometheus;
 pub(crate) mod query;
+pub(crate) mod range;
 pub(crate) mod rollup;
 pub(crate) mod rows;
 pub(crate) mod sketch;

@@ -32,8 +32,9 @@ pub struct TelemetryOptions {
     pub queue_facts: usize,
     /// How many bytes they may hold.
     pub queue_bytes: usize,
-    /// How many uneventful invocations (outcome `ok`) are kept a second; more are shed and counted. Those that went wrong
-    /// have as many again for themselves. Metrics count all of them.
+    /// How many uneventful invocations (outcome `ok`) are kept a second, and a quarter of it while there are more than twice
+    /// as many; the rest are shed and counted. Those that went wrong have as many again for themselves. Metrics count all of
+    /// them.
     pub max_invocations_per_second: u32,
     /// The same for connection events: successes, and as many failures again.
     pub max_connections_per_second: u32,

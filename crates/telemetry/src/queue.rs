@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use invocation::Outcome;
 use tokio::sync::Notify;
@@ -75,29 +75,45 @@ enum Refusal {
     Shed,
 }
 
-/// So many facts a second of each of two classes. Decides only; time is passed in.
+/// So many facts a second of each of two classes, and a quarter of that while there are more than twice as many: keeping
+/// must cost the least when there is the most to do. Decides only; time is passed in.
 #[derive(Debug)]
 struct Budget {
     per_second: u32,
     second: Instant,
-    spent: [u32; 2],
+    classes: [Class; 2],
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Class {
+    offered: u32,
+    taken: u32,
+    /// How many may be taken in this second.
+    limit: u32,
 }
 
 impl Budget {
     fn new(per_second: u32, now: Instant) -> Self {
-        Self { per_second, second: now, spent: [0; 2] }
+        let class = Class { offered: 0, taken: 0, limit: per_second };
+        Self { per_second, second: now, classes: [class; 2] }
     }
 
     /// Whether one more fact is within the budget of its class.
     fn take(&mut self, eventful: bool, now: Instant) -> bool {
-        if now.saturating_duration_since(self.second) >= Duration::from_secs(1) {
+        let passed = now.saturating_duration_since(self.second).as_secs();
+        if passed >= 1 {
+            for class in &mut self.classes {
+                let is_overload = passed == 1 && class.offered > self.per_second.saturating_mul(2);
+                let limit = if is_overload { self.per_second.div_ceil(4) } else { self.per_second };
+                *class = Class { offered: 0, taken: 0, limit };
+            }
             self.second = now;
-            self.spent = [0; 2];
         }
-        let [uneventful_spent, eventful_spent] = &mut self.spent;
-        let spent = if eventful { eventful_spent } else { uneventful_spent };
-        let within = *spent < self.per_second;
-        *spent += u32::from(within);
+        let [uneventful_class, eventful_class] = &mut self.classes;
+        let class = if eventful { eventful_class } else { uneventful_class };
+        let within = class.taken < class.limit;
+        class.taken += u32::from(within);
+        class.offered = class.offered.saturating_add(1);
         within
     }
 }
@@ -259,6 +275,8 @@ fn connection_size(event: &ConnectionEvent) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -270,5 +288,21 @@ mod tests {
         assert!(budget.take(true, at(3)) && budget.take(true, at(4)) && !budget.take(true, at(999)));
         assert!(budget.take(false, at(1000)) && budget.take(true, at(1000)));
         assert!(budget.take(false, at(1500)) && !budget.take(false, at(1999)) && budget.take(false, at(2000)));
+    }
+
+    #[test]
+    fn a_quarter_is_taken_under_overload() {
+        let start = Instant::now();
+        let mut budget = Budget::new(100, start);
+        let mut taken = |second: u64, offered: u64| {
+            let at = |number| start + Duration::from_secs(second) + Duration::from_millis(number * 900 / offered);
+            (0..offered).filter(|number| budget.take(false, at(*number))).count()
+        };
+        // 200 a second are not twice as many and more; 201 are.
+        let seconds = [(0, 50), (1, 200), (2, 201), (3, 1000), (4, 1000), (5, 10), (6, 150), (7, 1000), (20, 150)];
+        let counts = seconds.map(|(second, offered)| taken(second, offered));
+        assert_eq!(counts, [50, 100, 100, 25, 25, 10, 100, 100, 100]);
+        // The other class has a budget of its own.
+        assert!(budget.take(true, start + Duration::from_secs(20)));
     }
 }

@@ -5,15 +5,12 @@ use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 use crate::codes;
-use crate::database::{Engine, Names, Statement, Transaction, Writer};
+use crate::database::{Engine, Names, Statement, Transaction, Writer, powers_of_two};
 use crate::details::{Details, microseconds, microseconds_since_1970};
 use crate::error::TelemetryError;
 use crate::filter::KEYS_PER_MICROSECOND;
 use crate::queue::Batch;
 use crate::{ConnectionEvent, InvocationRecord, retention, trigrams};
-
-/// The most rows of one statement. Others have a power of two: few statements, all of them prepared once.
-const MAX_ROWS: usize = 64;
 
 /// Gives facts their keys.
 #[derive(Debug)]
@@ -181,16 +178,6 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// The rows in groups of 64, then of smaller powers of two.
-fn powers_of_two<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
-    std::iter::from_fn(move || {
-        let fitting = rows.len().checked_ilog2().map(|power| (1 << power).min(MAX_ROWS))?;
-        let (group, rest) = rows.split_at_checked(fitting)?;
-        rows = rest;
-        Some(group)
-    })
-}
-
 async fn insert_invocations(
     transaction: &mut Transaction<'_>,
     rows: &[InvocationRow<'_>],
@@ -289,16 +276,6 @@ async fn insert_connections(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn groups_hold_every_row_once() {
-        for count in [0, 1, 2, 3, 63, 64, 65, 200, 1023] {
-            let rows: Vec<usize> = (0..count).collect();
-            let groups: Vec<_> = powers_of_two(&rows).collect();
-            assert!(groups.iter().all(|group| group.len().is_power_of_two() && group.len() <= MAX_ROWS));
-            assert_eq!(groups.concat(), rows);
-        }
-    }
 
     #[test]
     fn keys_are_in_order_of_time_and_unlike() {

@@ -34,8 +34,11 @@ pub struct Logs {
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
     /// The newest so many
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub limit: u32,
+    /// Older than those that ended with this cursor, which is printed where there are more
+    #[arg(long, value_name = "CURSOR")]
+    pub cursor: Option<String>,
 }
 
 /// `culvert tail`

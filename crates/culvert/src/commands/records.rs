@@ -44,8 +44,12 @@ pub fn lines(record: &Value) -> Vec<String> {
     let list = |name| record.get(name).and_then(Value::as_array).into_iter().flatten();
     for line in list("logs") {
         let words = line.get("message").and_then(Value::as_array).into_iter().flatten();
-        let words: Vec<String> =
+        let mut words: Vec<String> =
             words.map(|word| word.as_str().map_or_else(|| word.to_string(), str::to_owned)).collect();
+        // The facts of a failed connection follow its sentence, for programs.
+        if words.first().is_some_and(|sentence| sentence.starts_with("ProxyError: ")) {
+            words.truncate(1);
+        }
         lines.push(format!("    {}: {}", text(line, "/level"), words.join(" ")));
     }
     for subrequest in list("subrequests") {
@@ -63,6 +67,9 @@ pub fn lines(record: &Value) -> Vec<String> {
     }
     for exception in list("exceptions") {
         lines.push(format!("    uncaught {}: {}", text(exception, "/name"), text(exception, "/message")));
+        // Frames of the Worker; those of the platform help nobody to find its mistake.
+        let frames = text(exception, "/stack").lines().map(str::trim_start).filter(|line| line.starts_with("at "));
+        lines.extend(frames.filter(|frame| !frame.contains("(culvert:")).map(|frame| format!("        {frame}")));
     }
     lines
 }
@@ -83,15 +90,20 @@ mod tests {
         let record = json!({
             "scriptName": "w", "outcome": "exception", "eventTimestamp": 1_795_233_877_776_i64, "rayId": "0123456789abcdef",
             "cpuTime": 1.25, "wallTime": 7.0, "event": {"request": {"method": "GET", "url": "http://w/"}},
-            "logs": [{"level": "warn", "message": ["x", {"a": 1}]}],
-            "exceptions": [{"name": "TypeError", "message": "no"}],
+            "logs": [
+                {"level": "warn", "message": ["x", {"a": 1}]},
+                {"level": "warn", "message": ["ProxyError: dns_error (Client, dns): no such name", {"code": "dns_error"}]},
+            ],
+            "exceptions": [{"name": "TypeError", "message": "no", "stack": "TypeError: no\n    at fetch (index.js:4:25)\n    at serve (culvert:main.js:1:1)"}],
             "subrequests": [{"target": "API", "method": "GET", "url": "http://a/", "error": "ProxyError: dns_error", "durationMs": 1.25}],
         });
         let expected = [
             "2026-11-21T04:04:37.776Z  w  exception  GET http://w/ -  cpu 1.2 ms, wall 7.0 ms  ray 0123456789abcdef",
             "    warn: x {\"a\":1}",
+            "    warn: ProxyError: dns_error (Client, dns): no such name",
             "    API: GET http://a/ ProxyError: dns_error, 1.2 ms",
             "    uncaught TypeError: no",
+            "        at fetch (index.js:4:25)",
         ];
         assert_eq!(lines(&record), expected);
     }

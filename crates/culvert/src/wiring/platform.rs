@@ -11,8 +11,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use store::{ServedTunnel, Store};
 use telemetry::{
-    ConnectionFilter, InvocationFilter, InvocationView, LiveItem, MetricsQuery, MetricsSubject, PrometheusFormat,
-    Sampling, Telemetry,
+    ConnectionFilter, InvocationFilter, LiveItem, MetricsQuery, MetricsSubject, PrometheusFormat, Sampling, Telemetry,
 };
 use time::OffsetDateTime;
 use tokio::sync::{Mutex, mpsc};
@@ -23,6 +22,7 @@ use vpc::Vpc;
 use super::diagnosis::Diagnostics;
 use super::registrations::{VersionParts, worker_version};
 use super::serving::{Current, Serving};
+use super::tail_workers::trace_item;
 
 /// How long to wait before a configuration is read again that could not be read.
 const RELOAD_AGAIN: Duration = Duration::from_secs(1);
@@ -137,7 +137,7 @@ impl ControlPlatform {
         }
     }
 
-    /// Adds the names that services have now to the keys of groups.
+    /// Adds the names that services and networks have now to the keys of groups.
     fn name_services(&self, metrics: &mut Value) {
         let serving = self.current.load();
         let groups = metrics.get_mut("groups").and_then(Value::as_array_mut).into_iter().flatten();
@@ -145,7 +145,8 @@ impl ControlPlatform {
             let Some(id) = key.get("service").and_then(Value::as_str).and_then(|id| id.parse::<Uuid>().ok()) else {
                 continue;
             };
-            let name = serving.services.get(&id).map(|service| service.name.clone());
+            let service = serving.services.get(&id).map(|service| service.name.clone());
+            let name = service.or_else(|| serving.networks.name(id).map(str::to_owned));
             key.insert("service_name".to_owned(), name.into());
         }
     }
@@ -289,7 +290,7 @@ impl Platform for ControlPlatform {
                 if lost > 0 && sender.try_send(Arc::new(overload(&worker, lost))).is_ok() {
                     lost = 0;
                 }
-                let Ok(event) = serde_json::to_value(InvocationView::of(&record)) else { continue };
+                let Some(event) = trace_item(&record) else { continue };
                 match sender.try_send(Arc::new(event)) {
                     Ok(()) => {}
                     Err(mpsc::error::TrySendError::Full(_)) => lost += 1,

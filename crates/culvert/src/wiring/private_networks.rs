@@ -62,6 +62,14 @@ impl PrivateNetworks {
         Self { by_tunnel, account: network(Uuid::nil(), ACCOUNT_NETWORK, all) }
     }
 
+    /// The name of the network with this id in events.
+    pub fn name(&self, id: Uuid) -> Option<&str> {
+        if id == self.account.id {
+            return Some(&self.account.name);
+        }
+        self.by_tunnel.get(&id).map(|network| network.name.as_str())
+    }
+
     /// The network that a binding opens; one that reaches nothing when its tunnel does not exist any more.
     pub fn get(&self, which: invocation::PrivateNetwork) -> Arc<PrivateNetwork> {
         match which {

@@ -21,8 +21,8 @@ fn consumers<'a>(snapshot: &'a Snapshot, producer: &str) -> impl Iterator<Item =
     named.unwrap_or_default().iter().filter_map(|consumer| consumer.get("service")?.as_str())
 }
 
-/// A record as `tail` gets it: as it is shown, with the fields that Workers look for.
-fn trace_item(record: &InvocationRecord) -> Option<Value> {
+/// A record as `tail` handlers and tail sessions get it: as it is shown, with the fields that Workers' own has.
+pub fn trace_item(record: &InvocationRecord) -> Option<Value> {
     let mut item = serde_json::to_value(InvocationView::of(record)).ok()?;
     let fields = item.as_object_mut()?;
     fields.insert("diagnosticsChannelEvents".to_owned(), json!([]));

@@ -152,6 +152,14 @@ fn logs_show_what_happened_and_take_filters() {
     let one = text(&edge.run(&["logs", "--worker", "talks", "--text", "/one", "--json"]).stdout);
     let records: Vec<serde_json::Value> = one.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(records.len(), 1, "{one}");
+    // The newest first, page by page.
+    let page = edge.run(&["logs", "--worker", "talks", "--limit", "1"]);
+    assert!(text(&page.stdout).contains("/two") && !text(&page.stdout).contains("/one"), "{}", text(&page.stdout));
+    let more = text(&page.stderr);
+    let cursor = more.trim().rsplit(' ').next().unwrap();
+    let rest = edge.run(&["logs", "--worker", "talks", "--cursor", cursor]);
+    assert!(text(&rest.stdout).contains("/one") && !text(&rest.stdout).contains("/two"), "{}", text(&rest.stdout));
+    assert_eq!(text(&rest.stderr), "");
     let wrong = edge.run(&["logs", "--outcome", "nonsense"]);
     assert_eq!(wrong.status.code(), Some(1));
     assert!(text(&wrong.stderr).contains("outcome"), "{}", text(&wrong.stderr));

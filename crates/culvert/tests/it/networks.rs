@@ -60,6 +60,11 @@ fn the_url_picks_the_target_behind_a_tunnel() {
     assert_eq!(ask(&edge, &format!("{INSIDE}:{port}")), "here is 10.99.0.5");
     let event = edge.fact("/connectivity/events?worker=prober", |_| true);
     assert_eq!(event["serviceId"], tunnel.id.as_str(), "{event}");
+    // Metrics know networks as they know services.
+    let metrics = edge.api("/connectivity/metrics?by=service&quantiles=true");
+    assert_eq!(metrics["groups"][0]["key"]["service"], tunnel.id.as_str(), "{metrics}");
+    assert_eq!(metrics["groups"][0]["key"]["service_name"], "private");
+    assert!(metrics["groups"][0]["connect"]["p50"].is_number(), "{metrics}");
     for to in [format!("http://127.0.0.1:{port}/"), "http://169.254.169.254/".to_owned(), format!("127.0.0.1:{port}")] {
         let answer = ask(&edge, &to);
         assert!(answer.starts_with("destination_ip_prohibited route: "), "{to}: {answer}");

@@ -94,6 +94,9 @@ fn filters_are_the_edges_and_json_is_whole() {
     assert_eq!(event["event"]["request"]["method"], "GET");
     assert_eq!(event["logs"][0]["message"], serde_json::json!(["asked for", "/throw"]));
     assert_eq!(event["exceptions"][0]["message"], "as asked");
+    assert!(event["exceptions"][0]["stack"].as_str().unwrap().contains("index.js:5:"), "{event}");
+    assert_eq!((&event["executionModel"], &event["truncated"]), (&"stateless".into(), &false.into()));
+    assert!(event["scriptTags"].is_array() && event["diagnosticsChannelEvents"].is_array());
     assert!(tail.lines.recv_timeout(Duration::ZERO).is_err());
 }
 

@@ -59,6 +59,19 @@ pub(crate) struct Statement<'v> {
     values: Vec<Value<'v>>,
 }
 
+/// The most rows of one statement. Others have a power of two: few statements, all of them prepared once.
+const MAX_ROWS: usize = 64;
+
+/// The rows in groups of 64, then of smaller powers of two.
+pub(crate) fn powers_of_two<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let fitting = rows.len().checked_ilog2().map(|power| (1 << power).min(MAX_ROWS))?;
+        let (group, rest) = rows.split_at_checked(fitting)?;
+        rows = rest;
+        Some(group)
+    })
+}
+
 /// Gives the values of a statement to the engine's own.
 macro_rules! bound {
     (@numbers Sqlite, $query:ident, $numbers:ident) => {{
@@ -218,5 +231,20 @@ impl Row {
             Self::Sqlite(row) => row.try_get(column)?,
             Self::Postgres(row) => row.try_get(column)?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_hold_every_row_once() {
+        for count in [0, 1, 2, 3, 63, 64, 65, 200, 1023] {
+            let rows: Vec<usize> = (0..count).collect();
+            let groups: Vec<_> = powers_of_two(&rows).collect();
+            assert!(groups.iter().all(|group| group.len().is_power_of_two() && group.len() <= MAX_ROWS));
+            assert_eq!(groups.concat(), rows);
+        }
     }
 }

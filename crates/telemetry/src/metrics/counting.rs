@@ -1,6 +1,6 @@
 //! Counting facts as they are recorded. Bounded: beyond so many different keys, further ones are counted together.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
 use connection_error::{Category, ErrorCode};
@@ -21,26 +21,19 @@ pub(crate) const OTHER: &str = "(other)";
 
 /// Exact counts of a Worker's invocations.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct WorkerCounts {
+pub(crate) struct WorkerCounts {
     /// All invocations.
     pub requests: u64,
     /// By how they ended; outcomes that did not occur are absent.
-    pub outcomes: std::collections::BTreeMap<Outcome, u64>,
-    /// By the class of the response's status: none, 1xx, 2xx, 3xx, 4xx, 5xx.
-    pub status_classes: [u64; 6],
+    pub outcomes: BTreeMap<Outcome, u64>,
     /// What they asked of others.
     pub subrequests: u64,
-    /// The part of it that got no response.
-    pub failed_subrequests: u64,
 }
 
 impl WorkerCounts {
-    /// Invocations that did not end well: every outcome but `ok`, `canceled` and `responseStreamDisconnected`, which are
-    /// the visitor's doing.
-    pub fn errors(&self) -> u64 {
-        let not_errors = [Outcome::Ok, Outcome::Canceled, Outcome::ResponseStreamDisconnected];
-        self.outcomes.iter().filter(|(outcome, _)| !not_errors.contains(outcome)).map(|(_, count)| count).sum()
+    /// Invocations for whose end the Worker or the edge is to blame.
+    pub(crate) fn failed(&self) -> u64 {
+        self.outcomes.iter().filter(|(outcome, _)| is_failure(**outcome)).map(|(_, count)| count).sum()
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
@@ -48,12 +41,13 @@ impl WorkerCounts {
         for (outcome, count) in &other.outcomes {
             *self.outcomes.entry(*outcome).or_default() += count;
         }
-        for (mine, theirs) in self.status_classes.iter_mut().zip(&other.status_classes) {
-            *mine += theirs;
-        }
         self.subrequests += other.subrequests;
-        self.failed_subrequests += other.failed_subrequests;
     }
+}
+
+/// Whether the Worker or the edge is to blame: a visitor who goes away is no failure.
+pub(crate) fn is_failure(outcome: Outcome) -> bool {
+    !matches!(outcome, Outcome::Ok | Outcome::Canceled | Outcome::ResponseStreamDisconnected | Outcome::ScriptNotFound)
 }
 
 #[derive(Debug, Clone, Default)]
@@ -71,13 +65,7 @@ impl WorkerMetrics {
     fn count(&mut self, record: &InvocationRecord) {
         self.counts.requests += 1;
         *self.counts.outcomes.entry(record.outcome).or_default() += 1;
-        let class = record.status.map_or(0, |status| usize::from(status / 100).min(5));
-        if let Some(count) = self.counts.status_classes.get_mut(class) {
-            *count += 1;
-        }
         self.counts.subrequests += record.subrequests.len() as u64 + record.further_subrequests;
-        let failed = record.subrequests.iter().filter(|subrequest| subrequest.error.is_some()).count();
-        self.counts.failed_subrequests += failed as u64;
         self.cpu.add(record.cpu_time.as_micros() as f64);
         self.wall.add(record.wall_time.as_micros() as f64);
         self.memory.add(record.memory as f64);

@@ -1,7 +1,8 @@
-//! From what was counted to rows by the minute, and from those to hours and days.
+//! From what was counted to rows by the minute, and from those to hours and days, and to sums of each.
 //!
 //! A minute's row is written at each flush, so a process that is killed loses at most what it counted since. An hour is
-//! made of its minutes once it is over, a day of its hours; both can be made again at any time and come out the same.
+//! made of its minutes once it is over, a day of its hours; both can be made again at any time and come out the same. So do
+//! the sums of a bucket ([`overview`]), which are made once it is over.
 //!
 //! Edges that share a database add to the same minutes: each reads what is there, adds, and writes it, under a lock. Each
 //! makes every hour and day, whoever counted in it.
@@ -11,27 +12,32 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::database::{Engine, Lock, Names, Statement, Transaction, Writer};
 use crate::error::TelemetryError;
 use crate::metrics::counting::Metrics;
+use crate::metrics::overview;
 use crate::metrics::rows::{self, Numbered, Resolution};
 
 const MINUTES_PER_HOUR: i64 = 60;
 const HOURS_PER_DAY: i64 = 24;
-/// So many hours back minutes are there to make hours of, and some more.
-const MOST_HOURS: usize = 50;
+/// So many minutes back there are minutes to make hours of, and some more.
+const MOST_MINUTES: usize = 50 * 60;
+/// So many buckets are summed up before facts are written again.
+const AT_A_TIME: usize = 60;
 
 /// What is known of the database's latest buckets.
 #[derive(Debug, Default)]
 pub(crate) struct Rollup {
     /// Minutes as they are in the database, those that may still be added to.
     minutes: BTreeMap<i64, Metrics>,
+    /// Buckets that were added to since they were summed up.
+    unsummed: BTreeSet<(Resolution, i64)>,
     /// Hours with minutes that they were not made of yet.
     stale_hours: BTreeSet<i64>,
     stale_days: BTreeSet<i64>,
-    /// The hour when it was last looked.
-    latest_hour: Option<i64>,
+    /// The minute when it was last looked.
+    latest_minute: Option<i64>,
 }
 
 impl Rollup {
-    /// Looks for hours and days that an earlier process left unmade.
+    /// Looks for what an earlier process left unmade.
     pub(crate) async fn open(writer: &mut Writer) -> Result<Self, TelemetryError> {
         let mut rollup = Self::default();
         let mut transaction = writer.begin().await?;
@@ -55,6 +61,19 @@ impl Rollup {
                     .await?;
                 for row in found {
                     stale.insert(row.get("coarse")?);
+                }
+            }
+        }
+        for resolution in [Resolution::Minute, Resolution::Hour, Resolution::Day] {
+            for table in [
+                "SELECT DISTINCT bucket FROM worker_metrics WHERE resolution = $1 AND bucket >= \
+                 (SELECT coalesce(max(bucket), 0) FROM worker_overview WHERE resolution = $1)",
+                "SELECT DISTINCT bucket FROM connection_counts WHERE resolution = $1 AND bucket >= \
+                 (SELECT coalesce(max(bucket), 0) FROM worker_overview WHERE resolution = $1)",
+            ] {
+                let found = Statement::new(table).bind(resolution.seconds()).fetch_within(&mut transaction).await?;
+                for row in found {
+                    rollup.unsummed.insert((resolution, row.get("bucket")?));
                 }
             }
         }
@@ -99,12 +118,13 @@ impl Rollup {
             stored.workers.extend(sum.workers);
             stored.latencies.extend(sum.latencies);
             stored.attempts.extend(sum.attempts);
+            self.unsummed.insert((Resolution::Minute, minute));
             self.stale_hours.insert(minute.div_euclid(MINUTES_PER_HOUR));
         }
         Ok(())
     }
 
-    /// Makes the hours and days that are over and not made yet.
+    /// Makes the hours and days that are over and not made yet, and sums up what is over.
     pub(crate) async fn roll(
         &mut self,
         writer: &mut Writer,
@@ -113,36 +133,77 @@ impl Rollup {
     ) -> Result<(), TelemetryError> {
         self.minutes.retain(|minute, _| *minute >= current_minute - 1);
         let current_hour = current_minute.div_euclid(MINUTES_PER_HOUR);
+        let current_day = current_hour.div_euclid(HOURS_PER_DAY);
         if writer.engine() == Engine::Postgres {
-            // Others may have counted in an hour in which nothing happened here, and be gone.
-            let seen = self.latest_hour.unwrap_or(current_hour);
-            self.stale_hours.extend((seen..current_hour).rev().take(MOST_HOURS));
+            // Others may have counted in a time in which nothing happened here, and be gone.
+            let seen = self.latest_minute.unwrap_or(current_minute);
+            for minute in (seen..current_minute).rev().take(MOST_MINUTES) {
+                self.unsummed.insert((Resolution::Minute, minute));
+                self.stale_hours.insert(minute.div_euclid(MINUTES_PER_HOUR));
+            }
         }
-        self.latest_hour = Some(current_hour);
+        self.latest_minute = Some(current_minute);
         while let Some(hour) = self.stale_hours.first().copied().filter(|hour| *hour < current_hour) {
             let minutes = (hour * MINUTES_PER_HOUR, (hour + 1) * MINUTES_PER_HOUR);
             make(writer, names, (Resolution::Minute, minutes), (Resolution::Hour, hour)).await?;
             self.stale_hours.remove(&hour);
             self.stale_days.insert(hour.div_euclid(HOURS_PER_DAY));
         }
-        let current_day = current_hour.div_euclid(HOURS_PER_DAY);
         while let Some(day) = self.stale_days.first().copied().filter(|day| *day < current_day) {
             let hours = (day * HOURS_PER_DAY, (day + 1) * HOURS_PER_DAY);
             make(writer, names, (Resolution::Hour, hours), (Resolution::Day, day)).await?;
             self.stale_days.remove(&day);
         }
+        let over = |(resolution, bucket): &(Resolution, i64)| {
+            *bucket
+                < match resolution {
+                    Resolution::Minute => current_minute,
+                    Resolution::Hour => current_hour,
+                    Resolution::Day => current_day,
+                }
+        };
+        let unsummed: Vec<_> = self.unsummed.iter().copied().filter(over).take(AT_A_TIME).collect();
+        for (resolution, bucket) in unsummed {
+            self.sum_up(writer, names, resolution, bucket).await?;
+            self.unsummed.remove(&(resolution, bucket));
+        }
         Ok(())
     }
-}
 
-impl Rollup {
-    /// Up to which hour and day, since 1970, every one is made.
-    pub(crate) fn made_until(&self, current_minute: i64) -> (i64, i64) {
+    async fn sum_up(
+        &self,
+        writer: &mut Writer,
+        names: &Names,
+        resolution: Resolution,
+        bucket: i64,
+    ) -> Result<(), TelemetryError> {
+        let mut transaction = writer.begin_with(Lock::Metrics).await?;
+        let is_known = resolution == Resolution::Minute && transaction.engine() == Engine::Sqlite;
+        let read;
+        let metrics = match self.minutes.get(&bucket) {
+            Some(metrics) if is_known => metrics,
+            _ => {
+                read = rows::read(&mut transaction, names, resolution, (bucket, bucket + 1)).await?;
+                &read
+            }
+        };
+        let numbered = Numbered::of(names, metrics)?;
+        overview::write(&mut transaction, metrics, &numbered, resolution, bucket).await?;
+        transaction.commit().await
+    }
+
+    /// Up to which minute, hour and day, since 1970, every one is made and summed up.
+    pub(crate) fn made_until(&self, current_minute: i64) -> [i64; 3] {
         let hour = current_minute.div_euclid(MINUTES_PER_HOUR);
         let hours = self.stale_hours.first().map_or(hour, |stale| hour.min(*stale));
         let day = hours.div_euclid(HOURS_PER_DAY);
         let days = self.stale_days.first().map_or(day, |stale| day.min(*stale));
-        (hours, days)
+        [(Resolution::Minute, current_minute), (Resolution::Hour, hours), (Resolution::Day, days)].map(
+            |(resolution, made)| {
+                let first = self.unsummed.range((resolution, i64::MIN)..=(resolution, i64::MAX)).next();
+                first.map_or(made, |(_, unsummed)| made.min(*unsummed))
+            },
+        )
     }
 }
 
@@ -159,7 +220,9 @@ async fn make(
 ) -> Result<(), TelemetryError> {
     let mut transaction = writer.begin_with(Lock::Metrics).await?;
     let sum = rows::read(&mut transaction, names, fine, buckets).await?;
-    Numbered::of(names, &sum)?.write(&mut transaction, coarse, bucket).await?;
+    let numbered = Numbered::of(names, &sum)?;
+    numbered.write(&mut transaction, coarse, bucket).await?;
+    overview::write(&mut transaction, &sum, &numbered, coarse, bucket).await?;
     transaction.commit().await
 }
 
@@ -173,7 +236,10 @@ pub(crate) async fn forget(
         "DELETE FROM worker_metrics WHERE resolution = $1 AND bucket < $2",
         "DELETE FROM connection_latencies WHERE resolution = $1 AND bucket < $2",
         "DELETE FROM connection_counts WHERE resolution = $1 AND bucket < $2",
-    ] {
+    ]
+    .into_iter()
+    .chain(overview::FORGET)
+    {
         let delete = Statement::new(delete).bind(resolution.seconds());
         delete.bind(before.div_euclid(resolution.seconds())).execute(transaction).await?;
     }
@@ -184,14 +250,15 @@ pub(crate) async fn forget(
 mod tests {
     #![allow(clippy::unwrap_used)]
     use std::path::Path;
-    use std::sync::atomic::AtomicI64;
+    use std::time::Duration;
 
     use super::*;
     use crate::database::{self, Readers, TelemetryLocation};
     use crate::metrics::counting::{AttemptKey, Attempts, WorkerMetrics};
-    use crate::metrics::query::{ConnectionMetricsFilter, Made, MetricsRange, MetricsReader, WorkerMetricsFilter};
+    use crate::metrics::query::{MetricsQuery, MetricsReader, MetricsSubject};
+    use crate::metrics::range::Made;
     use connection_error::{Category, ErrorCode};
-    use time::OffsetDateTime;
+    use invocation::Outcome;
     use uuid::Uuid;
 
     /// Midnight, so that days are whole.
@@ -222,6 +289,7 @@ mod tests {
                 let worker = metrics.workers.entry(("hello".to_owned(), Uuid::nil())).or_default();
                 let mut one = WorkerMetrics::default();
                 one.counts.requests = 1;
+                one.counts.outcomes.insert(Outcome::Ok, 1);
                 one.cpu.add((number + 1) as f64 * 1000.0);
                 worker.merge(&one).unwrap();
             }
@@ -247,25 +315,66 @@ mod tests {
             transaction.commit().await.unwrap();
         }
 
-        /// Requests by step, and as counted through the other tables.
-        async fn requests(&self, step: Resolution, now: i64) -> Vec<u64> {
-            let (hours, days) = self.rollup.made_until(now);
-            let made = Made { hours: AtomicI64::new(hours), days: AtomicI64::new(days) };
+        /// The points of one question, by a field.
+        async fn points(&self, subject: MetricsSubject, asked: &[(&str, String)], now: i64, field: &str) -> Vec<u64> {
+            let made = Made::default();
+            made.set(self.rollup.made_until(now));
             let reader = MetricsReader { readers: &self.readers, names: &self.names, made: &made };
-            let at = |minute: i64| OffsetDateTime::from_unix_timestamp(minute * 60).unwrap();
-            let points = match step {
-                Resolution::Minute => MetricsRange::new(at(now - 1000), at(now + 1), step),
-                _ => MetricsRange::new(at(START), at(now + 1), step),
+            let query =
+                MetricsQuery::from_pairs(subject, asked.iter().map(|(name, value)| (*name, value.as_str()))).unwrap();
+            let forever = Duration::from_secs(1 << 40);
+            let found = reader.groups(&query, forever).await.unwrap();
+            let groups = found["groups"].as_array().unwrap();
+            assert!(groups.len() <= 1, "{found}");
+            let Some(group) = groups.first() else { return Vec::new() };
+            let points: Vec<u64> = group["points"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|point| point.pointer(field).unwrap().as_u64().unwrap())
+                .collect();
+            assert_eq!(group.pointer(field).unwrap().as_u64().unwrap(), points.iter().sum::<u64>());
+            points
+        }
+
+        /// Requests by step, which every other way of counting agrees with.
+        async fn requests(&self, step: Resolution, now: i64) -> Vec<u64> {
+            let since = if step == Resolution::Minute { now - 1000 } else { START };
+            let asked = |more: &[(&'static str, &str)]| -> Vec<(&'static str, String)> {
+                let mut pairs = vec![
+                    ("since", (since * 60_000).to_string()),
+                    ("until", ((now + 1) * 60_000).to_string()),
+                    ("step", step.seconds().to_string()),
+                ];
+                pairs.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
+                pairs
             };
-            let range = points.unwrap();
-            let series = reader.workers(&WorkerMetricsFilter::default(), range).await.unwrap();
-            let attempts = reader.connections(&ConnectionMetricsFilter::default(), range).await.unwrap();
-            let Some(series) = series.first() else { return Vec::new() };
-            let requests: Vec<u64> = series.points.iter().map(|point| point.counts.requests).collect();
-            let counted: Vec<u64> = attempts.points.iter().map(|point| point.categories[&Category::Client]).collect();
-            assert_eq!(requests, counted);
-            assert_eq!(series.total.counts.requests, requests.iter().sum::<u64>());
-            assert_eq!(series.total.cpu_ms.count, series.total.counts.requests);
+            let (workers, connections) = (MetricsSubject::Workers, MetricsSubject::Connections);
+            let requests = self.points(workers, &asked(&[]), now, "/count").await;
+            let (service, tunnel) = (Uuid::from_u128(1).to_string(), Uuid::from_u128(2).to_string());
+            let questions: &[(MetricsSubject, &[(&str, &str)], &str)] = &[
+                // What is summed up, and what is read key by key.
+                (workers, &[("quantiles", "true")], "/cpu/count"),
+                (workers, &[("worker", "hello"), ("quantiles", "true")], "/cpu/count"),
+                (workers, &[("by", "worker")], "/count"),
+                (workers, &[("outcome", "ok")], "/count"),
+                (workers, &[("outcome", "ok"), ("worker", "hello")], "/count"),
+                (connections, &[], "/failed"),
+                (connections, &[("by", "code")], "/count"),
+                (connections, &[("category", "client")], "/count"),
+                (connections, &[("by", "service")], "/count"),
+                (connections, &[("tunnel", &tunnel)], "/count"),
+                (connections, &[("connector", "none")], "/count"),
+                (connections, &[("by", "worker")], "/failed"),
+                (connections, &[("by", "category"), ("service", &service), ("code", "dns_error")], "/count"),
+            ];
+            for (subject, more, field) in questions {
+                let subject = *subject;
+                assert_eq!(self.points(subject, &asked(more), now, field).await, requests, "{subject:?} {more:?}");
+            }
+            let slow = self.points(connections, &asked(&[("quantiles", "true")]), now, "/dns/count").await;
+            let quantiles = asked(&[("quantiles", "true"), ("service", &service)]);
+            assert_eq!(self.points(connections, &quantiles, now, "/dns/count").await, slow);
             requests
         }
     }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use uuid::Uuid;
 
 use crate::codes;
-use crate::database::{Names, Row, Statement, Transaction, Writer};
+use crate::database::{Names, Row, Statement, Transaction, Writer, powers_of_two};
 use crate::error::TelemetryError;
 use crate::metrics::counting::{AttemptKey, Attempts, Latencies, Metrics, WorkerCounts, WorkerMetrics};
 use crate::metrics::sketch::Sketch;
@@ -75,16 +75,23 @@ async fn fetch(
     Statement::new(select).bind(resolution.seconds()).bind(from).bind(to).fetch_within(transaction).await
 }
 
-pub(crate) fn worker_row(row: &Row, names: &Names) -> Result<((String, Uuid), WorkerMetrics), TelemetryError> {
-    let counts: WorkerCounts = serde_json::from_str(row.get("counts")?)
-        .map_err(|error| TelemetryError::Corrupt(format!("the counts of a Worker: {error}")))?;
-    let metrics =
-        WorkerMetrics { counts, cpu: sketch(row, "cpu")?, wall: sketch(row, "wall")?, memory: sketch(row, "memory")? };
+pub(crate) fn counts_json(counts: &WorkerCounts) -> Result<String, TelemetryError> {
+    serde_json::to_string(counts).map_err(|error| TelemetryError::Corrupt(format!("the counts of a Worker: {error}")))
+}
+
+pub(crate) fn counts(row: &Row) -> Result<WorkerCounts, TelemetryError> {
+    serde_json::from_str(row.get("counts")?)
+        .map_err(|error| TelemetryError::Corrupt(format!("the counts of a Worker: {error}")))
+}
+
+fn worker_row(row: &Row, names: &Names) -> Result<((String, Uuid), WorkerMetrics), TelemetryError> {
+    let [cpu, wall, memory] = ["cpu", "wall", "memory"].map(|column| sketch(row, column));
+    let metrics = WorkerMetrics { counts: counts(row)?, cpu: cpu?, wall: wall?, memory: memory? };
     let worker = names.text(row.get("worker")?)?.to_string();
     Ok(((worker, uuid(row, "version", names)?), metrics))
 }
 
-pub(crate) fn latency_row(row: &Row, names: &Names) -> Result<((Uuid, Uuid), Latencies), TelemetryError> {
+fn latency_row(row: &Row, names: &Names) -> Result<((Uuid, Uuid), Latencies), TelemetryError> {
     let latencies = Latencies {
         dns: sketch(row, "dns")?,
         connect: sketch(row, "connect")?,
@@ -94,7 +101,7 @@ pub(crate) fn latency_row(row: &Row, names: &Names) -> Result<((Uuid, Uuid), Lat
     Ok(((uuid(row, "service", names)?, uuid(row, "tunnel", names)?), latencies))
 }
 
-pub(crate) fn attempts_row(row: &Row, names: &Names) -> Result<(AttemptKey, Attempts), TelemetryError> {
+fn attempts_row(row: &Row, names: &Names) -> Result<(AttemptKey, Attempts), TelemetryError> {
     let code: i64 = row.get("code")?;
     let failure = match code {
         NONE => None,
@@ -121,7 +128,7 @@ fn uuid(row: &Row, column: &str, names: &Names) -> Result<Uuid, TelemetryError> 
     crate::invocations::named_id(row, column, names)
 }
 
-fn sketch(row: &Row, column: &str) -> Result<Sketch, TelemetryError> {
+pub(crate) fn sketch(row: &Row, column: &str) -> Result<Sketch, TelemetryError> {
     Sketch::decode(row.get(column)?)
 }
 
@@ -153,7 +160,8 @@ pub(crate) async fn give_numbers(
 pub(crate) struct Numbered<'a> {
     workers: Vec<(i64, i64, &'a WorkerMetrics)>,
     latencies: Vec<(i64, i64, &'a Latencies)>,
-    attempts: Vec<([i64; 6], Attempts)>,
+    /// By service, tunnel, connector, Worker, code and category.
+    pub attempts: Vec<([i64; 6], Attempts)>,
 }
 
 impl<'a> Numbered<'a> {
@@ -187,61 +195,73 @@ impl<'a> Numbered<'a> {
         resolution: Resolution,
         bucket: i64,
     ) -> Result<(), TelemetryError> {
-        for (worker, version, metrics) in &self.workers {
-            let counts = serde_json::to_string(&metrics.counts)
-                .map_err(|error| TelemetryError::Corrupt(format!("the counts of a Worker: {error}")))?;
-            Statement::new(
-                "INSERT INTO worker_metrics (resolution, bucket, worker, version, counts, cpu, wall, memory) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (resolution, bucket, worker, version) DO UPDATE \
-                 SET counts = excluded.counts, cpu = excluded.cpu, wall = excluded.wall, memory = excluded.memory",
+        let workers = self.workers.iter().map(|(worker, version, metrics)| {
+            let blobs = [&metrics.cpu, &metrics.wall, &metrics.memory].map(Sketch::encode);
+            Ok((*worker, *version, &metrics.counts, counts_json(&metrics.counts)?, blobs))
+        });
+        let workers = workers.collect::<Result<Vec<_>, TelemetryError>>()?;
+        for group in powers_of_two(&workers) {
+            let mut insert = Statement::new(
+                "INSERT INTO worker_metrics \
+                 (resolution, bucket, worker, version, requests, failed, subrequests, counts, cpu, wall, memory)",
             )
-            .bind(resolution.seconds())
-            .bind(bucket)
-            .bind(*worker)
-            .bind(*version)
-            .bind(counts)
-            .bind(metrics.cpu.encode())
-            .bind(metrics.wall.encode())
-            .bind(metrics.memory.encode())
-            .execute(transaction)
-            .await?;
+            .push_values(group, |(worker, version, counts, json, blobs), values| {
+                values.push(resolution.seconds()).push(bucket).push(*worker).push(*version);
+                let sums = [counts.requests, counts.failed(), counts.subrequests];
+                sums.into_iter().for_each(|sum| {
+                    values.push(sum.cast_signed());
+                });
+                values.push(json.as_str());
+                blobs.iter().for_each(|blob| {
+                    values.push(blob.as_slice());
+                });
+            });
+            insert.push(
+                " ON CONFLICT (resolution, bucket, worker, version) DO UPDATE \
+                 SET requests = excluded.requests, failed = excluded.failed, subrequests = excluded.subrequests, \
+                 counts = excluded.counts, cpu = excluded.cpu, wall = excluded.wall, memory = excluded.memory",
+            );
+            insert.execute(transaction).await?;
         }
-        for (service, tunnel, latencies) in &self.latencies {
-            Statement::new(
-                "INSERT INTO connection_latencies (resolution, bucket, service, tunnel, dns, connect, tls, first_byte) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (resolution, bucket, service, tunnel) DO UPDATE \
-                 SET dns = excluded.dns, connect = excluded.connect, tls = excluded.tls, \
-                 first_byte = excluded.first_byte",
+        let latencies = self.latencies.iter().map(|(service, tunnel, latencies)| {
+            let all = [&latencies.dns, &latencies.connect, &latencies.tls, &latencies.first_byte];
+            (*service, *tunnel, all.map(Sketch::encode))
+        });
+        let latencies: Vec<_> = latencies.collect();
+        for group in powers_of_two(&latencies) {
+            let mut insert = Statement::new(
+                "INSERT INTO connection_latencies (resolution, bucket, service, tunnel, dns, connect, tls, first_byte)",
             )
-            .bind(resolution.seconds())
-            .bind(bucket)
-            .bind(*service)
-            .bind(*tunnel)
-            .bind(latencies.dns.encode())
-            .bind(latencies.connect.encode())
-            .bind(latencies.tls.encode())
-            .bind(latencies.first_byte.encode())
-            .execute(transaction)
-            .await?;
+            .push_values(group, |(service, tunnel, blobs), values| {
+                values.push(resolution.seconds()).push(bucket).push(*service).push(*tunnel);
+                blobs.iter().for_each(|blob| {
+                    values.push(blob.as_slice());
+                });
+            });
+            insert.push(
+                " ON CONFLICT (resolution, bucket, service, tunnel) DO UPDATE SET dns = excluded.dns, \
+                 connect = excluded.connect, tls = excluded.tls, first_byte = excluded.first_byte",
+            );
+            insert.execute(transaction).await?;
         }
-        for (numbers, attempts) in &self.attempts {
+        for group in powers_of_two(&self.attempts) {
             let mut insert = Statement::new(
                 "INSERT INTO connection_counts \
-                 (resolution, bucket, service, tunnel, connector, worker, code, category, attempts, reused) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
-                 ON CONFLICT (resolution, bucket, service, tunnel, connector, worker, code, category) DO UPDATE \
-                 SET attempts = excluded.attempts, reused = excluded.reused",
+                 (resolution, bucket, service, tunnel, connector, worker, code, category, attempts, reused)",
             )
-            .bind(resolution.seconds())
-            .bind(bucket);
-            for number in numbers {
-                insert = insert.bind(*number);
-            }
-            insert
-                .bind(i64::try_from(attempts.attempts).unwrap_or(i64::MAX))
-                .bind(i64::try_from(attempts.reused).unwrap_or(i64::MAX))
-                .execute(transaction)
-                .await?;
+            .push_values(group, |(numbers, attempts), values| {
+                values.push(resolution.seconds()).push(bucket);
+                numbers.iter().for_each(|number| {
+                    values.push(*number);
+                });
+                values.push(i64::try_from(attempts.attempts).unwrap_or(i64::MAX));
+                values.push(i64::try_from(attempts.reused).unwrap_or(i64::MAX));
+            });
+            insert.push(
+                " ON CONFLICT (resolution, bucket, service, tunnel, connector, worker, code, category) DO UPDATE \
+                 SET attempts = excluded.attempts, reused = excluded.reused",
+            );
+            insert.execute(transaction).await?;
         }
         Ok(())
     }

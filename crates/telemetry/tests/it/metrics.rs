@@ -1,13 +1,12 @@
 //! Metrics are exact, whatever becomes of the facts.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use connection_error::{Category, ConnectionError, ErrorCode, Phase};
+use connection_error::{ConnectionError, ErrorCode, Phase};
 use invocation::Outcome;
+use serde_json::Value;
 use telemetry::{
-    ConnectionMetricsFilter, InvocationFilter, MetricsQuery, MetricsRange, MetricsSubject, Paging, PrometheusFormat,
-    Resolution, Sampling, Telemetry, TelemetryOptions, WorkerMetricsFilter,
+    InvocationFilter, MetricsQuery, MetricsSubject, Paging, PrometheusFormat, Sampling, Telemetry, TelemetryOptions,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -15,9 +14,17 @@ use uuid::Uuid;
 use crate::engine::location;
 use crate::facts::{connection, invocation, keeper, keeper_with, line, unlimited};
 
-fn last_hour(step: Resolution) -> MetricsRange {
-    let now = OffsetDateTime::now_utc();
-    MetricsRange::new(now - Duration::from_secs(3600), now, step).unwrap()
+/// The groups of the last hour.
+async fn ask(telemetry: &Telemetry, subject: MetricsSubject, pairs: &[(&str, &str)]) -> Vec<Value> {
+    let query = MetricsQuery::from_pairs(subject, pairs.iter().copied()).unwrap();
+    let found = telemetry.metric_groups(&query).await.unwrap();
+    found["groups"].as_array().unwrap().clone()
+}
+
+/// By a part of the key.
+fn counts(groups: &[Value], by: &str) -> Vec<(String, u64)> {
+    let name = |group: &Value| group["key"][by].as_str().unwrap().to_owned();
+    groups.iter().map(|group| (name(group), group["count"].as_u64().unwrap())).collect()
 }
 
 /// Number `i` of a known mix.
@@ -69,66 +76,46 @@ async fn ten_thousand_requests_are_ten_thousand() {
     let long_ago = InvocationFilter { until: Some(OffsetDateTime::UNIX_EPOCH), ..InvocationFilter::default() };
     assert_eq!(telemetry.invocations(&long_ago, &Paging::default()).await.unwrap().lost, 0);
 
-    for step in [Resolution::Minute, Resolution::Hour, Resolution::Day] {
-        let all = telemetry.worker_metrics(&WorkerMetricsFilter::default(), last_hour(step)).await.unwrap();
-        let names: Vec<_> = all.iter().map(|series| (series.worker.as_str(), series.total.counts.requests)).collect();
-        assert_eq!(names, [("hello", 7500), ("shop", 2500)]);
-        let mut outcomes = BTreeMap::new();
-        for series in &all {
-            for (outcome, count) in &series.total.counts.outcomes {
-                *outcomes.entry(*outcome).or_insert(0) += count;
-            }
-        }
-        let expected =
-            [(Outcome::Ok, 9400), (Outcome::Canceled, 100), (Outcome::Exception, 400), (Outcome::ExceededCpu, 100)];
-        assert_eq!(outcomes, BTreeMap::from(expected));
-        assert_eq!(all.iter().map(|series| series.total.errors).sum::<u64>(), 500);
-        let classes = all.iter().map(|series| series.total.counts.status_classes);
-        let classes = classes.fold([0; 6], |sum, classes| std::array::from_fn(|i| sum[i] + classes[i]));
-        assert_eq!(classes, [600, 0, 8500, 0, 900, 0]);
+    let (workers, connections) = (MetricsSubject::Workers, MetricsSubject::Connections);
+    for step in ["60", "3600", "86400"] {
+        let all = ask(&telemetry, workers, &[("by", "worker"), ("quantiles", "true"), ("step", step)]).await;
+        assert_eq!(counts(&all, "worker"), [("hello".to_owned(), 7500), ("shop".to_owned(), 2500)]);
+        let failed: u64 = all.iter().map(|group| group["failed"].as_u64().unwrap()).sum();
+        assert_eq!(failed, 500);
+        let outcomes = ask(&telemetry, workers, &[("by", "outcome"), ("step", step)]).await;
+        let expected = [("ok", 9400), ("exception", 400), ("canceled", 100), ("exceededCpu", 100)];
+        assert_eq!(counts(&outcomes, "outcome"), expected.map(|(outcome, count)| (outcome.to_owned(), count)));
         // CPU times of "hello" are 1 to 10,000 microseconds without every fourth.
-        let cpu = all[0].total.cpu_ms;
-        for (found, exact) in [(cpu.p50, 5.0), (cpu.p90, 9.0), (cpu.p99, 9.9), (cpu.max, 10.0), (cpu.mean, 5.001)] {
-            let found = found.unwrap();
+        for (found, exact) in [("p50", 5.0), ("p90", 9.0), ("p99", 9.9)] {
+            let found = all[0]["cpu"][found].as_f64().unwrap();
             assert!((found - exact).abs() < exact * 0.02, "{found} for {exact}");
         }
-        let points: u64 = all.iter().flat_map(|series| &series.points).map(|point| point.counts.requests).sum();
-        assert_eq!(points, 10_000);
+        let points = all.iter().flat_map(|group| group["points"].as_array().unwrap());
+        assert_eq!(points.map(|point| point["count"].as_u64().unwrap()).sum::<u64>(), 10_000);
     }
 
-    let by_version = WorkerMetricsFilter { worker: Some("shop".to_owned()), by_version: true, version: None };
-    let versions = telemetry.worker_metrics(&by_version, last_hour(Resolution::Minute)).await.unwrap();
-    assert_eq!((versions.len(), versions[0].total.counts.requests), (1, 2500));
+    let versions = ask(&telemetry, workers, &[("worker", "shop"), ("by", "version")]).await;
+    assert_eq!(counts(&versions, "version"), [(Uuid::nil().to_string(), 2500)]);
 
-    let all = ConnectionMetricsFilter::default();
-    let connections = telemetry.connection_metrics(&all, last_hour(Resolution::Minute)).await.unwrap().total;
-    assert_eq!((connections.attempts, connections.failed, connections.reused), (10_000, 800, 5000));
-    assert_eq!(connections.categories, BTreeMap::from([(Category::BadUpstream, 600), (Category::Client, 200)]));
-    let failures: Vec<_> =
-        connections.failures.iter().map(|failure| (failure.code, failure.category, failure.count)).collect();
-    assert_eq!(failures[0], (ErrorCode::DnsError, Category::BadUpstream, 400));
-    assert!(failures.contains(&(ErrorCode::DnsError, Category::Client, 200)));
-    assert!(failures.contains(&(ErrorCode::ConnectionRefused, Category::BadUpstream, 200)));
-    let latencies = connections.latencies.unwrap();
+    let all = ask(&telemetry, connections, &[("quantiles", "true")]).await;
+    assert_eq!((all[0]["count"].as_u64(), all[0]["failed"].as_u64()), (Some(10_000), Some(800)));
     // A phase that failed has no latency.
-    assert_eq!((latencies.dns_ms.count, latencies.connect_ms.count, latencies.tls_ms.count), (9400, 9800, 0));
+    assert_eq!((&all[0]["dns"]["count"], &all[0]["connect"]["count"]), (&9400.into(), &9800.into()));
+    assert!(all[0].get("tls").is_none());
     // With the 2.25 milliseconds before the last phase.
-    assert!((latencies.first_byte_ms.p99.unwrap() - 12.15).abs() < 0.24);
+    assert!((all[0]["first_byte"]["p99"].as_f64().unwrap() - 12.15).abs() < 0.24);
+    let categories = ask(&telemetry, connections, &[("by", "category")]).await;
+    let found: Vec<_> = categories.iter().map(|group| (group["key"]["category"].as_str(), &group["count"])).collect();
+    assert_eq!(found, [(None, &9200.into()), (Some("Bad Upstream"), &600.into()), (Some("Client"), &200.into())]);
 
-    let some = ConnectionMetricsFilter {
-        service: Some(Uuid::from_u128(1)),
-        worker: Some("shop".to_owned()),
-        category: Some(Category::BadUpstream),
-        ..ConnectionMetricsFilter::default()
-    };
-    let found = telemetry.connection_metrics(&some, last_hour(Resolution::Hour)).await.unwrap().total;
+    let service = Uuid::from_u128(1).to_string();
+    let some = [("service", service.as_str()), ("worker", "shop"), ("category", "bad_upstream"), ("quantiles", "true")];
+    let found = ask(&telemetry, connections, &some).await;
     let expected = (0..10_000).filter(|i| i % 3 == 1 && i % 4 == 0 && [0, 2, 3].contains(&(i % 50))).count();
-    assert_eq!((found.attempts, found.latencies), (expected as u64, None));
-    let counts = telemetry.connection_counts(&some, last_hour(Resolution::Hour)).await.unwrap();
-    assert_eq!(counts.iter().map(|count| count.attempts).sum::<u64>(), expected as u64);
-    let nobody = ConnectionMetricsFilter { worker: Some("nobody".to_owned()), ..ConnectionMetricsFilter::default() };
-    let nothing = telemetry.connection_metrics(&nobody, last_hour(Resolution::Hour)).await.unwrap();
-    assert_eq!((nothing.total.attempts, nothing.points.len()), (0, 0));
+    assert_eq!(found[0]["count"], expected);
+    // Latencies are kept by service and tunnel only.
+    assert!(found[0].get("dns").is_none());
+    assert!(ask(&telemetry, connections, &[("worker", "nobody")]).await.is_empty());
 
     let text = telemetry.render_prometheus(PrometheusFormat::OpenMetrics);
     let value = |line: &str| {
@@ -166,12 +153,12 @@ async fn metrics_go_on_after_opening_again() {
             record(&telemetry, i);
         }
         telemetry.flush().await.unwrap();
-        let range = last_hour(Resolution::Day);
-        let workers = telemetry.worker_metrics(&WorkerMetricsFilter::default(), range).await.unwrap();
-        assert_eq!(workers.iter().map(|series| series.total.counts.requests).sum::<u64>(), round * 100);
-        let connections = telemetry.connection_metrics(&ConnectionMetricsFilter::default(), range).await.unwrap();
-        assert_eq!((connections.total.attempts, connections.total.failed), (round * 100, round * 8));
-        assert_eq!(connections.total.latencies.unwrap().first_byte_ms.count, round * 100);
+        let workers = ask(&telemetry, MetricsSubject::Workers, &[("step", "86400")]).await;
+        assert_eq!(workers[0]["count"], round * 100);
+        let connections =
+            ask(&telemetry, MetricsSubject::Connections, &[("step", "86400"), ("quantiles", "true")]).await;
+        assert_eq!((&connections[0]["count"], &connections[0]["failed"]), (&(round * 100).into(), &(round * 8).into()));
+        assert_eq!(connections[0]["first_byte"]["count"], round * 100);
         telemetry.close().await.unwrap();
     }
 }
@@ -211,8 +198,7 @@ async fn head_sampling_keeps_a_share_and_counts_all() {
     assert!((800..1200).contains(&kept), "{kept}");
     assert_eq!(count("quiet").await, 3);
     assert_eq!(telemetry.losses().sampled_out as usize, 4010 - kept - 3);
-    let metrics = telemetry.worker_metrics(&WorkerMetricsFilter::default(), last_hour(Resolution::Hour)).await.unwrap();
-    assert_eq!(metrics.iter().map(|series| series.total.counts.requests).sum::<u64>(), 4010);
+    assert_eq!(ask(&telemetry, MetricsSubject::Workers, &[]).await[0]["count"], 4010);
 }
 
 #[tokio::test]

@@ -1,26 +1,22 @@
 //! What is different where several edges share a database.
 
-use std::time::Duration;
-
 use sqlx::ConnectOptions;
 use telemetry::{
-    ConnectionFilter, ConnectionMetricsFilter, InvocationFilter, MetricsRange, Paging, Resolution, Telemetry,
-    TelemetryLocation, TelemetryOptions, WorkerMetricsFilter,
+    ConnectionFilter, InvocationFilter, MetricsQuery, MetricsSubject, Paging, Telemetry, TelemetryLocation,
+    TelemetryOptions,
 };
-use time::OffsetDateTime;
 
 use crate::engine::{location, options};
 use crate::facts::{invocation, refused, unlimited};
 
-fn last_hour() -> MetricsRange {
-    let now = OffsetDateTime::now_utc();
-    MetricsRange::new(now - Duration::from_secs(3600), now, Resolution::Minute).unwrap()
+async fn groups(telemetry: &Telemetry, subject: MetricsSubject, pairs: &[(&str, &str)]) -> Vec<serde_json::Value> {
+    let query = MetricsQuery::from_pairs(subject, pairs.iter().copied()).unwrap();
+    telemetry.metric_groups(&query).await.unwrap()["groups"].as_array().unwrap().clone()
 }
 
 async fn requests(telemetry: &Telemetry, worker: &str) -> u64 {
-    let filter = WorkerMetricsFilter { worker: Some(worker.to_owned()), ..WorkerMetricsFilter::default() };
-    let series = telemetry.worker_metrics(&filter, last_hour()).await.unwrap();
-    series.iter().map(|series| series.total.counts.requests).sum()
+    let found = groups(telemetry, MetricsSubject::Workers, &[("worker", worker)]).await;
+    found.iter().map(|group| group["count"].as_u64().unwrap()).sum()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -46,8 +42,8 @@ async fn two_edges_count_into_the_same_minutes_and_see_each_others_facts() {
     for edge in &edges {
         assert_eq!(requests(edge, "hello").await, 400);
         assert_eq!((requests(edge, "only-at-0-9").await, requests(edge, "only-at-1-9").await), (20, 20));
-        let attempts = edge.connection_metrics(&ConnectionMetricsFilter::default(), last_hour()).await.unwrap();
-        assert_eq!((attempts.total.attempts, attempts.total.failed), (400, 400));
+        let attempts = groups(edge, MetricsSubject::Connections, &[]).await;
+        assert_eq!((&attempts[0]["count"], &attempts[0]["failed"]), (&400.into(), &400.into()));
         let page = edge.invocations(&InvocationFilter::default(), &Paging::new(1000, None).unwrap()).await.unwrap();
         assert_eq!(page.items.len(), 800);
         assert!(page.items.iter().any(|view| view.script_name == "only-at-0-3"));
