@@ -261,6 +261,9 @@ mod tests {
     use invocation::Outcome;
     use uuid::Uuid;
 
+    /// What is asked for: the subject, its parameters, and which number of the answer.
+    type Question<'a> = (MetricsSubject, &'a [(&'static str, &'a str)], &'static str);
+
     /// Midnight, so that days are whole.
     const START: i64 = 20_000 * 24 * 60;
 
@@ -352,7 +355,7 @@ mod tests {
             let (workers, connections) = (MetricsSubject::Workers, MetricsSubject::Connections);
             let requests = self.points(workers, &asked(&[]), now, "/count").await;
             let (service, tunnel) = (Uuid::from_u128(1).to_string(), Uuid::from_u128(2).to_string());
-            let questions: &[(MetricsSubject, &[(&str, &str)], &str)] = &[
+            let questions: &[Question<'_>] = &[
                 // What is summed up, and what is read key by key.
                 (workers, &[("quantiles", "true")], "/cpu/count"),
                 (workers, &[("worker", "hello"), ("quantiles", "true")], "/cpu/count"),
