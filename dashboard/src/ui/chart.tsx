@@ -124,7 +124,8 @@ export function Chart(props: ChartProps) {
         height,
         legend: { show: false },
         cursor: { drag: { x: true, y: false, setScale: false }, points: { show: !bars }, ...(sync === undefined ? {} : { sync: { key: sync } }) },
-        scales: { y: { range: (_, __, max) => [0, Number.isFinite(max) && max > 0 ? max * 1.1 : 1] } },
+        // A bar stands right of its time, the newest one too.
+        scales: { ...(bars ? { x: { range: (self: uPlot, min: number, max: number): [number, number] => [min, max + ((self.data[0][1] ?? 0) - (self.data[0][0] ?? 0))] } } : {}), y: { range: (_, __, max) => [0, Number.isFinite(max) && max > 0 ? max * 1.1 : 1] } },
         axes: [
           {
             stroke: text, font, grid: { show: false }, ticks: { stroke: grid, width: 1, size: 4 }, space: 70,
