@@ -70,7 +70,8 @@ impl FetchError {
 
 /// Carries out what Workers ask for.
 pub trait Outbound: Send + Sync + 'static {
-    /// Sends the request and waits for the response head. Dropping the future, or the response's body, gives it up.
+    /// Sends the request and waits for the response head. Dropping the future, or the response's body, gives it up. A
+    /// [`ConnectionError`] in the extensions of the response is a failure that counts although there is an answer.
     fn fetch(&self, subrequest: Subrequest) -> BoxFuture<'static, Result<Response<Body>, FetchError>>;
 
     /// Opens a TCP connection and waits until it stands. Dropping the future gives it up.

@@ -25,7 +25,7 @@ pub(crate) fn tune(cx: &mut JSContext, memory_limit: usize) {
     // over it, every new arena begins a collection. And it has to be well below the engine's own limit, so that one function that makes garbage of
     // tens of megabytes does not run out of memory before anything is collected.
     let collect_at = memory_limit.saturating_add(memory_limit / 4);
-    let max_bytes = collect_at.saturating_add(memory_limit / 8).saturating_add(32 << 20);
+    let max_bytes = collect_at.saturating_add(memory_limit / 8).saturating_add(64 << 20);
     let percent = max_bytes.saturating_mul(100) / collect_at.max(1);
     let [max_bytes, percent] = [max_bytes, percent].map(|value| u32::try_from(value).unwrap_or(u32::MAX));
     let parameters = [

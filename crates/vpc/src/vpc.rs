@@ -297,11 +297,12 @@ impl Vpc {
             }
             (upgrade, _) => {
                 if let Some(upgrade) = upgrade {
-                    attempt.note(Box::new(ConnectionError::new(
+                    let refused = attempt.note(Box::new(ConnectionError::new(
                         ErrorCode::HttpUpgradeFailed,
                         Phase::Head,
                         format!("The service `{name}` answered the upgrade to {} with {status}.", upgrade.protocol()),
                     )));
+                    response.extensions_mut().insert(*refused);
                 }
                 headers::remove_hop_by_hop(response.headers_mut());
                 let (idempotent, source) = (plan.is_idempotent(), source.clone());

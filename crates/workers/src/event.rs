@@ -6,7 +6,7 @@ use invocation::{Answer, Body, BodyError, CallFailed, FetchError, Socket};
 use isolate::Charge;
 
 use crate::cache::CachedResponse;
-use crate::host::Arrival;
+use crate::host::{Arrival, SocketFailure};
 use crate::supervisor::Ticket;
 
 /// Something happened for an invocation of the isolate, or to the isolate.
@@ -78,7 +78,9 @@ pub(crate) enum Completion {
         result: Result<Box<dyn Socket>, FetchError>,
     },
     /// What a socket had, nothing at its end.
-    SocketRead(Result<Vec<u8>, HostError>),
+    SocketRead(Result<Vec<u8>, SocketFailure>),
+    /// A socket took bytes, or its end, or was secured.
+    SocketDone(Result<(), SocketFailure>),
     /// The outcome of a request to, or a call of, another Worker.
     Answered {
         /// The index of its record.

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use invocation::{Answer, BodyError, CallFailed, Ended, Outcome};
+use connection_error::ConnectionError;
+use invocation::{Answer, BodyError, CallFailed, Ended, FetchError, Outcome};
 use isolate::{Failure, Isolate, Place, Scope, Termination, Value};
 use telemetry::{ExceptionRecord, InvocationRecord};
 
 use crate::boot::{Booted, Entries};
 use crate::event::{Completion, Event, HostError, ReadFailure};
-use crate::host::{Arrival, Host, describe, flatten, number, utf8};
+use crate::host::{Arrival, Host, SocketFailure, describe, flatten, number, utf8};
 use crate::job::Job;
 use crate::pool::Pool;
 use crate::running::{Running, timestamp};
@@ -255,6 +256,9 @@ impl Thread {
                 let Some(owner) = owner else { return Ok(Value::Undefined) };
                 if let Some(running) = host.running.borrow_mut().get_mut(&owner) {
                     running.subrequest_ended(record, result.as_ref().map(|(head, _)| Some(head.status.as_u16())));
+                    if let Some(error) = result.as_ref().ok().and_then(|(head, _)| head.extensions.get()) {
+                        running.connection_failed(error);
+                    }
                 }
                 let (head, body) = result.map_err(|error| HostError::from(&error))?;
                 Ok(host.received(owner, head, body))
@@ -296,17 +300,38 @@ impl Thread {
                 Ok(Value::List(vec![number(id), address.into()]))
             }
             Completion::SocketRead(piece) => {
-                let piece = piece?;
+                let piece = piece.map_err(|failure| self.socket_failed(owner, failure))?;
                 Ok(if piece.is_empty() { Value::Undefined } else { Value::Bytes(piece) })
+            }
+            Completion::SocketDone(done) => {
+                done.map(|()| Value::Undefined).map_err(|failure| self.socket_failed(owner, failure))
             }
         }
     }
 
     /// A body of an invocation failed.
     fn body_broke(&self, owner: Option<Ticket>, error: &BodyError) {
+        if let BodyError::Connection(error) = error {
+            self.connection_failed(owner, error);
+        }
+    }
+
+    /// A socket of an invocation failed.
+    fn socket_failed(&self, owner: Option<Ticket>, failure: SocketFailure) -> HostError {
+        match failure {
+            SocketFailure::Broke(error) => {
+                if let FetchError::Connection(error) = &error {
+                    self.connection_failed(owner, error);
+                }
+                HostError::from(&error)
+            }
+            SocketFailure::Unusable(error) => error,
+        }
+    }
+
+    fn connection_failed(&self, owner: Option<Ticket>, error: &ConnectionError) {
         let mut running = self.host.running.borrow_mut();
-        if let (Some(running), BodyError::Connection(error)) = (owner.and_then(|owner| running.get_mut(&owner)), error)
-        {
+        if let Some(running) = owner.and_then(|owner| running.get_mut(&owner)) {
             running.connection_failed(error);
         }
     }

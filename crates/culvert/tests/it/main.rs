@@ -21,6 +21,7 @@ mod schemathesis;
 mod services;
 mod shared_database;
 mod shared_records;
+mod soak;
 mod sockets;
 mod survival;
 mod tail_workers;

@@ -11,7 +11,7 @@ use crate::namespace::in_namespace;
 const INSIDE: &str = "10.99.0.5";
 const SETUP: &str = "ip address add 10.99.0.5/32 dev lo && ip address add 10.98.0.5/32 dev lo";
 
-/// Answers every connection with its own address.
+/// Answers a request with its own address.
 fn host(address: &str) -> u16 {
     let address: Ipv4Addr = address.parse().unwrap();
     service_at(address, move |mut stream| {
@@ -19,9 +19,9 @@ fn host(address: &str) -> u16 {
         read_request(&mut BufReader::new(stream.try_clone().unwrap()));
         let text = format!("here is {address}");
         let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{text}", text.len());
+        // An answer that came before its request would be one to nothing.
+        read_request(&mut BufReader::new(&stream));
         let _ = stream.write_all(answer.as_bytes());
-        // Reads the request, so that closing is no reset.
-        let _ = std::io::copy(&mut stream, &mut std::io::sink());
     })
 }
 
@@ -31,7 +31,7 @@ fn deploy(edge: &Edge, network: &str) {
         try {
           if (to.startsWith("http")) return Response.json(await (await env.NET.fetch(to)).text());
           const socket = env.NET.connect(to);
-          await socket.writable.close();
+          await socket.writable.getWriter().write(new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n"));
           return Response.json((await new Response(socket.readable).text()).split("\r\n\r\n")[1]);
         } catch (error) {
           return Response.json(`${error.code} ${error.phase}: ${error.detail}`);

@@ -58,7 +58,7 @@ fn hostile() -> BTreeMap<String, Hostile> {
 }
 
 /// Deploys a module by the API, with a CPU limit.
-fn deploy(edge: &Edge, token: &str, name: &str, module: &str, cpu_ms: u64) {
+pub fn deploy(edge: &Edge, token: &str, name: &str, module: &str, cpu_ms: u64) {
     let metadata = format!(
         r#"{{"main_module": "index.js", "compatibility_date": "2026-11-01", "limits": {{"cpu_ms": {cpu_ms}}}}}"#
     );
@@ -104,7 +104,7 @@ fn visit(edge: &Edge, name: &str) -> Seen {
 }
 
 /// Resident memory of the program, in MiB; it must be there.
-fn resident(edge: &Edge) -> usize {
+pub fn resident(edge: &Edge) -> usize {
     let status = fs::read_to_string(format!("/proc/{}/status", edge.process.0.id())).expect("the program still runs");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a live process");
     line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() / 1024

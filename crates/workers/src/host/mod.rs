@@ -45,6 +45,7 @@ pub(crate) use engine::{Json, elements};
 pub(crate) use headers::flatten;
 pub(crate) use invocations::describe;
 pub(crate) use operations::Operations;
+pub(crate) use sockets::SocketFailure;
 pub(crate) use text::utf8;
 pub(crate) use websockets::Arrival;
 

@@ -2,9 +2,9 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::mem::MaybeUninit;
+use std::mem::{self, MaybeUninit};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes};
@@ -21,8 +21,40 @@ use crate::table::Table;
 /// The most that one read takes.
 const PIECE: usize = 64 * 1024;
 
-/// A connection that reads and writes share; nothing is in it while TLS is started and once it is closed.
-type Shared = Arc<Mutex<Option<Box<dyn Socket>>>>;
+/// A connection that reads and writes share.
+type Shared = Arc<Mutex<State>>;
+
+/// What has become of a connection.
+enum State {
+    Open(Box<dyn Socket>),
+    /// Also while TLS is started.
+    Closed,
+    /// It failed, which its next users are told too.
+    Broken(HostError),
+}
+
+/// Why something could not be done with a connection.
+pub(crate) enum SocketFailure {
+    /// It has just broken.
+    Broke(FetchError),
+    /// It was broken or closed before.
+    Unusable(HostError),
+}
+
+impl State {
+    fn unusable(&self) -> SocketFailure {
+        SocketFailure::Unusable(match self {
+            State::Broken(error) => error.clone(),
+            State::Open(_) | State::Closed => closed(),
+        })
+    }
+
+    /// It broke: the connection is dropped.
+    fn broke(&mut self, error: FetchError) -> SocketFailure {
+        *self = State::Broken(HostError::from(&error));
+        SocketFailure::Broke(error)
+    }
+}
 
 struct OpenSocket {
     owner: Ticket,
@@ -38,30 +70,30 @@ pub(crate) struct Sockets {
 impl Sockets {
     /// Keeps a connection that stands. `None` when there are too many.
     pub(crate) fn insert(&mut self, owner: Ticket, stream: Box<dyn Socket>) -> Option<u64> {
-        self.table.insert(OpenSocket { owner, stream: Arc::new(Mutex::new(Some(stream))) })
+        self.table.insert(OpenSocket { owner, stream: Arc::new(Mutex::new(State::Open(stream))) })
     }
 
     /// All connections of an invocation, to be dropped.
-    pub(super) fn release(&mut self, owner: Ticket) -> Vec<Shared> {
+    pub(super) fn release(&mut self, owner: Ticket) -> impl Sized + use<> {
         let released = self.table.drain_where(|socket| socket.owner == owner);
-        released.into_iter().map(|(_, socket)| socket.stream).collect()
+        released.into_iter().map(|(_, socket)| socket.stream).collect::<Vec<_>>()
     }
 }
 
-/// Runs `work` on the connection, unless it is closed.
+fn lock(stream: &Shared) -> MutexGuard<'_, State> {
+    stream.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs `work` on the connection, unless it cannot be used.
 fn with<T>(
     stream: &Shared,
     work: impl FnOnce(Pin<&mut dyn Socket>) -> Poll<io::Result<T>>,
-) -> Poll<Result<T, HostError>> {
-    let mut stream = stream.lock().unwrap_or_else(PoisonError::into_inner);
-    match stream.as_mut() {
-        None => Poll::Ready(Err(closed())),
-        Some(stream) => work(Pin::new(&mut **stream)).map_err(|error| HostError::from(&FetchError::of_io(&error))),
+) -> Poll<Result<T, SocketFailure>> {
+    let mut state = lock(stream);
+    match &mut *state {
+        State::Open(stream) => work(Pin::new(&mut **stream)).map_err(|error| state.broke(FetchError::of_io(&error))),
+        State::Closed | State::Broken(_) => Poll::Ready(Err(state.unusable())),
     }
-}
-
-fn take(stream: &Shared) -> Option<Box<dyn Socket>> {
-    stream.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 fn closed() -> HostError {
@@ -69,7 +101,7 @@ fn closed() -> HostError {
 }
 
 /// The next piece; empty at the end.
-async fn read_piece(stream: Shared) -> Result<Vec<u8>, HostError> {
+async fn read_piece(stream: Shared) -> Result<Vec<u8>, SocketFailure> {
     poll_fn(|context| {
         with(&stream, |stream| {
             let mut room = [const { MaybeUninit::<u8>::uninit() }; PIECE];
@@ -82,7 +114,7 @@ async fn read_piece(stream: Shared) -> Result<Vec<u8>, HostError> {
 }
 
 /// Writes all bytes and sees them on their way.
-async fn write_whole(stream: Shared, mut bytes: Bytes) -> Result<(), HostError> {
+async fn write_whole(stream: Shared, mut bytes: Bytes) -> Result<(), SocketFailure> {
     poll_fn(|context| {
         with(&stream, |mut stream| {
             while bytes.has_remaining() {
@@ -99,19 +131,24 @@ async fn write_whole(stream: Shared, mut bytes: Bytes) -> Result<(), HostError> 
 }
 
 /// Ends the writing half.
-async fn end(stream: Shared) -> Result<(), HostError> {
+async fn end(stream: Shared) -> Result<(), SocketFailure> {
     poll_fn(|context| with(&stream, |stream| AsyncWrite::poll_shutdown(stream, context))).await
 }
 
-async fn start_tls(stream: Shared, server_name: String) -> Result<(), HostError> {
-    let plain = take(&stream).ok_or_else(closed)?;
-    let secured = plain.start_tls(server_name).await.map_err(|error| HostError::from(&error))?;
-    *stream.lock().unwrap_or_else(PoisonError::into_inner) = Some(secured);
+async fn start_tls(stream: Shared, server_name: String) -> Result<(), SocketFailure> {
+    let before = mem::replace(&mut *lock(&stream), State::Closed);
+    let plain = match before {
+        State::Open(plain) => plain,
+        other => {
+            let failure = other.unusable();
+            *lock(&stream) = other;
+            return Err(failure);
+        }
+    };
+    let secured = plain.start_tls(server_name).await;
+    let mut state = lock(&stream);
+    *state = State::Open(secured.map_err(|error| state.broke(error))?);
     Ok(())
-}
-
-fn done(result: Result<(), HostError>) -> Completion {
-    result.map_or_else(Completion::Failed, |()| Completion::Done)
 }
 
 impl Host {
@@ -205,14 +242,14 @@ pub(super) fn write(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<
     let host = scope.data::<Host>();
     let (owner, stream) = host.socket(id(arguments, 0)?)?;
     let bytes = hold(&host.seat.ledger, arguments.bytes(1)?);
-    host.begin_eager(owner, async move { done(write_whole(stream, bytes).await) })
+    host.begin_eager(owner, async move { Completion::SocketDone(write_whole(stream, bytes).await) })
 }
 
 /// `socketEnd(socket)`
 pub(super) fn end_writing(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Value, Throw> {
     let host = scope.data::<Host>();
     let (owner, stream) = host.socket(id(arguments, 0)?)?;
-    host.begin_eager(owner, async move { done(end(stream).await) })
+    host.begin_eager(owner, async move { Completion::SocketDone(end(stream).await) })
 }
 
 /// `socketStartTls(socket, serverName)`
@@ -220,14 +257,14 @@ pub(super) fn secure(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result
     let host = scope.data::<Host>();
     let (owner, stream) = host.socket(id(arguments, 0)?)?;
     let name = arguments.string(1)?;
-    host.begin_task(owner, async move { done(start_tls(stream, name).await) }).map(number)
+    host.begin_task(owner, async move { Completion::SocketDone(start_tls(stream, name).await) }).map(number)
 }
 
 /// `socketClose(socket)`
 pub(super) fn close(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Value, Throw> {
     let host = scope.data::<Host>();
     let removed = host.sockets.borrow_mut().table.remove(id(arguments, 0)?);
-    let stream = removed.and_then(|socket| take(&socket.stream));
+    let stream = removed.map(|socket| mem::replace(&mut *lock(&socket.stream), State::Closed));
     // After the borrows: closing can run any code, and may need the runtime.
     let _runtime = host.services.options.runtime.enter();
     drop(stream);

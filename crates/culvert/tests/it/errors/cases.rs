@@ -4,6 +4,7 @@ use std::net::UdpSocket;
 
 use serde_json::{Value, json};
 
+use super::damage;
 use super::resolvers::{self, GARBAGE, SILENT, UNBOUND};
 use super::servers::{self, Certificates, NAME};
 use crate::failures::closed_port;
@@ -33,6 +34,8 @@ pub struct Stage<'a> {
     pub services: Vec<String>,
     certificates: Certificates,
     authority: String,
+    /// An authority that is no certificate any more.
+    damaged: String,
     lonely: String,
     doomed: String,
     old_fashioned: String,
@@ -67,12 +70,14 @@ impl<'a> Stage<'a> {
             edge.post("/mtls_certificates", &body)["id"].as_str().unwrap().to_owned()
         };
         let authority = upload("matrix", &certificates.authority);
+        let damaged = upload("damaged", &certificates.authority);
         Some(Self {
             edge,
             tunnel,
             services: Vec::new(),
             certificates,
             authority,
+            damaged,
             lonely: create("lonely"),
             doomed: create("doomed"),
             old_fashioned,
@@ -351,6 +356,14 @@ impl<'a> Stage<'a> {
         let good = self.openssl(NAME, false, &[]);
         let expired = self.openssl(NAME, true, &[]);
         let other = self.openssl("other.internal", false, &[]);
+        let service = self.bind(json!({ "https_port": good, "policy": { "trusted_roots": [self.damaged] } }));
+        damage::certificate(&self.edge.data().join("culvert.db"), "damaged");
+        cases.push(get_https(
+            "an authority that has been damaged in Culvert's own database",
+            ["proxy_internal_error", "Internal", "tls"],
+            "cannot be set up",
+            &service,
+        ));
         let service = self.bind(json!({ "https_port": good }));
         cases.push(get_https("an issuer that is not trusted", certificate, "issuer", &service));
         for (fault, port, detail) in [
