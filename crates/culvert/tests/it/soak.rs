@@ -6,6 +6,12 @@ use crate::torture::{deploy, resident};
 /// More Workers than there is room for isolates, so that each call needs a new one.
 const WORKERS: usize = 100;
 const ISOLATES: usize = 10_000;
+/// What some of them do last. No divisor of [`WORKERS`], so that each does it at some time.
+const LAST: [&str; 3] = [
+    "setTimeout(() => {}, 1e6); return new Response(new ReadableStream({ start(c) { c.close(); } }));",
+    "throw new Error('no');",
+    "for (;;);",
+];
 /// By then everything that is kept once has been made.
 const WARM: usize = 2_000;
 /// How much more may be resident in the end than when warm, in MiB: what the allocator's arenas differ by, a five hundredth of what the isolates
@@ -16,10 +22,19 @@ const GROWTH: usize = 24;
 fn ten_thousand_isolates_leave_no_memory_behind() {
     let edge = Edge::start_with(&["--isolate-memory-mib", "32", "--isolates-memory-mib", "64"]);
     let token = format!("Bearer {}", edge.token());
-    // An isolate's first request is its only one.
-    let module = "let calls = 0; const ballast = new Uint8Array(1e6).fill(1); export default { fetch: () => new Response(`${++calls} ${ballast.length}`) };";
+    // They leave in different ways: at rest, with a timer that is still to come, after an exception, stopped at their CPU limit.
+    let module = |last: &str| {
+        format!(
+            "let calls = 0; const ballast = new Uint8Array(1e6).fill(1);
+             export default {{ fetch(request) {{
+               if (new URL(request.url).pathname === '/') return new Response(`${{++calls}} ${{ballast.length}}`);
+               {last}
+             }} }};"
+        )
+    };
     for worker in 0..WORKERS {
-        deploy(&edge, &token, &format!("soak-{worker}"), module, 1_000);
+        let last = LAST[worker % LAST.len()];
+        deploy(&edge, &token, &format!("soak-{worker}"), &module(last), 20);
     }
     let mut warm = 0;
     let mut made = 0;
@@ -27,6 +42,9 @@ fn ten_thousand_isolates_leave_no_memory_behind() {
         let answer = edge.get(&format!("soak-{}", call % WORKERS), "/");
         assert_eq!(answer.status, 200, "{}", answer.text());
         made += usize::from(answer.text() == "1 1000000");
+        if call % 10 == 0 {
+            edge.get(&format!("soak-{}", call % WORKERS), "/last");
+        }
         if warm == 0 && made == WARM {
             warm = resident(&edge);
         }
