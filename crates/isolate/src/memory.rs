@@ -101,7 +101,8 @@ pub(crate) fn check(cx: &mut JSContext, state: &Rc<State>) {
     state.monitor.memory_checked(grown);
     let refused = allocations::take_refused();
     if now > memory.collect_above.get() || refused > 0 {
-        let used = collect(cx, state);
+        let limit = memory.ledger.limit();
+        let used = collect(cx, state, limit);
         memory.collect_above.set(memory.ledger.limit().max(used.saturating_add(memory.step())));
         memory.full.set(memory.full.get() || used > memory.ledger.limit());
         let wanted = used.saturating_add(refused);
@@ -112,14 +113,15 @@ pub(crate) fn check(cx: &mut JSContext, state: &Rc<State>) {
     bound_allocations(state);
 }
 
-/// Two collections: the second waits for the background sweeping of the first, which is when the memory of dead buffers is subtracted.
-fn collect(cx: &mut JSContext, state: &Rc<State>) -> usize {
+/// Up to two collections, until no more than `enough` bytes are in use: the second waits for the background sweeping of the first, which is when
+/// the memory of dead strings and buffers is subtracted.
+fn collect(cx: &mut JSContext, state: &Rc<State>, enough: usize) -> usize {
     // SAFETY: the callback must not be called again from inside itself (`Runtime.cpp`, `HandleInterrupt`).
     let enabled = unsafe { JS_DisableInterruptCallback(cx) };
     for _ in 0..2 {
         // SAFETY: this is called where the engine may collect.
         unsafe { JS_GC(cx, GCReason::API) };
-        if count(cx, state) <= state.memory.ledger.limit() {
+        if count(cx, state) <= enough {
             break;
         }
     }
@@ -135,7 +137,8 @@ pub(crate) unsafe extern "C" fn make_room() {
     // SAFETY: this is a callback of the engine on the thread of this context, in which one `JSContext` may be made from its pointer;
     // it is called where the engine may collect (`JSRuntime::onOutOfMemoryCanGC`).
     let mut cx = unsafe { JSContext::from_ptr(cx) };
-    collect(&mut cx, &state);
+    // How much room is needed is not known here: all there is.
+    collect(&mut cx, &state, 0);
     bound_allocations(&state);
     allocations::collected();
 }

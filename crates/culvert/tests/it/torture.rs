@@ -138,7 +138,6 @@ fn fits(outcome: &str, answered: bool, seen: &Seen) -> bool {
 }
 
 #[test]
-#[ignore = "has not yet passed as a whole on a quiet machine; run it with --ignored torture"]
 fn hostile_workers_end_as_they_should() {
     let edge = Edge::start_with(&[
         "--isolate-memory-mib",
