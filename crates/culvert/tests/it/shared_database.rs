@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::harness::{Edge, http_service, postgres, wait_for};
 
 /// Two edges on a new database. Nothing where PostgreSQL is not installed.
-fn edges() -> Option<(Edge, Edge)> {
+pub fn edges() -> Option<(Edge, Edge)> {
     let url = postgres()?;
     let first = Edge::start_with(&["--database", &url]);
     let key = first.data().join("store.key");

@@ -1,17 +1,11 @@
 //! Two edges on one PostgreSQL database: what happened at one is found at the other.
 
 use crate::harness::{Edge, wait_for};
+use crate::shared_database::edges;
 
 #[test]
 fn records_and_metrics_are_found_at_every_edge() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let Some(url) = runtime.block_on(private_postgres::database()) else { return };
-    let key = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(key.path(), "07".repeat(32)).unwrap();
-    let arguments = ["--database", url.as_str(), "--secrets-key-file", key.path().to_str().unwrap()];
-    let one = Edge::start_with(&arguments);
-    // The second one reads what the first one made.
-    let other = Edge::start_with(&arguments);
+    let Some((one, other)) = edges() else { return };
     one.deploy_module(
         "hello",
         "export default { fetch() { console.log('found at every edge'); return new Response('hi'); } };",

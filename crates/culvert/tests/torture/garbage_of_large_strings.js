@@ -1,4 +1,4 @@
-// Expected: ok
+// Expected: ok, exception
 export default {
   fetch(request, env, ctx) {
     const text = 'x'.repeat(4e6);
