@@ -144,14 +144,15 @@ async fn old_facts_go() {
 
 #[tokio::test]
 async fn the_oldest_go_when_it_is_too_much() {
-    let options = TelemetryOptions { max_bytes: 2 << 20, ..unlimited() };
+    let options = TelemetryOptions { max_bytes: 4 << 20, ..unlimited() };
     let directory = tempfile::tempdir().unwrap();
     let location = location(directory.path()).await;
     let telemetry = Telemetry::open(&location, options).await.unwrap();
     let now = OffsetDateTime::now_utc();
-    for number in 0..4_000 {
+    // More than are removed in one step, so that some stay.
+    for number in 0..12_000 {
         let mut record = invocation(number);
-        record.started = now - Duration::from_secs(4_000 - number);
+        record.started = now - Duration::from_secs(12_000 - number);
         record.logs.push(line(&format!("{number} {}", "some words that fill the page ".repeat(10))));
         telemetry.recorder().invocation(record);
     }
@@ -159,7 +160,7 @@ async fn the_oldest_go_when_it_is_too_much() {
     // The keeper may have done so by itself already.
     telemetry.sweep().await.unwrap();
     let newest = telemetry.invocations(&InvocationFilter::default(), &Paging::new(1, None).unwrap()).await.unwrap();
-    assert_eq!(newest.items[0].ray_id.0, 3_999);
+    assert_eq!(newest.items[0].ray_id.0, 11_999);
     let oldest = InvocationFilter { ray_id: Some(invocation::RayId(0)), ..InvocationFilter::default() };
     assert!(telemetry.invocations(&oldest, &Paging::default()).await.unwrap().items.is_empty());
     for _ in 0..20 {
