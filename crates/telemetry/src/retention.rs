@@ -46,16 +46,9 @@ pub(crate) async fn sweep(
     let mut swept = Swept { removed: 0, more: false };
     let aged = [(Facts::Invocations, options.invocation_retention), (Facts::Connections, options.connection_retention)];
     for (facts, kept) in aged {
-        let horizon = first_key_at(ago(now, kept));
-        loop {
-            if begun.elapsed() > PATIENCE {
-                return Ok(Swept { more: true, ..swept });
-            }
-            let step = remove_oldest(writer, facts, horizon).await?;
-            swept.removed += step;
-            if step < STEP.unsigned_abs() {
-                break;
-            }
+        remove_before(writer, facts, first_key_at(ago(now, kept)), begun, &mut swept).await?;
+        if swept.more {
+            return Ok(swept);
         }
     }
     let oldest_kept = options.invocation_retention.max(options.connection_retention);
@@ -73,15 +66,9 @@ pub(crate) async fn sweep(
     }
     if let Some(horizon) = counted_horizon(writer, options.max_bytes).await? {
         for facts in [Facts::Invocations, Facts::Connections] {
-            loop {
-                if begun.elapsed() > PATIENCE {
-                    return Ok(Swept { more: true, ..swept });
-                }
-                let step = remove_oldest(writer, facts, horizon).await?;
-                swept.removed += step;
-                if step < STEP.unsigned_abs() {
-                    break;
-                }
+            remove_before(writer, facts, horizon, begun, &mut swept).await?;
+            if swept.more {
+                return Ok(swept);
             }
         }
         forget_bytes(writer, horizon).await?;
@@ -90,6 +77,27 @@ pub(crate) async fn sweep(
         writer.give_back_pages().await?;
     }
     Ok(swept)
+}
+
+/// Removes the facts before a key, step by step, until they or the patience of a sweep that began then are at an end.
+async fn remove_before(
+    writer: &mut Writer,
+    facts: Facts,
+    horizon: i64,
+    begun: Instant,
+    swept: &mut Swept,
+) -> Result<(), TelemetryError> {
+    loop {
+        if begun.elapsed() > PATIENCE {
+            swept.more = true;
+            return Ok(());
+        }
+        let step = remove_oldest(writer, facts, horizon).await?;
+        swept.removed += step;
+        if step < STEP.unsigned_abs() {
+            return Ok(());
+        }
+    }
 }
 
 /// Adds the sizes of facts, by key, to the minutes in which they began.

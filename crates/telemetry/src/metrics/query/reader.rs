@@ -163,11 +163,7 @@ impl MetricsReader<'_> {
                 "CAST(sum(requests) AS BIGINT) AS requests, CAST(sum(failed) AS BIGINT) AS failed, \
                  CAST(sum(subrequests) AS BIGINT) AS subrequests FROM ",
             );
-            sql.push(worker_table(segment, &by, &filters));
-            add_buckets(&mut sql, segment);
-            add_filters(&mut sql, &filters, false);
-            // A bucket is summed up although nothing happened in it.
-            sql.push(" AND requests > 0");
+            add_worker_rows(&mut sql, segment, &by, &filters);
             sql.push(" GROUP BY point");
             for dimension in &by {
                 sql.push(", ").push(dimension.name());
@@ -193,11 +189,7 @@ impl MetricsReader<'_> {
             let mut sql = Statement::new("SELECT bucket, ");
             add_columns(&mut sql, &by);
             sql.push("requests, failed, subrequests, cpu, wall, memory FROM ");
-            sql.push(worker_table(segment, &by, &filters));
-            add_buckets(&mut sql, segment);
-            add_filters(&mut sql, &filters, false);
-            // A bucket is summed up although nothing happened in it.
-            sql.push(" AND requests > 0");
+            add_worker_rows(&mut sql, segment, &by, &filters);
             for row in self.fetch(sql).await? {
                 let [cpu, wall, memory] = ["cpu", "wall", "memory"].map(|column| sketch(&row, column));
                 let sketches = [cpu?, wall?, memory?, Sketch::default()];
@@ -225,9 +217,8 @@ impl MetricsReader<'_> {
         for segment in self.segments(range) {
             let mut sql = Statement::new("SELECT bucket, ");
             add_columns(&mut sql, &of_rows);
-            sql.push("counts FROM ").push(worker_table(segment, &of_rows, &filters));
-            add_buckets(&mut sql, segment);
-            add_filters(&mut sql, &filters, false);
+            sql.push("counts FROM ");
+            add_worker_rows(&mut sql, segment, &of_rows, &filters);
             for row in self.fetch(sql).await? {
                 let (last, point) = place(&row, segment, range)?;
                 for (&outcome, &count) in counts(&row)?.outcomes.iter().filter(|(outcome, _)| is_wanted(**outcome)) {
@@ -289,9 +280,14 @@ fn add_columns(sql: &mut Statement<'static>, by: &[Dimension]) {
     }
 }
 
-/// All Workers together are summed up.
-fn worker_table(segment: Segment, by: &[Dimension], filters: &attempts::Filters) -> &'static str {
-    if segment.is_summed && by.is_empty() && filters.is_empty() { "worker_overview" } else { "worker_metrics" }
+/// The rows of Workers in these buckets, from the sums of all Workers where those will do.
+fn add_worker_rows(sql: &mut Statement<'static>, segment: Segment, by: &[Dimension], filters: &attempts::Filters) {
+    let is_summed = segment.is_summed && by.is_empty() && filters.is_empty();
+    sql.push(if is_summed { "worker_overview" } else { "worker_metrics" });
+    add_buckets(sql, segment);
+    add_filters(sql, filters, false);
+    // A bucket is summed up although nothing happened in it.
+    sql.push(" AND requests > 0");
 }
 
 fn worker_sum(row: &Row) -> Result<Sum, TelemetryError> {
