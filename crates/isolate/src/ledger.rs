@@ -107,6 +107,12 @@ impl Charge {
         fits
     }
 
+    /// Charges so many bytes instead of what was charged.
+    pub fn set(&mut self, bytes: usize) {
+        self.grow(bytes.saturating_sub(self.bytes));
+        self.shrink(self.bytes.saturating_sub(bytes));
+    }
+
     /// Gives some back.
     pub fn shrink(&mut self, bytes: usize) {
         let bytes = bytes.min(self.bytes);
@@ -137,6 +143,9 @@ mod tests {
         assert!(over.ledger.has_room(SMALL) && !over.ledger.has_room(SMALL + 1));
         assert!(!over.try_grow(1), "it is large itself");
         assert!(large.charge(0).try_grow(SMALL) && !large.charge(0).try_grow(SMALL + 1));
+        charge.set(60);
+        assert_eq!((charge.bytes(), ledger.held()), (60, 60));
+        charge.set(50);
         charge.shrink(45);
         assert_eq!((charge.bytes(), ledger.used()), (5, 55));
         charge.shrink(99);

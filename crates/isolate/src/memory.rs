@@ -103,11 +103,11 @@ pub(crate) fn check(cx: &mut JSContext, state: &Rc<State>) {
     if now > memory.collect_above.get() || refused > 0 {
         let limit = memory.ledger.limit();
         let used = collect(cx, state, limit);
-        memory.collect_above.set(memory.ledger.limit().max(used.saturating_add(memory.step())));
-        memory.full.set(memory.full.get() || used > memory.ledger.limit());
+        memory.collect_above.set(limit.max(used.saturating_add(memory.step())));
+        memory.full.set(memory.full.get() || used > limit);
         let wanted = used.saturating_add(refused);
         if used > memory.end() || (refused > 0 && wanted > memory.end().saturating_add(memory.step())) {
-            state.stop(Termination::MemoryLimit { used: wanted, limit: memory.ledger.limit() });
+            state.stop(Termination::MemoryLimit { used: wanted, limit });
         }
     }
     bound_allocations(state);

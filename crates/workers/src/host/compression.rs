@@ -60,8 +60,7 @@ pub(super) fn give(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<V
         Some(input) => stream.coder.give(input),
         None => stream.coder.end(),
     }
-    stream.charge.shrink(stream.charge.bytes());
-    stream.charge.grow(stream.coder.held());
+    stream.charge.set(stream.coder.held());
     Ok(Value::Undefined)
 }
 

@@ -89,8 +89,7 @@ pub(super) fn resume(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result
         // The parser holds back at most what it was given since something came out.
         let before = if output.is_empty() { working.charge.bytes() } else { WORKING };
         let held = before.saturating_add(given).min(WORKING + MEMORY);
-        working.charge.grow(held.saturating_sub(working.charge.bytes()));
-        working.charge.shrink(working.charge.bytes().saturating_sub(held));
+        working.charge.set(held);
     }
     let output = if output.is_empty() { Value::Undefined } else { Value::Bytes(output) };
     let (kind, index, facts) = match stop {
