@@ -44,33 +44,30 @@ pub(super) fn respond(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Resul
     let is_encoded = !arguments.is_undefined(6) && arguments.bool(6)?;
     let format = if is_encoded { None } else { Format::of(&headers) };
     let wanted = if is_encoded { Wanted::AsItCame } else { Wanted::In(format) };
-    let mut recoded = false;
-    let mut keep = |(body, other): (Body, bool)| {
-        recoded = other;
-        body
-    };
-    let (body, flow) = match outgoing {
+    let empty = || (invocation::empty(), false);
+    let ((body, recoded), flow) = match outgoing {
         // The connection flows until it is over.
-        Outgoing::None if upgraded.is_some() => (invocation::empty(), Flow::Native),
-        Outgoing::None => (invocation::empty(), Flow::Whole),
-        Outgoing::Whole(bytes) if has_body => (keep(compressed(invocation::full(bytes), format)), Flow::Whole),
-        Outgoing::Whole(_) => (invocation::empty(), Flow::Whole),
+        Outgoing::None if upgraded.is_some() => (empty(), Flow::Native),
+        Outgoing::None => (empty(), Flow::Whole),
+        Outgoing::Whole(bytes) if has_body => (compressed(invocation::full(bytes), format), Flow::Whole),
+        Outgoing::Whole(_) => (empty(), Flow::Whole),
         Outgoing::Native(body) => {
-            let (body, other) = host.bodies.borrow_mut().give_away(ticket, body, wanted)?;
+            let (body, recoded) = host.bodies.borrow_mut().give_away(ticket, body, wanted)?;
             if has_body {
-                (host.watched(ticket, keep((body, other)), if other { None } else { length }), Flow::Native)
+                let length = if recoded { None } else { length };
+                ((host.watched(ticket, body, length), recoded), Flow::Native)
             } else {
-                (invocation::empty(), Flow::Whole)
+                (empty(), Flow::Whole)
             }
         }
         Outgoing::Script if has_body => {
             let (id, body) = host.sink(ticket, Some(ticket), length)?;
             sink = id;
-            (keep(compressed(body, format)), Flow::Script)
+            (compressed(body, format), Flow::Script)
         }
         Outgoing::Script => {
             sink = host.dead_sink(ticket)?;
-            (invocation::empty(), Flow::Whole)
+            (empty(), Flow::Whole)
         }
     };
     if recoded {
