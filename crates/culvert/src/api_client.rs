@@ -94,6 +94,19 @@ impl ApiClient {
         Ok((rows, envelope.get_mut("result_info").map(Value::take).unwrap_or_default()))
     }
 
+    /// GET of a whole list, page by page, with this query.
+    pub async fn get_all(&self, path: &str, query: &str) -> Result<Vec<Value>, Failure> {
+        let mut all = Vec::new();
+        for page in 1u32.. {
+            let (rows, _) = self.get_list(&format!("{path}?{query}&page={page}")).await?;
+            if rows.is_empty() {
+                break;
+            }
+            all.extend(rows);
+        }
+        Ok(all)
+    }
+
     /// POST to a path below the account.
     pub async fn post<T: DeserializeOwned>(&self, path: &str, payload: Payload) -> Result<T, Failure> {
         self.call(Method::POST, path, Some(payload)).await

@@ -71,13 +71,7 @@ async fn add(Call { what: arguments, api }: Call<TunnelRouteAdd>) -> Result<(), 
 async fn list(api: &ApiClient) -> Result<Vec<Value>, Failure> {
     let mut routes = Vec::new();
     for (path, _) in KINDS {
-        for page in 1u32.. {
-            let more: Vec<Value> = api.get(&format!("{path}?per_page=1000&page={page}")).await?;
-            if more.is_empty() {
-                break;
-            }
-            routes.extend(more);
-        }
+        routes.extend(api.get_all(path, "per_page=1000").await?);
     }
     Ok(routes)
 }

@@ -48,15 +48,7 @@ pub async fn run(command: Token) -> Result<(), Failure> {
 
 /// Every token, over all pages.
 async fn list(api: &ApiClient) -> Result<Vec<Value>, Failure> {
-    let mut tokens = Vec::new();
-    for page in 1u32.. {
-        let more: Vec<Value> = api.get(&format!("{TOKENS}?per_page=100&page={page}")).await?;
-        if more.is_empty() {
-            break;
-        }
-        tokens.extend(more);
-    }
-    Ok(tokens)
+    api.get_all(TOKENS, "per_page=100").await
 }
 
 fn row(token: &Value) -> Vec<String> {

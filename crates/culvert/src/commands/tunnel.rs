@@ -203,15 +203,7 @@ async fn configure(api: &ApiClient, id: Uuid, rules: Vec<Value>) -> Result<Value
 
 /// Every tunnel that is not deleted, over all pages.
 async fn list(api: &ApiClient) -> Result<Vec<Value>, Failure> {
-    let mut tunnels = Vec::new();
-    for page in 1u32.. {
-        let more: Vec<Value> = api.get(&format!("{TUNNELS}?is_deleted=false&per_page=100&page={page}")).await?;
-        if more.is_empty() {
-            break;
-        }
-        tunnels.extend(more);
-    }
-    Ok(tunnels)
+    api.get_all(TUNNELS, "is_deleted=false&per_page=100").await
 }
 
 /// The id of the tunnel with this id or name.
