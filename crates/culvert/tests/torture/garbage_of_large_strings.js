@@ -1,4 +1,4 @@
-// Expected: ok, exception
+// Expected: ok
 export default {
   fetch(request, env, ctx) {
     const text = 'x'.repeat(4e6);
