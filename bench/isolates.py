@@ -68,11 +68,9 @@ class Visitor:
 
 def workerd_of_many(tools, directory, modules):
     """A workerd with a service and a socket for each module: how long it took to start, in ms, its process, its ports."""
-    services, sockets, ports = [], [], []
-    for number, module in enumerate(modules):
+    services, sockets, ports = [], [], tools.free_ports(len(modules))
+    for number, (module, port) in enumerate(zip(modules, ports)):
         (directory / f"{number}.js").write_text(module)
-        port = tools.free_port()
-        ports.append(port)
         services.append(
             f'(name = "w{number}", worker = (modules = [(name = "{number}.js", esModule = embed "{number}.js")], compatibilityDate = "2025-09-01"))'
         )
@@ -162,8 +160,8 @@ def cpu(tools, rounds, seconds):
         Deployer(ours).deploy("cpu", source.read_text(), 300_000)
         config, (port,) = workerd_of_many(tools, directory, [source.read_text()])
         stack.enter_context(tools.process(tools.workerd_program(), "serve", config))
+        kinds = json.loads(tools.wait_for("workerd", lambda: Visitor(f"127.0.0.1:{port}").get("cpu")[1]))
         sides = {"culvert": Visitor(ours.addresses["http"]), "workerd": Visitor(f"127.0.0.1:{port}")}
-        kinds = json.loads(tools.wait_for("workerd", lambda: sides["workerd"].get("cpu")[1]))
         times = {kind: {name: [] for name in sides} for kind in kinds}
         for _ in range(rounds):
             for kind in kinds:

@@ -6,8 +6,8 @@
 //!
 //! What happens after a refusal depends on what was asked for. For an `ArrayBuffer` the engine calls [`crate::memory::make_room`], which
 //! collects, and asks again; if it still does not fit, script gets a catchable `out of memory`. For strings, arrays and the like, the
-//! engine cannot collect at that point and asks again at once: it then gets somewhat more, as part of what is in use may be garbage,
-//! and if that is refused too the isolate has outgrown its limit ([`take_refused`]). For WebAssembly memory it asks only once, gets that
+//! engine cannot collect at that point and asks again at once: it then gets somewhat more, as part of what is in use may be garbage
+//! (`limits` sees to it that it is not much), and if that is refused too the isolate has outgrown its limit ([`take_refused`]). For WebAssembly memory it asks only once, gets that
 //! much more at once, and script learns of a refusal.
 //!
 //! Rust's own allocations must not fail, so they go past these functions.
@@ -34,6 +34,8 @@ struct Bound {
     excess: usize,
     /// The size refused last, until the engine has collected.
     refused: usize,
+    /// It was refused when it was asked for again, too.
+    for_good: bool,
     /// The engine has collected in order to make room.
     collected: bool,
     /// The engine collects: what it needs for that it must get.
@@ -44,7 +46,15 @@ struct Bound {
 
 thread_local! {
     static BOUND: Cell<Bound> = const {
-        Cell::new(Bound { room: None, excess: 0, refused: 0, collected: false, collecting: false, taken: false })
+        Cell::new(Bound {
+            room: None,
+            excess: 0,
+            refused: 0,
+            for_good: false,
+            collected: false,
+            collecting: false,
+            taken: false,
+        })
     };
 }
 
@@ -61,7 +71,7 @@ pub(crate) fn bound(room: usize, excess: usize) {
 
 /// Ends the bound.
 pub(crate) fn unbound() {
-    change(|bound| *bound = Bound { room: None, refused: 0, collected: false, ..*bound });
+    change(|bound| *bound = Bound { room: None, refused: 0, for_good: false, collected: false, ..*bound });
 }
 
 /// A collection begins or ends on this thread.
@@ -74,11 +84,19 @@ pub(crate) fn collected() {
     change(|bound| *bound = Bound { refused: 0, collected: true, ..*bound });
 }
 
-/// The size that was refused for good though the engine could not collect first; 0 when none was.
-pub(crate) fn take_refused() -> usize {
-    let refused = BOUND.get().refused;
-    change(|bound| bound.refused = 0);
-    refused
+/// A size that was refused though the engine could not collect first.
+#[derive(Clone, Copy)]
+pub(crate) struct Refused {
+    pub size: usize,
+    /// Also when it was asked for again.
+    pub for_good: bool,
+}
+
+/// What was refused since the last time.
+pub(crate) fn take_refused() -> Option<Refused> {
+    let Bound { refused: size, for_good, .. } = BOUND.get();
+    change(|bound| *bound = Bound { refused: 0, for_good: false, ..*bound });
+    (size > 0).then_some(Refused { size, for_good })
 }
 
 /// Whether `size` more bytes may be taken; takes them. With `at_once` there will be no second request.
@@ -102,7 +120,9 @@ fn admit(size: usize, at_once: bool) -> bool {
             state.monitor.interrupt();
         }
     } else {
-        bound.refused = if after_collection || at_once { 0 } else { size };
+        let is_last = after_collection || at_once;
+        bound.for_good = !is_last && (bound.for_good || asked_again);
+        bound.refused = if is_last { 0 } else { size };
         BOUND.set(bound);
     }
     fits
@@ -129,10 +149,15 @@ pub(crate) fn give_back() {
     }
 }
 
+// Under AddressSanitizer (`--cfg sanitizer="address"`, see CONTRIBUTING.md) what it puts in their place.
 unsafe extern "C" {
+    #[cfg_attr(sanitizer = "address", link_name = "__interceptor_malloc")]
     fn __libc_malloc(size: usize) -> *mut c_void;
+    #[cfg_attr(sanitizer = "address", link_name = "__interceptor_calloc")]
     fn __libc_calloc(count: usize, size: usize) -> *mut c_void;
+    #[cfg_attr(sanitizer = "address", link_name = "__interceptor_realloc")]
     fn __libc_realloc(pointer: *mut c_void, size: usize) -> *mut c_void;
+    #[cfg_attr(sanitizer = "address", link_name = "__interceptor_memalign")]
     fn __libc_memalign(alignment: usize, size: usize) -> *mut c_void;
 }
 

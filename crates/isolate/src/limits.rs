@@ -25,12 +25,19 @@ pub(crate) fn tune(cx: &mut JSContext, memory_limit: usize) {
     // over it, every new arena begins a collection. And it has to be well below the engine's own limit, so that one function that makes garbage of
     // tens of megabytes does not run out of memory before anything is collected.
     let collect_at = memory_limit.saturating_add(memory_limit / 4);
-    let max_bytes = collect_at.saturating_add(memory_limit / 8).saturating_add(64 << 20);
+    // And by as much as the table of a `Map` may take when it doubles: what the engine itself refuses, script can catch; what it grants is
+    // found to be too much at once.
+    let max_bytes = collect_at.saturating_add(memory_limit / 8).saturating_add(memory_limit.max(64 << 20));
     let percent = max_bytes.saturating_mul(100) / collect_at.max(1);
-    let [max_bytes, percent] = [max_bytes, percent].map(|value| u32::try_from(value).unwrap_or(u32::MAX));
+    // Strings and buffers have a trigger of their own, which the engine sets to up to three times this, whatever the limit: with its 38 MiB, garbage
+    // alone could fill an isolate, and the next large allocation would find no room. In MiB.
+    let malloc_base = (memory_limit / 8 >> 20).max(1);
+    let [max_bytes, percent, malloc_base] =
+        [max_bytes, percent, malloc_base].map(|value| u32::try_from(value).unwrap_or(u32::MAX));
     let parameters = [
         (JSGCParamKey::JSGC_MAX_BYTES, max_bytes),
         (JSGCParamKey::JSGC_LARGE_HEAP_INCREMENTAL_LIMIT, percent),
+        (JSGCParamKey::JSGC_MALLOC_THRESHOLD_BASE, malloc_base),
         (JSGCParamKey::JSGC_INCREMENTAL_GC_ENABLED, 0),
         (JSGCParamKey::JSGC_PER_ZONE_GC_ENABLED, 1),
         (JSGCParamKey::JSGC_MIN_NURSERY_BYTES, MIN_NURSERY),

@@ -100,14 +100,22 @@ pub(crate) fn check(cx: &mut JSContext, state: &Rc<State>) {
     let grown = now > memory.seen.replace(now).saturating_add(GROWN);
     state.monitor.memory_checked(grown);
     let refused = allocations::take_refused();
-    if now > memory.collect_above.get() || refused > 0 {
+    if now > memory.collect_above.get() || refused.is_some() {
         let limit = memory.ledger.limit();
         let used = collect(cx, state, limit);
         memory.collect_above.set(limit.max(used.saturating_add(memory.step())));
         memory.full.set(memory.full.get() || used > limit);
-        let wanted = used.saturating_add(refused);
-        if used > memory.end() || (refused > 0 && wanted > memory.end().saturating_add(memory.step())) {
-            state.stop(Termination::MemoryLimit { used: wanted, limit });
+        let too_much = match refused {
+            None => (used > memory.end()).then_some(used),
+            // What was in use then may be dead since: script got an error in the place where it asked, and has left it.
+            Some(refused) if refused.for_good => Some(now.saturating_add(refused.size)),
+            Some(refused) => {
+                let wanted = used.saturating_add(refused.size);
+                (used > memory.end() || wanted > memory.end().saturating_add(memory.step())).then_some(wanted)
+            }
+        };
+        if let Some(used) = too_much {
+            state.stop(Termination::MemoryLimit { used, limit });
         }
     }
     bound_allocations(state);

@@ -16,15 +16,16 @@ use mozjs::rust::ThreadSafeJSContext;
 const TICK: Duration = Duration::from_millis(2);
 /// The shortest sleep.
 const SHORTEST: Duration = Duration::from_micros(200);
-/// How soon script that runs for long is interrupted to check its memory, and how seldom at last.
+/// How soon script that runs for long is interrupted to check its memory, by how much the interval grows while the isolate's memory does not, and
+/// the interval after which it is left alone; in CPU time, since on a busy machine nothing grows while others run.
 ///
-/// The engine gives up a regular expression that is interrupted more than four times (`RegExpObject.cpp`, `RegExpShared::execute`), so
-/// one that runs for long must be left alone. Hence nothing is interrupted while the process's resident memory stands still, and
-/// the interval grows while the isolate's own memory does not. Script that allocates is checked at the end of every collection
-/// anyway.
+/// The engine gives up a regular expression that is interrupted more than four times (`RegExpObject.cpp`, `RegExpShared::execute`), and one of
+/// them belongs to the CPU limit. So script that has not grown at three checks is not asked again until something else finds that it has: script
+/// that allocates is checked at the end of every collection and after each large allocation anyway. And nothing is interrupted while the
+/// process's resident memory stands still.
 const MEMORY_CHECK: Duration = Duration::from_millis(5);
 const MEMORY_CHECK_GROWTH: u64 = 4;
-const MEMORY_CHECK_LONGEST: Duration = Duration::from_secs(2);
+const MEMORY_CHECK_LONGEST: Duration = Duration::from_millis(80);
 /// What counts as a change of resident memory, in bytes.
 const RESIDENT_CHANGE: u64 = 1024 * 1024;
 /// Looks at an isolate that does not execute before it is not looked at any more. With thousands of isolates it is the few that execute
@@ -33,7 +34,7 @@ const QUIET_LOOKS: u32 = 500;
 /// Ticks without any executing isolate before the thread parks.
 const IDLE_TICKS: u32 = 10;
 
-/// No deadline.
+/// No deadline, no check.
 const NEVER: u64 = u64::MAX;
 /// Marks a stop request; the reason is in the low 32 bits.
 const REQUESTED: u64 = 1 << 32;
@@ -49,7 +50,7 @@ pub(crate) struct Monitor {
     deadline: AtomicU64,
     /// The budget the deadline was made from, in nanoseconds.
     budget: AtomicU64,
-    /// Nanoseconds between checks of memory in this entry.
+    /// Nanoseconds of CPU time between checks of memory in this entry, or [`NEVER`].
     memory_interval: AtomicU64,
     /// Number of the last entry whose deadline has passed.
     expired: AtomicU64,
@@ -125,18 +126,21 @@ impl Monitor {
 
     /// Memory has been checked, on the isolate's thread: says when to look again.
     pub(crate) fn memory_checked(&self, grown: bool) {
-        let shortest = u64::try_from(MEMORY_CHECK.as_nanos()).unwrap_or(u64::MAX);
-        let longest = u64::try_from(MEMORY_CHECK_LONGEST.as_nanos()).unwrap_or(u64::MAX);
+        let [shortest, longest] =
+            [MEMORY_CHECK, MEMORY_CHECK_LONGEST].map(|time| u64::try_from(time.as_nanos()).unwrap_or(NEVER));
         let interval = if grown {
             shortest
         } else {
-            self.memory_interval.load(Ordering::Relaxed).saturating_mul(MEMORY_CHECK_GROWTH).clamp(shortest, longest)
+            let next = self.memory_interval.load(Ordering::Relaxed).saturating_mul(MEMORY_CHECK_GROWTH);
+            if next > longest { NEVER } else { next }
         };
         self.memory_interval.store(interval, Ordering::Relaxed);
     }
 
-    fn memory_interval(&self) -> Duration {
-        Duration::from_nanos(self.memory_interval.load(Ordering::Relaxed))
+    /// `None` when its memory is not to be checked from here.
+    fn memory_interval(&self) -> Option<Duration> {
+        let interval = self.memory_interval.load(Ordering::Relaxed);
+        (interval != NEVER).then(|| Duration::from_nanos(interval))
     }
 
     /// The reason of a stop request.
@@ -192,6 +196,8 @@ struct Watched {
     quiet: u32,
     next_cpu: Instant,
     memory_checked: Instant,
+    /// Its CPU clock at that time.
+    memory_checked_cpu: u64,
     /// Resident memory of the process when the isolate was last asked to check its own.
     resident: Option<u64>,
 }
@@ -225,7 +231,15 @@ impl Watchdog {
         let mut list = self.watched();
         if !monitor.listed.swap(true, Ordering::SeqCst) {
             let monitor = monitor.clone();
-            list.push(Watched { monitor, seen: 0, quiet: 0, next_cpu: now, memory_checked: now, resident: None });
+            list.push(Watched {
+                monitor,
+                seen: 0,
+                quiet: 0,
+                next_cpu: now,
+                memory_checked: now,
+                memory_checked_cpu: 0,
+                resident: None,
+            });
         }
     }
 }
@@ -321,6 +335,7 @@ fn look(list: &mut Vec<Watched>, now: Instant, resident: &mut Resident) -> Optio
         if watched.seen != entry {
             watched.seen = entry;
             watched.memory_checked = now;
+            watched.memory_checked_cpu = read_clock(monitor.clock).unwrap_or(0);
             watched.resident = resident.read();
             // CPU time passes no faster than the clock on the wall. The entry may have begun up to a tick ago.
             let budget = Duration::from_nanos(monitor.budget.load(Ordering::Relaxed));
@@ -340,8 +355,13 @@ fn look(list: &mut Vec<Watched>, now: Instant, resident: &mut Resident) -> Optio
         // Repeated at every look until the isolate has noticed.
         if monitor.expired() || monitor.stop().is_some() {
             monitor.interrupt();
-        } else if now >= watched.memory_checked + monitor.memory_interval() {
+        } else if let Some(interval) = monitor.memory_interval()
+            && now >= watched.memory_checked + interval
+            && let Some(cpu) = read_clock(monitor.clock)
+            && Duration::from_nanos(cpu.saturating_sub(watched.memory_checked_cpu)) >= interval
+        {
             watched.memory_checked = now;
+            watched.memory_checked_cpu = cpu;
             let resident = resident.read();
             let still = watched.resident.zip(resident).is_some_and(|(then, now)| then.abs_diff(now) < RESIDENT_CHANGE);
             if !still {
