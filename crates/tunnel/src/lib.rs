@@ -17,6 +17,7 @@ mod exchange;
 mod http2;
 mod quic;
 mod tls;
+mod udp_socket;
 
 pub use tunnel_proto::connector::{DatagramVersion, VIRTUAL_RESOLVER};
 pub use tunnel_proto::token::{Token, TokenError};

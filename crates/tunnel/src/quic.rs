@@ -2,11 +2,11 @@
 
 use crate::authority::{AuthorityError, CertificateAuthority};
 use crate::tls;
+use crate::udp_socket::QuicSocket;
 use quinn::congestion::CubicConfig;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{
-    AckFrequencyConfig, AsyncUdpSocket, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, Runtime, TransportConfig,
-    VarInt,
+    AckFrequencyConfig, AsyncUdpSocket, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt,
 };
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
@@ -141,7 +141,7 @@ pub(crate) fn endpoint(
     server: Option<quinn::ServerConfig>,
 ) -> Result<(quinn::Endpoint, SharedSocket), SetupError> {
     let create = || {
-        let socket = quinn::TokioRuntime.wrap_udp_socket(bind(address)?)?;
+        let socket: Arc<dyn AsyncUdpSocket> = Arc::new(QuicSocket::new(bind(address)?)?);
         let shared = Arc::downgrade(&socket);
         let runtime = Arc::new(quinn::TokioRuntime);
         let mut config = EndpointConfig::default();

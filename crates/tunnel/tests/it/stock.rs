@@ -62,7 +62,9 @@ pub fn arguments(command: &mut Command, edge: &Edge, edges: &[SocketAddr], proto
     let folder = tempfile::tempdir().unwrap();
     let ca = folder.path().join("ca.pem");
     std::fs::write(&ca, edge.connector_options().ca_pem.unwrap()).unwrap();
-    command.args(["tunnel", "--no-autoupdate", "--no-prechecks", "--grace-period", "2s", "--metrics", "127.0.0.1:0"]);
+    command.args(["tunnel", "--no-autoupdate", "--grace-period", "2s", "--metrics", "127.0.0.1:0"]);
+    // Older ones know neither the checks nor the option against them.
+    command.env("TUNNEL_NO_PRECHECKS", "true");
     command.arg("--protocol").arg(protocol);
     for edge in edges {
         command.arg("--edge").arg(edge.to_string());
