@@ -1,7 +1,12 @@
 //! Request and response bodies.
 
-use bytes::Bytes;
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use bytes::{Bytes, BytesMut};
 use connection_error::ConnectionError;
+use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 
@@ -36,7 +41,161 @@ pub fn empty() -> Body {
     Empty::new().map_err(|never| match never {}).boxed_unsync()
 }
 
+/// A body whose length is known and not above this is worth a look whether it is there, in bytes.
+const SHORT: u64 = 64 * 1024;
+
+/// All bytes of a short body that is there already, so that nobody has to be woken for it later; otherwise the body.
+///
+/// Short is what says so itself: nothing is read ahead of a reader of a long body.
+pub fn at_hand(mut body: Body) -> Result<Bytes, Body> {
+    if body.size_hint().exact().is_none_or(|length| length > SHORT) {
+        return Err(body);
+    }
+    let mut early = VecDeque::new();
+    // The waker does nothing: when something is still to come, the reader polls again with its own.
+    let mut context = Context::from_waker(Waker::noop());
+    while !body.is_end_stream() {
+        match Pin::new(&mut body).poll_frame(&mut context) {
+            Poll::Ready(None) => break,
+            Poll::Ready(Some(Ok(frame))) if frame.is_data() => early.push_back(Ok(frame)),
+            Poll::Ready(Some(other)) => {
+                early.push_back(other);
+                return Err(Resumed { early, body }.boxed_unsync());
+            }
+            Poll::Pending if early.is_empty() => return Err(body),
+            Poll::Pending => return Err(Resumed { early, body }.boxed_unsync()),
+        }
+    }
+    let mut pieces = early.into_iter().filter_map(|frame| frame.ok()?.into_data().ok());
+    let first = pieces.next().unwrap_or_default();
+    let Some(second) = pieces.next() else { return Ok(first) };
+    let mut bytes = BytesMut::from(first);
+    bytes.extend_from_slice(&second);
+    pieces.for_each(|piece| bytes.extend_from_slice(&piece));
+    Ok(bytes.freeze())
+}
+
+/// A body of which a part was taken and put back.
+struct Resumed {
+    early: VecDeque<Result<Frame<Bytes>, BodyError>>,
+    body: Body,
+}
+
+impl http_body::Body for Resumed {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.early.pop_front() {
+            Some(frame) => Poll::Ready(Some(frame)),
+            None => Pin::new(&mut self.body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.early.is_empty() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let early: u64 = self.early.iter().flatten().filter_map(Frame::data_ref).map(|data| data.len() as u64).sum();
+        let mut hint = self.body.size_hint();
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper.saturating_add(early));
+        }
+        hint.set_lower(hint.lower().saturating_add(early));
+        hint
+    }
+}
+
 /// A body of these bytes.
 pub fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use http::HeaderMap;
+    use http_body_util::StreamBody;
+    use tokio::sync::mpsc;
+
+    type Item = Result<Frame<Bytes>, BodyError>;
+
+    /// A body that says how long it is.
+    struct Announced(UnsyncBoxBody<Bytes, BodyError>, u64);
+
+    impl http_body::Body for Announced {
+        type Data = Bytes;
+        type Error = BodyError;
+
+        fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Item>> {
+            let polled = Pin::new(&mut self.0).poll_frame(cx);
+            if let Poll::Ready(Some(Ok(frame))) = &polled {
+                self.1 -= frame.data_ref().map_or(0, |data| data.len() as u64);
+            }
+            polled
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            SizeHint::with_exact(self.1)
+        }
+    }
+
+    fn data(text: &'static str) -> Item {
+        Ok(Frame::data(Bytes::from_static(text.as_bytes())))
+    }
+
+    /// A body of so many bytes that come when they are sent.
+    fn body(length: u64) -> (mpsc::UnboundedSender<Item>, Body) {
+        let (sender, mut receiver) = mpsc::unbounded_channel();
+        let stream = StreamBody::new(futures_util::stream::poll_fn(move |cx| receiver.poll_recv(cx)));
+        (sender, Announced(stream.boxed_unsync(), length).boxed_unsync())
+    }
+
+    #[test]
+    fn what_is_there_is_one_piece() {
+        let (sender, body) = body(6);
+        for piece in ["ab", "", "cdef"] {
+            sender.send(data(piece)).unwrap();
+        }
+        drop(sender);
+        assert_eq!(at_hand(body).ok().unwrap(), "abcdef");
+        assert_eq!(at_hand(full("whole")).ok().unwrap(), "whole");
+        assert_eq!(at_hand(empty()).ok().unwrap(), "");
+    }
+
+    #[tokio::test]
+    async fn what_is_still_to_come_comes_after_what_was_there() {
+        let (sender, body) = body(6);
+        sender.send(data("ab")).unwrap();
+        let resumed = at_hand(body).err().unwrap();
+        assert_eq!(resumed.size_hint().exact(), Some(6));
+        sender.send(data("cdef")).unwrap();
+        let mut trailers = HeaderMap::new();
+        trailers.insert("checked", http::HeaderValue::from_static("yes"));
+        sender.send(Ok(Frame::trailers(trailers.clone()))).unwrap();
+        drop(sender);
+        let collected = resumed.collect().await.unwrap();
+        assert_eq!(collected.trailers(), Some(&trailers));
+        assert_eq!(collected.to_bytes(), "abcdef");
+    }
+
+    #[tokio::test]
+    async fn an_error_is_for_the_reader() {
+        let (sender, body) = body(6);
+        sender.send(data("ab")).unwrap();
+        sender.send(Err(BodyError::Network("lost".to_owned()))).unwrap();
+        let mut broken = at_hand(body).err().unwrap();
+        assert_eq!(broken.frame().await.unwrap().unwrap().into_data().unwrap(), "ab");
+        assert!(broken.frame().await.unwrap().is_err());
+    }
+
+    #[test]
+    fn a_long_body_is_left_alone() {
+        let (sender, body) = body(SHORT + 1);
+        sender.send(data("ab")).unwrap();
+        let body = at_hand(body).err().unwrap();
+        assert_eq!(body.size_hint().exact(), Some(SHORT + 1));
+    }
 }

@@ -19,7 +19,7 @@ mod socket;
 mod trace_context;
 mod upgraded;
 
-pub use body::{Body, BodyError, empty, full};
+pub use body::{Body, BodyError, at_hand, empty, full};
 pub use call::{Answer, Call, CallFailed, Entrypoint, Event, Message, Rpc, WorkerCall};
 pub use dispatch::{Dispatch, Ended, Invocation, Route};
 pub use origin::{NoAnswer, NoOrigins, OriginFailure, Origins};

@@ -146,7 +146,9 @@ impl Host {
             let subrequest = Subrequest { target, request, worker, invocation, ray_id };
             let result = outbound.fetch(subrequest).await.map(http::Response::into_parts);
             drop(permit);
-            Completion::Fetched { record, result }
+            // Mostly a short answer came with its head: whoever reads it need not come back to this task for it.
+            let whole = |body| invocation::at_hand(body).map_or_else(|body| body, invocation::full);
+            Completion::Fetched { record, result: result.map(|(head, body)| (head, whole(body))) }
         }))
     }
 

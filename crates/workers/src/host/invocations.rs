@@ -54,8 +54,13 @@ pub(super) fn respond(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Resul
         Outgoing::Native(body) => {
             let (body, recoded) = host.bodies.borrow_mut().give_away(ticket, body, wanted)?;
             if has_body {
-                let length = if recoded { None } else { length };
-                ((host.watched(ticket, body, length), recoded), Flow::Native)
+                match invocation::at_hand(body) {
+                    Ok(bytes) => ((invocation::full(bytes), recoded), Flow::Whole),
+                    Err(body) => {
+                        let length = if recoded { None } else { length };
+                        ((host.watched(ticket, body, length), recoded), Flow::Native)
+                    }
+                }
             } else {
                 (empty(), Flow::Whole)
             }
