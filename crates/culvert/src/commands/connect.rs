@@ -41,11 +41,7 @@ pub fn run(arguments: cli::Connect) -> Result<(), Failure> {
         ..ConnectorOptions::new(token, arguments.edge)
     };
     log::start();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::failed(format!("cannot start the event loop: {error}")))?;
-    runtime.block_on(async {
+    super::event_loop(super::half_the_processors())?.block_on(async {
         let connector = Connector::new(options).map_err(|error| Failure::failed(error.to_string()))?;
         if let Some(address) = connector.metrics_addr() {
             tracing::info!("GET http://{address}/ready says whether it is connected");

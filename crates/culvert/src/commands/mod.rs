@@ -18,6 +18,9 @@ mod network_route;
 mod records;
 
 use std::future::Future;
+use std::num::NonZeroUsize;
+
+use tokio::runtime::Runtime;
 
 use crate::cli::{Arguments, Command};
 use crate::demo;
@@ -39,6 +42,26 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Backup(arguments) => on_one_thread(backup::run(arguments)),
         Command::Explain(arguments) => explain::run(&arguments),
     }
+}
+
+/// An event loop on so many threads.
+pub fn event_loop(threads: NonZeroUsize) -> Result<Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads.get())
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("cannot start the event loop: {error}")))
+}
+
+/// As many as there are processors.
+pub fn processors() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+/// Half as many: a loop whose work comes from other threads and goes to them wakes as many of its own as it has, whether there is work for them
+/// or not.
+pub fn half_the_processors() -> NonZeroUsize {
+    NonZeroUsize::new(processors().get() / 2).unwrap_or(NonZeroUsize::MIN)
 }
 
 /// Runs a short command's future on this thread.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use store::{DatabaseLocation, Secret, Store};
 use telemetry::{Telemetry, TelemetryLocation};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tunnel::authority::CertificateAuthority;
@@ -23,7 +24,7 @@ use crate::configuration::Configuration;
 use crate::failure::Failure;
 use crate::wiring::{
     Callable, ControlPlatform, Current, Dispatcher, KnownTunnels, Outbounds, PublicNetwork, PublicSockets,
-    PublishedHosts, Serving, StoredTunnels, scheduler, tail_workers,
+    PublishedHosts, Serving, StoredTunnels, TailedSink, scheduler, tail_workers,
 };
 use crate::{cli, dashboard};
 
@@ -61,14 +62,12 @@ impl Addresses {
 pub fn run(arguments: cli::Serve) -> Result<(), Failure> {
     let configuration = Configuration::of(arguments)?;
     super::log::start();
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::failed(format!("cannot start the event loop: {error}")))?
-        .block_on(serve(configuration))
+    let visitors = super::event_loop(super::processors())?;
+    super::event_loop(super::half_the_processors())?.block_on(serve(configuration, visitors.handle()))
 }
 
-async fn serve(configuration: Configuration) -> Result<(), Failure> {
+/// `visitors` is an event loop for their connections alone.
+async fn serve(configuration: Configuration, visitors: &Handle) -> Result<(), Failure> {
     let directory = &configuration.data_dir;
     let failed = |what: &'static str| move |error: &dyn std::fmt::Display| Failure::failed(format!("{what}: {error}"));
     let store = Store::open(directory, &configuration.database, &configuration.secrets_key)
@@ -98,7 +97,10 @@ async fn serve(configuration: Configuration) -> Result<(), Failure> {
         .await
         .map_err(|error| failed("records cannot be kept")(&error))?;
 
-    let http = listen("visitors", configuration.http).await?;
+    let http = visitors
+        .spawn(listen("visitors", configuration.http))
+        .await
+        .map_err(|error| failed("cannot listen for visitors")(&error))??;
     let api = listen("the API", configuration.api).await?;
     let tunnel_edge = TunnelEdge::bind(
         TunnelOptions::new(configuration.tunnel, authority),
@@ -128,7 +130,8 @@ async fn serve(configuration: Configuration) -> Result<(), Failure> {
         workers: callable.clone(),
         sink: telemetry.recorder(),
     });
-    let defaults = workers::PlatformOptions::new(outbounds, telemetry.recorder(), tokio::runtime::Handle::current());
+    let (sink, tailed) = TailedSink::new(telemetry.recorder(), current.clone());
+    let defaults = workers::PlatformOptions::new(outbounds, sink, Handle::current());
     let workers = workers::Platform::start(workers::PlatformOptions {
         isolates_per_worker: configuration
             .max_isolates
@@ -149,7 +152,7 @@ async fn serve(configuration: Configuration) -> Result<(), Failure> {
         edge::EdgeOptions { trace_sampling, ..edge_options(&configuration) },
         telemetry.wants_exchanges().then(|| telemetry.recorder()),
     );
-    let visitors = tokio::spawn({
+    let visits = visitors.spawn({
         let stopped = stop.clone();
         async move { edge.serve(http, stopped.cancelled()).await }
     });
@@ -170,7 +173,7 @@ async fn serve(configuration: Configuration) -> Result<(), Failure> {
     let operators = tokio::spawn(control::serve(api, control::router(state), stop.clone()));
 
     let scheduler = tokio::spawn(scheduler::run(store.clone(), current.clone(), callable.clone(), stop.clone()));
-    let tails = tokio::spawn(tail_workers::run(telemetry.watch(), current.clone(), callable, stop.clone()));
+    let tails = tokio::spawn(tail_workers::run(tailed, current.clone(), callable, stop.clone()));
 
     announce(&addresses_file, &addresses)?;
     tokio::select! {
@@ -180,7 +183,7 @@ async fn serve(configuration: Configuration) -> Result<(), Failure> {
     tracing::info!("stopping: no new requests, those in flight may finish");
     let _ = fs::remove_file(&addresses_file);
     stop.cancel();
-    let _ = visitors.await;
+    let _ = visits.await;
     let _ = operators.await;
     let _ = scheduler.await;
     follower.abort();
@@ -210,7 +213,7 @@ fn edge_options(configuration: &Configuration) -> edge::EdgeOptions {
     }
 }
 
-async fn listen(whom: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
+async fn listen(whom: &'static str, address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
         Failure::failed(format!("cannot listen for {whom} at {address}: {error}; another process may be using it"))
     })

@@ -24,4 +24,5 @@ pub use public_network::PublicNetwork;
 pub use public_sockets::PublicSockets;
 pub use published_hosts::PublishedHosts;
 pub use serving::{Current, Serving};
+pub use tail_workers::TailedSink;
 pub use tunnel_directory::StoredTunnels;

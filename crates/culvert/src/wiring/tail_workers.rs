@@ -5,8 +5,8 @@ use std::sync::Arc;
 use invocation::{Call, Entrypoint, Event, WorkerCall};
 use serde_json::{Value, json};
 use store::Snapshot;
-use telemetry::{InvocationRecord, InvocationView, LiveItem, LiveReader};
-use tokio::sync::Semaphore;
+use telemetry::{ConnectionEvent, ExchangeRecord, InvocationRecord, InvocationView, Sink};
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::dispatcher::Callable;
@@ -14,6 +14,49 @@ use super::serving::Current;
 
 /// The most records that are being handed over at a time; further ones are dropped, so that a slow tail Worker costs no memory.
 const HANDED_OVER: usize = 256;
+
+/// The most records that wait to be handed over.
+const WAITING: usize = 1024;
+
+/// Records on their way to tail Workers.
+pub type Records = mpsc::Receiver<InvocationRecord>;
+
+/// Where records end, with what tail Workers are to get split off. Nobody is woken for a record that no Worker wants.
+pub struct TailedSink {
+    sink: Arc<dyn Sink>,
+    current: Current,
+    wanted: mpsc::Sender<InvocationRecord>,
+}
+
+impl TailedSink {
+    /// With the records for [`run`].
+    pub fn new(sink: Arc<dyn Sink>, current: Current) -> (Arc<Self>, Records) {
+        let (wanted, records) = mpsc::channel(WAITING);
+        (Arc::new(Self { sink, current, wanted }), records)
+    }
+}
+
+impl Sink for TailedSink {
+    fn invocation(&self, record: InvocationRecord) {
+        // A tail Worker's own work would call it again and again.
+        let wanted = record.event_type != "tail" && {
+            let serving = self.current.load();
+            consumers(&serving.snapshot, &record.worker).next().is_some()
+        };
+        if wanted && self.wanted.try_send(record.clone()).is_err() {
+            tracing::debug!(worker = record.worker, "a record did not fit among those that wait for tail Workers");
+        }
+        self.sink.invocation(record);
+    }
+
+    fn connection(&self, event: ConnectionEvent) {
+        self.sink.connection(event);
+    }
+
+    fn exchange(&self, record: ExchangeRecord) {
+        self.sink.exchange(record);
+    }
+}
 
 /// The Workers that get the records of one.
 fn consumers<'a>(snapshot: &'a Snapshot, producer: &str) -> impl Iterator<Item = &'a str> + use<'a> {
@@ -31,28 +74,20 @@ pub fn trace_item(record: &InvocationRecord) -> Option<Value> {
     Some(item)
 }
 
-/// Hands records over, until told to stop. They are watched from the start, so that a Worker's first record after its deployment is not missed.
-pub async fn run(mut live: LiveReader, current: Current, workers: Callable, stop: CancellationToken) {
+/// Hands records over, until told to stop.
+pub async fn run(mut records: Records, current: Current, workers: Callable, stop: CancellationToken) {
     let room = Arc::new(Semaphore::new(HANDED_OVER));
     loop {
-        let item = tokio::select! {
+        let record = tokio::select! {
             () = stop.cancelled() => return,
-            item = live.next() => item,
+            record = records.recv() => record,
         };
-        match item {
-            None => return,
-            Some(LiveItem::Invocation(record)) => hand_over(&record, &current, &workers, &room),
-            Some(LiveItem::Missed(missed)) => tracing::debug!(missed, "tail Workers did not get all records"),
-            Some(LiveItem::Connection(_)) => {}
-        }
+        let Some(record) = record else { return };
+        hand_over(&record, &current, &workers, &room);
     }
 }
 
 fn hand_over(record: &InvocationRecord, current: &Current, workers: &Callable, room: &Arc<Semaphore>) {
-    // A tail Worker's own work would call it again and again.
-    if record.event_type == "tail" {
-        return;
-    }
     let serving = current.load();
     let mut events = None;
     for consumer in consumers(&serving.snapshot, &record.worker) {
