@@ -79,6 +79,11 @@ async fn memberships(State(state): State<ControlState>, caller: Caller, query: Q
 /// The operations.
 pub(crate) fn add(api: Api) -> Api {
     api.add(get("/user/tokens/verify", Access::AnyToken, "Check the API token").one("TokenStatus"), verify)
+        .add(
+            get("/accounts/{account}/tokens/verify", Access::AnyToken, "Check the API token as one of the account")
+                .one("TokenStatus"),
+            verify,
+        )
         .add(get("/user", Access::AnyToken, "Read who the API token belongs to").one("User"), user)
         .add(get("/accounts", Access::AnyToken, "List accounts").query(&[PAGE, PER_PAGE]).list("Account"), accounts)
         .add(get("/accounts/{account}", READ, "Read the account").one("Account"), account)

@@ -65,7 +65,8 @@ fn check_key(ders: Vec<CertificateDer<'static>>, key: &str) -> Result<(), String
 fn view(certificate: &Certificate) -> Value {
     let mut view = Map::from_iter([
         ("id".to_owned(), json!(certificate.id)),
-        ("name".to_owned(), json!(certificate.name)),
+        // A name that was not given is none: Terraform would replace the certificate to have the empty one away.
+        ("name".to_owned(), json!(Some(&certificate.name).filter(|name| !name.is_empty()))),
         ("ca".to_owned(), json!(certificate.kind == CertificateKind::Authority)),
         ("certificates".to_owned(), json!(certificate.pem)),
         ("uploaded_on".to_owned(), json!(rfc3339(certificate.created_on))),

@@ -27,8 +27,10 @@ mod session;
 mod tail;
 mod telemetry;
 mod throttle;
+mod token_policies;
 mod tokens;
 mod tunnels;
+mod virtual_networks;
 mod worker;
 
 use std::future::ready;
@@ -143,6 +145,7 @@ fn operations(state: ControlState) -> Api {
     let api = tunnels::add(api);
     let api = published::add(api);
     let api = network_routes::add(api);
+    let api = virtual_networks::add(api);
     let api = telemetry::add(api);
     let api = tail::add(api);
     let api = session::add(api);

@@ -116,13 +116,46 @@ fn request_schema(name: &str) -> Option<Value> {
         "NewCustomDomain" => json!({
             "type": "object",
             "required": ["hostname", "service"],
-            "properties": { "hostname": string(), "service": string() },
+            "properties": {
+                "hostname": string(), "service": string(), "environment": { "enum": ["production", null] },
+                "zone_id": { "type": ["string", "null"] }, "zone_name": { "type": ["string", "null"] },
+            },
         }),
         "NewRoute" => json!({
             "type": "object",
             "required": ["pattern", "script"],
             "properties": { "pattern": string(), "script": string() },
         }),
+        "NewVirtualNetwork" => json!({ "type": "object", "properties": { "name": string(), "comment": string() } }),
+        "NewWorker" | "WorkerPatch" => {
+            let mut properties = settings();
+            properties["name"] = string();
+            properties["subdomain"] = json!({
+                "type": ["object", "null"],
+                "properties": { "enabled": { "type": ["boolean", "null"] }, "previews_enabled": { "type": ["boolean", "null"] } },
+            });
+            properties["tail_consumers"]["items"] =
+                json!({ "type": "object", "required": ["name"], "properties": { "name": string() } });
+            let required = if name == "NewWorker" { json!(["name"]) } else { json!([]) };
+            json!({ "type": "object", "required": required, "properties": properties })
+        }
+        "NewWorkerVersion" => {
+            let mut properties = metadata();
+            properties["main_module"] = string();
+            properties["modules"] = json!({
+                "type": "array",
+                "minItems": 1,
+                "items": {
+                    "type": "object",
+                    "required": ["name", "content_type", "content_base64"],
+                    "properties": {
+                        "name": { "type": "string", "minLength": 1 }, "content_type": string(),
+                        "content_base64": { "type": "string", "contentEncoding": "base64" },
+                    },
+                },
+            });
+            json!({ "type": "object", "required": ["main_module", "modules"], "properties": properties })
+        }
         "KvNamespace" => json!({ "type": "object", "properties": { "title": string() } }),
         "AssetManifest" => json!({ "type": "object", "properties": { "manifest": { "type": "object" } } }),
         "NewSession" => json!({ "type": "object", "required": ["token"], "properties": { "token": string() } }),
@@ -223,16 +256,15 @@ fn request_schema(name: &str) -> Option<Value> {
                 },
             } },
         }),
-        "NewNetworkRoute" => json!({
-            "type": "object",
-            "required": ["network", "tunnel_id"],
-            "properties": { "network": string(), "tunnel_id": uuid(), "comment": { "type": "string", "maxLength": 100 } },
-        }),
-        "NewHostnameRoute" => json!({
-            "type": "object",
-            "required": ["hostname", "tunnel_id"],
-            "properties": { "hostname": string(), "tunnel_id": uuid(), "comment": { "type": "string", "maxLength": 100 } },
-        }),
+        "NewNetworkRoute" | "NewHostnameRoute" | "NetworkRoutePatch" | "HostnameRoutePatch" => {
+            let destination = if name.contains("Network") { "network" } else { "hostname" };
+            let required = if name.starts_with("New") { json!([destination, "tunnel_id"]) } else { json!([]) };
+            json!({
+                "type": "object",
+                "required": required,
+                "properties": { destination: string(), "tunnel_id": uuid(), "comment": { "type": "string", "maxLength": 100 } },
+            })
+        }
         "TunnelPatch" => json!({
             "type": "object",
             "properties": { "name": string(), "tunnel_secret": { "type": "string", "contentEncoding": "base64" } },
@@ -248,8 +280,24 @@ fn request_schema(name: &str) -> Option<Value> {
         }),
         "NewToken" => json!({
             "type": "object",
-            "required": ["name", "permissions"],
+            "required": ["name"],
+            "anyOf": [{ "required": ["permissions"] }, { "required": ["policies"] }],
             "properties": {
+                "policies": {
+                    "type": ["array", "null"], "minItems": 1, "maxItems": 1,
+                    "items": {
+                        "type": "object",
+                        "required": ["permission_groups", "resources"],
+                        "properties": {
+                            "effect": { "const": "allow" },
+                            "permission_groups": {
+                                "type": "array", "minItems": 1,
+                                "items": { "type": "object", "required": ["id"], "properties": { "id": string() } },
+                            },
+                            "resources": { "type": "object", "minProperties": 1, "additionalProperties": { "const": "*" } },
+                        },
+                    },
+                },
                 "name": { "type": "string", "minLength": 1, "maxLength": 120 },
                 "permissions": {
                     "type": "array", "minItems": 1,

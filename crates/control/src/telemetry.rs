@@ -161,6 +161,11 @@ const CONNECTION_METRICS: &[Parameter] = &[
     WORKER,
     of("category", Form::Text, "Only those that failed by this fault; none: only those that did not fail."),
     of("code", Form::Text, "Only those that failed with this code; none: only those that did not fail."),
+    of(
+        "detail",
+        Form::Text,
+        "Only those that failed with this text in their detail, among the events that are kept one by one.",
+    ),
     STEP,
     QUANTILES,
     SINCE,

@@ -9,6 +9,7 @@ use store::{ConfigSource, Force, Permission, Secret, Tunnel, TunnelQuery};
 use crate::ControlState;
 use crate::api::{Api, Body, delete, get, patch, post};
 use crate::auth::{Access, Caller};
+use crate::codes;
 use crate::connectivity::references;
 use crate::envelope::{ApiError, Reply};
 use crate::platform::TunnelConnection;
@@ -19,6 +20,9 @@ const READ: Access = Access::Needs(Permission::TunnelRead);
 const EDIT: Access = Access::Needs(Permission::TunnelEdit);
 const PER_PAGE: Parameter = per_page(100);
 const OF_NAME: Parameter = Parameter::new("name", Form::Text, "Only those of this name.");
+const OF_PREFIX: Parameter = Parameter::new("include_prefix", Form::Text, "Only those whose name begins like this.");
+const NOT_OF_PREFIX: Parameter =
+    Parameter::new("exclude_prefix", Form::Text, "Only those whose name does not begin like this.");
 const OF_UUID: Parameter = Parameter::new("uuid", Form::Uuid, "Only the one with this identifier.");
 const OF_STATUS: Parameter =
     Parameter::new("status", Form::Word(&["inactive", "degraded", "healthy", "down"]), "Only those in this state.");
@@ -90,6 +94,8 @@ async fn list(State(state): State<ControlState>, query: QueryParams) -> Result<R
     let views: Vec<Value> = tunnels
         .iter()
         .filter(|tunnel| uuid.is_none_or(|uuid| uuid == tunnel.id))
+        .filter(|tunnel| query.text(&OF_PREFIX).is_none_or(|prefix| tunnel.name.starts_with(prefix)))
+        .filter(|tunnel| query.text(&NOT_OF_PREFIX).is_none_or(|prefix| !tunnel.name.starts_with(prefix)))
         .map(|tunnel| view(&state, tunnel))
         .filter(|view| wanted_status.is_none_or(|status| view["status"] == status))
         .collect();
@@ -196,15 +202,10 @@ async fn token(
     Reply::new(token_of(&state, &tunnel).await?)
 }
 
-/// `GET …/cfd_tunnel/{tunnel}/connections`: by connector.
-async fn connections(
-    State(state): State<ControlState>,
-    Params((_, tunnel)): Params<(String, String)>,
-) -> Result<Reply, ApiError> {
-    let tunnel = state.store().tunnel(path_uuid(&tunnel, "tunnel")?).await?;
-    let connections = state.platform().tunnel_connections(tunnel.id);
+/// The connections of a tunnel by connector.
+fn clients(connections: &[TunnelConnection]) -> Vec<Value> {
     let mut clients: Vec<Value> = Vec::new();
-    for connection in &connections {
+    for connection in connections {
         let id = connection.client_id.to_string();
         if clients.iter().any(|client| client["id"] == id.as_str()) {
             continue;
@@ -221,7 +222,28 @@ async fn connections(
             "conns": own.iter().map(|connection| connection_view(connection)).collect::<Vec<_>>(),
         }));
     }
-    Reply::new(clients)
+    clients
+}
+
+/// `GET …/cfd_tunnel/{tunnel}/connections`.
+async fn connections(
+    State(state): State<ControlState>,
+    Params((_, tunnel)): Params<(String, String)>,
+) -> Result<Reply, ApiError> {
+    let tunnel = state.store().tunnel(path_uuid(&tunnel, "tunnel")?).await?;
+    Reply::new(clients(&state.platform().tunnel_connections(tunnel.id)))
+}
+
+/// `GET …/cfd_tunnel/{tunnel}/connectors/{connector}`: one that is connected.
+async fn connector(
+    State(state): State<ControlState>,
+    Params((_, tunnel, connector)): Params<(String, String, String)>,
+) -> Result<Reply, ApiError> {
+    let tunnel = state.store().tunnel(path_uuid(&tunnel, "tunnel")?).await?;
+    let id = path_uuid(&connector, "connector")?.to_string();
+    let found = clients(&state.platform().tunnel_connections(tunnel.id)).into_iter().find(|client| client["id"] == id);
+    let message = || format!("The tunnel \"{}\" has no connector {id} that is connected now.", tunnel.name);
+    Reply::new(found.ok_or_else(|| ApiError::new(codes::NOT_FOUND, message()))?)
 }
 
 /// `GET …/cfd_tunnel/{tunnel}/connectors`, Culvert's own: each connector with all that is known of it.
@@ -245,38 +267,49 @@ async fn cut(
 
 /// The operations on tunnels.
 pub(crate) fn add(api: Api) -> Api {
+    const QUERY: &[Parameter] = &[PAGE, PER_PAGE, OF_NAME, OF_PREFIX, NOT_OF_PREFIX, OF_UUID, OF_STATUS, IS_DELETED];
     const LIST: &str = "/accounts/{account}/cfd_tunnel";
     const ONE: &str = "/accounts/{account}/cfd_tunnel/{tunnel}";
     const CONNECTIONS: &str = "/accounts/{account}/cfd_tunnel/{tunnel}/connections";
-    api.add(
-        get(LIST, READ, "List tunnels")
-            .query(&[PAGE, PER_PAGE, OF_NAME, OF_UUID, OF_STATUS, IS_DELETED])
-            .list("Tunnel"),
-        list,
-    )
-    .add(post(LIST, EDIT, Body::Json("NewTunnel"), "Create a tunnel").one("Tunnel"), create)
-    .add(get(ONE, READ, "Read a tunnel").one("Tunnel"), read)
-    .add(patch(ONE, EDIT, Body::Json("TunnelPatch"), "Rename a tunnel or rotate its secret").one("Tunnel"), change)
-    .add(delete(ONE, EDIT, "Delete a tunnel").query(&[FORCE, CASCADE]).one("Tunnel"), remove)
-    .add(
-        get("/accounts/{account}/cfd_tunnel/{tunnel}/token", EDIT, "Read the token for a tunnel's connectors")
-            .one("TunnelToken"),
-        token,
-    )
-    .add(get(CONNECTIONS, READ, "List the connectors of a tunnel").list("ConnectorConnections"), connections)
-    .add(
-        get("/accounts/{account}/cfd_tunnel/{tunnel}/connectors", READ, "Read the state of a tunnel's connectors")
-            .list("Connector"),
-        connectors,
-    )
-    .add(
-        get(
-            "/accounts/{account}/cfd_tunnel/{tunnel}/references",
-            READ,
-            "List the deployed Workers that bind a tunnel's whole network",
+    api.add(get(LIST, READ, "List tunnels").query(QUERY).list("Tunnel"), list)
+        .add(
+            get("/accounts/{account}/tunnels", READ, "List tunnels of every kind: there is one kind")
+                .query(QUERY)
+                .list("Tunnel"),
+            list,
         )
-        .list("Reference"),
-        references::of_tunnel,
-    )
-    .add(delete(CONNECTIONS, EDIT, "Cut the connections of a tunnel").nothing(), cut)
+        .add(post(LIST, EDIT, Body::Json("NewTunnel"), "Create a tunnel").one("Tunnel"), create)
+        .add(get(ONE, READ, "Read a tunnel").one("Tunnel"), read)
+        .add(patch(ONE, EDIT, Body::Json("TunnelPatch"), "Rename a tunnel or rotate its secret").one("Tunnel"), change)
+        .add(delete(ONE, EDIT, "Delete a tunnel").query(&[FORCE, CASCADE]).one("Tunnel"), remove)
+        .add(
+            get("/accounts/{account}/cfd_tunnel/{tunnel}/token", EDIT, "Read the token for a tunnel's connectors")
+                .one("TunnelToken"),
+            token,
+        )
+        .add(get(CONNECTIONS, READ, "List the connectors of a tunnel").list("ConnectorConnections"), connections)
+        .add(
+            get("/accounts/{account}/cfd_tunnel/{tunnel}/connectors", READ, "Read the state of a tunnel's connectors")
+                .list("Connector"),
+            connectors,
+        )
+        .add(
+            get(
+                "/accounts/{account}/cfd_tunnel/{tunnel}/connectors/{connector}",
+                READ,
+                "Read a connector that is connected",
+            )
+            .one("ConnectorConnections"),
+            connector,
+        )
+        .add(
+            get(
+                "/accounts/{account}/cfd_tunnel/{tunnel}/references",
+                READ,
+                "List the deployed Workers that bind a tunnel's whole network",
+            )
+            .list("Reference"),
+            references::of_tunnel,
+        )
+        .add(delete(CONNECTIONS, EDIT, "Cut the connections of a tunnel").nothing(), cut)
 }

@@ -27,7 +27,7 @@ async fn find_route(transaction: &mut Transaction, id: Uuid) -> Result<(String, 
 /// Finds a custom domain by its identifier or its host name.
 async fn find_domain(transaction: &mut Transaction, by: &str) -> Result<Option<(String, Domain)>, StoreError> {
     query(
-        "SELECT d.id, d.hostname, w.name FROM domains d JOIN workers w ON w.id = d.worker_id
+        "SELECT d.id, d.hostname, d.zone_name, w.name FROM domains d JOIN workers w ON w.id = d.worker_id
          WHERE d.id = $1 OR d.hostname = $1",
     )
     .bind(by)
@@ -115,23 +115,34 @@ impl Store {
         Ok(route)
     }
 
-    /// Gives a Worker a custom domain, also one that another Worker had.
-    pub async fn put_domain(&self, worker: &str, hostname: &str, by: &Actor) -> Result<Domain, StoreError> {
+    /// Gives a Worker a custom domain, also one that another Worker had. Without a zone, one that was named before stays.
+    pub async fn put_domain(
+        &self,
+        worker: &str,
+        hostname: &str,
+        zone_name: Option<&str>,
+        by: &Actor,
+    ) -> Result<Domain, StoreError> {
         let mut write = Write::begin(self).await?;
         let worker_id = self.worker_id_in(write.transaction(), worker).await?;
         let before = find_domain(write.transaction(), hostname).await?;
-        let domain = match &before {
-            Some((old_worker, domain)) if old_worker == worker => return Ok(domain.clone()),
-            Some((_, domain)) => domain.clone(),
-            None => Domain { id: Uuid::new_v4(), hostname: hostname.to_owned() },
+        let kept = before.as_ref().map(|(_, domain)| domain);
+        let domain = Domain {
+            id: kept.map_or_else(Uuid::new_v4, |domain| domain.id),
+            hostname: hostname.to_owned(),
+            zone_name: zone_name.map(str::to_owned).or_else(|| kept.and_then(|domain| domain.zone_name.clone())),
         };
+        if before.as_ref().is_some_and(|(old_worker, kept)| old_worker == worker && *kept == domain) {
+            return Ok(domain);
+        }
         query(
-            "INSERT INTO domains (id, worker_id, hostname) VALUES ($1, $2, $3)
-             ON CONFLICT (id) DO UPDATE SET worker_id = excluded.worker_id",
+            "INSERT INTO domains (id, worker_id, hostname, zone_name) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (id) DO UPDATE SET worker_id = excluded.worker_id, zone_name = excluded.zone_name",
         )
         .bind(domain.id)
         .bind(worker_id)
         .bind(hostname)
+        .bind(domain.zone_name.as_deref())
         .execute(write.transaction())
         .await?;
         let view = |worker: &str| json!({ "hostname": hostname, "worker": worker });

@@ -308,6 +308,26 @@ impl Store {
         read(&row, shares)
     }
 
+    /// Deletes a deployment that is not in force any more.
+    pub async fn delete_deployment(&self, worker: &str, id: Uuid, by: &Actor) -> Result<(), StoreError> {
+        let mut write = Write::begin(self).await?;
+        let worker_id = self.worker_id_in(write.transaction(), worker).await?;
+        if current(write.transaction(), worker_id).await?.is_some_and(|current| current.id == id) {
+            let users = vec![format!("the traffic of Worker \"{worker}\"")];
+            return Err(StoreError::InUse { thing: Thing::Deployment, name: id.to_string(), users });
+        }
+        let gone = query("DELETE FROM deployments WHERE id = $1 AND worker_id = $2")
+            .bind(id)
+            .bind(worker_id)
+            .execute(write.transaction())
+            .await?;
+        if gone == 0 {
+            return Err(StoreError::not_found(Thing::Deployment, id));
+        }
+        write.record(by, Change::new("delete", Thing::Deployment, id).before(json!({ "worker": worker }))).await?;
+        write.commit().await
+    }
+
     /// The deployments of a Worker, the newest first. The first one is in force.
     pub async fn deployments(&self, worker: &str, limit: u32) -> Result<Vec<Deployment>, StoreError> {
         let worker_id = self.worker_id(worker).await?;

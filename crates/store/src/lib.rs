@@ -49,7 +49,7 @@ pub use database::{DATABASE_FILE, DatabaseLocation, PostgresAddress, backup};
 pub use deployment::{Deployment, DeploymentDetail, MAX_SHARES, Percentage, Share, check_shares};
 pub use error::{StoreError, Thing};
 pub use key::{KEY_FILE, KeySource};
-pub use network_route::{MAX_NETWORK_ROUTES, NetworkDestination, NetworkRoute};
+pub use network_route::{MAX_NETWORK_ROUTES, NetworkDestination, NetworkRoute, NetworkRouteChange};
 pub use permission::Permission;
 pub use publication::TunnelConfiguration;
 pub use publish::{Base, Code, IfAbsent, NewVersion, Publish, Published};

@@ -59,6 +59,17 @@ pub struct NetworkRoute {
     pub created_on: OffsetDateTime,
 }
 
+/// Changes to a [`NetworkRoute`]; absent fields stay.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NetworkRouteChange {
+    /// See [`NetworkRoute::tunnel_id`].
+    pub tunnel_id: Option<Uuid>,
+    /// See [`NetworkRoute::destination`].
+    pub destination: Option<NetworkDestination>,
+    /// See [`NetworkRoute::comment`].
+    pub comment: Option<String>,
+}
+
 fn read(row: &Row) -> Result<NetworkRoute, StoreError> {
     let id = uuid(row, "network_routes", "id")?;
     let (kind, text): (String, String) = (row.try_get("kind")?, row.try_get("destination")?);
@@ -159,6 +170,50 @@ impl Store {
         write.record(by, Change::new("create", Thing::NetworkRoute, route.id).after(audit_view(&route))).await?;
         write.commit().await?;
         Ok(route)
+    }
+
+    /// Changes a route; what is absent stays.
+    pub async fn update_network_route(
+        &self,
+        id: Uuid,
+        change: NetworkRouteChange,
+        by: &Actor,
+    ) -> Result<NetworkRoute, StoreError> {
+        let mut write = Write::begin(self).await?;
+        let routes = all(write.transaction(), self.account.id.as_str()).await?;
+        let before =
+            routes.iter().find(|route| route.id == id).ok_or_else(|| StoreError::not_found(Thing::NetworkRoute, id))?;
+        let mut after = before.clone();
+        let NetworkRouteChange { tunnel_id, destination, comment } = change;
+        if let Some(tunnel) = tunnel_id {
+            crate::tunnel::require_live(write.transaction(), tunnel).await?;
+            after.tunnel_id = tunnel;
+        }
+        if let Some(comment) = comment {
+            check_comment(&comment)?;
+            after.comment = comment;
+        }
+        if let Some(destination) = destination {
+            if routes.iter().any(|route| route.id != id && route.destination == destination) {
+                return Err(StoreError::AlreadyExists { thing: Thing::NetworkRoute, name: destination.to_string() });
+            }
+            after.destination = destination;
+        }
+        if after == *before {
+            return Ok(after);
+        }
+        query("UPDATE network_routes SET tunnel_id = $1, kind = $2, destination = $3, comment = $4 WHERE id = $5")
+            .bind(after.tunnel_id)
+            .bind(after.destination.kind())
+            .bind(after.destination.to_string())
+            .bind(&after.comment)
+            .bind(id)
+            .execute(write.transaction())
+            .await?;
+        let change = Change::new("update", Thing::NetworkRoute, id);
+        write.record(by, change.before(audit_view(before)).after(audit_view(&after))).await?;
+        write.commit().await?;
+        Ok(after)
     }
 
     /// Deletes a route.

@@ -13,7 +13,7 @@ use crate::deployment::{self, Deployment, DeploymentDetail, Percentage, Share};
 use crate::error::{StoreError, Thing};
 use crate::seal::Secret;
 use crate::version::{BindingKind, Module, Version, VersionDetail, etag, secret_place};
-use crate::worker::{self, MAX_WORKERS, SettingsPatch, Worker, WorkerSettings};
+use crate::worker::{self, SettingsPatch, Worker};
 
 /// The code of a new version.
 #[derive(Clone, Debug)]
@@ -142,25 +142,7 @@ impl Store {
         let mut owner = match (found, publish.if_absent) {
             (Some(worker), _) => worker,
             (None, IfAbsent::Refuse) => return Err(StoreError::not_found(Thing::Worker, name)),
-            (None, IfAbsent::Create) => {
-                let count: u64 = query("SELECT COUNT(*) AS count FROM workers WHERE account_id = $1")
-                    .bind(account)
-                    .fetch_one(write.transaction())
-                    .await?
-                    .number("workers", "count")?;
-                if count >= MAX_WORKERS {
-                    return Err(StoreError::QuotaExceeded { thing: Thing::Worker, limit: MAX_WORKERS });
-                }
-                let worker = Worker {
-                    id: Uuid::new_v4(),
-                    name: name.clone(),
-                    settings: WorkerSettings::default(),
-                    created_on: at,
-                    modified_on: at,
-                };
-                worker::insert(write.transaction(), account, &worker).await?;
-                worker
-            }
+            (None, IfAbsent::Create) => worker::make(write.transaction(), account, name, at).await?,
         };
         let before = owner.settings.clone();
         publish.settings.apply(&mut owner.settings);

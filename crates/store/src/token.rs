@@ -107,6 +107,37 @@ fn audit_view(token: &ApiToken) -> serde_json::Value {
     })
 }
 
+/// What a token is to be, made regular.
+fn checked(new: NewToken) -> Result<NewToken, StoreError> {
+    let name = new.name.trim();
+    if name.is_empty() || name.chars().count() > MAX_NAME {
+        return Err(StoreError::invalid("name", format!("a token's name has 1 to {MAX_NAME} characters")));
+    }
+    if new.permissions.is_empty() {
+        return Err(StoreError::invalid("permissions", "a token needs at least one permission"));
+    }
+    if new.expires_on.is_some_and(|at| at <= now()) {
+        return Err(StoreError::invalid("expires_on", "the expiry must lie in the future"));
+    }
+    let mut permissions = new.permissions;
+    permissions.sort_unstable();
+    permissions.dedup();
+    Ok(NewToken { name: name.to_owned(), permissions, expires_on: new.expires_on })
+}
+
+/// A token of the account that was not revoked.
+async fn find_live(transaction: &mut Transaction, account: &str, id: Uuid) -> Result<ApiToken, StoreError> {
+    query("SELECT * FROM tokens WHERE id = $1 AND account_id = $2 AND revoked_on IS NULL")
+        .bind(id)
+        .bind(account)
+        .fetch_optional(transaction)
+        .await?
+        .as_ref()
+        .map(read)
+        .transpose()?
+        .ok_or_else(|| StoreError::not_found(Thing::Token, id))
+}
+
 async fn insert(transaction: &mut Transaction, account: &str, token: &ApiToken, hash: &str) -> Result<(), StoreError> {
     query(
         "INSERT INTO tokens (id, account_id, name, hash, permissions, created_on, expires_on)
@@ -127,27 +158,15 @@ async fn insert(transaction: &mut Transaction, account: &str, token: &ApiToken, 
 impl Store {
     /// Makes a token. The secret half is returned here and never again.
     pub async fn create_token(&self, new: NewToken, by: &Actor) -> Result<(ApiToken, Secret), StoreError> {
-        let name = new.name.trim();
-        if name.is_empty() || name.chars().count() > MAX_NAME {
-            return Err(StoreError::invalid("name", format!("a token's name has 1 to {MAX_NAME} characters")));
-        }
-        if new.permissions.is_empty() {
-            return Err(StoreError::invalid("permissions", "a token needs at least one permission"));
-        }
-        if new.expires_on.is_some_and(|at| at <= now()) {
-            return Err(StoreError::invalid("expires_on", "the expiry must lie in the future"));
-        }
-        let mut permissions = new.permissions;
-        permissions.sort_unstable();
-        permissions.dedup();
+        let NewToken { name, permissions, expires_on } = checked(new)?;
         let text = draw()?;
         let mut write = Write::begin(self).await?;
         let token = ApiToken {
             id: Uuid::new_v4(),
-            name: name.to_owned(),
+            name,
             permissions,
             created_on: write.at,
-            expires_on: new.expires_on,
+            expires_on,
             last_used_on: None,
             revoked_on: None,
         };
@@ -155,6 +174,53 @@ impl Store {
         write.record(by, Change::new("create", Thing::Token, token.id).after(audit_view(&token))).await?;
         write.commit().await?;
         Ok((token, Secret::new(text)))
+    }
+
+    /// One token that was not revoked.
+    pub async fn token(&self, id: Uuid) -> Result<ApiToken, StoreError> {
+        find_live(&mut self.database.read().await?, self.account.id.as_str(), id).await
+    }
+
+    /// Gives a token another name, other permissions and another end. Its secret half stays.
+    pub async fn update_token(&self, id: Uuid, new: NewToken, by: &Actor) -> Result<ApiToken, StoreError> {
+        let mut write = Write::begin(self).await?;
+        let before = find_live(write.transaction(), self.account.id.as_str(), id).await?;
+        // An end that has passed may stay what it is.
+        let NewToken { name, permissions, expires_on } = if new.expires_on == before.expires_on {
+            NewToken { expires_on: before.expires_on, ..checked(NewToken { expires_on: None, ..new })? }
+        } else {
+            checked(new)?
+        };
+        let after = ApiToken { name, permissions, expires_on, ..before.clone() };
+        if after == before {
+            return Ok(after);
+        }
+        query("UPDATE tokens SET name = $1, permissions = $2, expires_on = $3 WHERE id = $4")
+            .bind(&after.name)
+            .bind(to_json("permissions", &after.permissions)?)
+            .bind(after.expires_on)
+            .bind(id)
+            .execute(write.transaction())
+            .await?;
+        let change = Change::new("update", Thing::Token, id);
+        write.record(by, change.before(audit_view(&before)).after(audit_view(&after))).await?;
+        write.commit().await?;
+        Ok(after)
+    }
+
+    /// Gives a token another secret half, which is returned here and never again. The one before stops working at once.
+    pub async fn roll_token(&self, id: Uuid, by: &Actor) -> Result<Secret, StoreError> {
+        let text = draw()?;
+        let mut write = Write::begin(self).await?;
+        let token = find_live(write.transaction(), self.account.id.as_str(), id).await?;
+        query("UPDATE tokens SET hash = $1 WHERE id = $2")
+            .bind(hash(&text))
+            .bind(id)
+            .execute(write.transaction())
+            .await?;
+        write.record(by, Change::new("roll", Thing::Token, id).after(audit_view(&token))).await?;
+        write.commit().await?;
+        Ok(Secret::new(text))
     }
 
     /// Looks a shown token up. Revocation and expiry count from the moment they are there.

@@ -31,6 +31,8 @@ pub struct Domain {
     pub id: Uuid,
     /// The host name, lower case, unique in the account.
     pub hostname: String,
+    /// The zone that the maker named.
+    pub zone_name: Option<String>,
 }
 
 /// A time at which a Worker's `scheduled` handler is called.
@@ -58,7 +60,11 @@ pub(crate) fn read_route(row: &Row) -> Result<Route, StoreError> {
 }
 
 pub(crate) fn read_domain(row: &Row) -> Result<Domain, StoreError> {
-    Ok(Domain { id: uuid(row, "domains", "id")?, hostname: row.try_get("hostname")? })
+    Ok(Domain {
+        id: uuid(row, "domains", "id")?,
+        hostname: row.try_get("hostname")?,
+        zone_name: row.try_get("zone_name")?,
+    })
 }
 
 fn read_schedule(row: &Row) -> Result<Schedule, StoreError> {
@@ -218,10 +224,11 @@ impl Store {
                 None => {}
             }
             let kept = before.domains.iter().find(|domain| domain.hostname == *hostname);
-            query("INSERT INTO domains (id, worker_id, hostname) VALUES ($1, $2, $3)")
+            query("INSERT INTO domains (id, worker_id, hostname, zone_name) VALUES ($1, $2, $3, $4)")
                 .bind(kept.map_or_else(Uuid::new_v4, |domain| domain.id).to_string())
                 .bind(worker_id)
                 .bind(hostname)
+                .bind(kept.and_then(|domain| domain.zone_name.as_deref()))
                 .execute(write.transaction())
                 .await?;
         }

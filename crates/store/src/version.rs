@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::Store;
-use crate::database::{Row, Transaction, from_json, query, time, uuid};
+use crate::audit::{Actor, Change};
+use crate::database::{Row, Transaction, Write, from_json, query, time, uuid};
 use crate::error::{StoreError, Thing};
 use crate::key::hex;
 use crate::seal::{Sealer, Secret};
@@ -298,6 +299,14 @@ pub(crate) async fn read_secrets(
         .collect()
 }
 
+/// Forgets code that no version has any more.
+pub(crate) async fn drop_unused_bundles(transaction: &mut Transaction) -> Result<(), StoreError> {
+    query("DELETE FROM bundles WHERE NOT EXISTS (SELECT 1 FROM versions v WHERE v.etag = bundles.etag)")
+        .execute(transaction)
+        .await?;
+    Ok(())
+}
+
 impl Store {
     /// The versions of a Worker, the newest first.
     pub async fn versions(&self, worker: &str) -> Result<Vec<Version>, StoreError> {
@@ -333,6 +342,46 @@ impl Store {
             .as_ref()
             .map(read)
             .transpose()
+    }
+
+    /// Deletes a version. Refused while a deployment names it, be it an old one that a rollback may go back to, and for the
+    /// newest one, whose number must not be given again.
+    pub async fn delete_version(&self, worker: &str, id: Uuid, by: &Actor) -> Result<(), StoreError> {
+        let mut write = Write::begin(self).await?;
+        let worker_id = self.worker_id_in(write.transaction(), worker).await?;
+        let rows = query("SELECT * FROM versions WHERE worker_id = $1 ORDER BY number DESC")
+            .bind(worker_id)
+            .fetch_all(write.transaction())
+            .await?;
+        let versions: Vec<Version> = rows.iter().map(read).collect::<Result<_, _>>()?;
+        let version = versions
+            .iter()
+            .find(|version| version.id == id)
+            .ok_or_else(|| StoreError::not_found(Thing::Version, id))?;
+        let deployments = query("SELECT deployment_id FROM deployment_versions WHERE version_id = $1")
+            .bind(id)
+            .fetch_all(write.transaction())
+            .await?;
+        let mut users = deployments
+            .iter()
+            .map(|row| Ok(format!("deployment \"{}\"", row.try_get::<String>("deployment_id")?)))
+            .collect::<Result<Vec<_>, StoreError>>()?;
+        if versions.first().is_some_and(|newest| newest.id == id) {
+            users.push(format!("Worker \"{worker}\" as its newest version"));
+        }
+        if !users.is_empty() {
+            return Err(StoreError::InUse { thing: Thing::Version, name: id.to_string(), users });
+        }
+        query("DELETE FROM versions WHERE id = $1").bind(id).execute(write.transaction()).await?;
+        drop_unused_bundles(write.transaction()).await?;
+        write
+            .record(
+                by,
+                Change::new("delete", Thing::Version, id)
+                    .before(json!({ "worker": worker, "number": version.number, "detail": version.detail })),
+            )
+            .await?;
+        write.commit().await
     }
 
     /// The modules of a version, the order as uploaded. A version never changes, so whoever has read them may keep

@@ -11,8 +11,8 @@ use crate::database::{Row, Transaction, Write, from_json, query, time, to_json, 
 use crate::error::{StoreError, Thing};
 use crate::service::Force;
 
-/// The most Workers that an account may have.
-pub const MAX_WORKERS: u64 = 500;
+/// The most Workers that an account may have. Cloudflare's is 500; here those that are not called cost disk alone.
+pub const MAX_WORKERS: u64 = 10_000;
 
 /// What is set on a Worker and not on its versions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -153,6 +153,32 @@ pub(crate) async fn update(transaction: &mut Transaction, worker: &Worker) -> Re
     Ok(())
 }
 
+/// Makes a Worker with the settings that a new one has. The name must be free.
+pub(crate) async fn make(
+    transaction: &mut Transaction,
+    account: &str,
+    name: &str,
+    at: OffsetDateTime,
+) -> Result<Worker, StoreError> {
+    let count: u64 = query("SELECT COUNT(*) AS count FROM workers WHERE account_id = $1")
+        .bind(account)
+        .fetch_one(&mut *transaction)
+        .await?
+        .number("workers", "count")?;
+    if count >= MAX_WORKERS {
+        return Err(StoreError::QuotaExceeded { thing: Thing::Worker, limit: MAX_WORKERS });
+    }
+    let worker = Worker {
+        id: Uuid::new_v4(),
+        name: name.to_owned(),
+        settings: WorkerSettings::default(),
+        created_on: at,
+        modified_on: at,
+    };
+    insert(transaction, account, &worker).await?;
+    Ok(worker)
+}
+
 impl Store {
     /// The identifier of the Worker of this name.
     pub(crate) async fn worker_id(&self, name: &str) -> Result<Uuid, StoreError> {
@@ -184,6 +210,35 @@ impl Store {
         find(&mut transaction, self.account.id.as_str(), name)
             .await?
             .ok_or_else(|| StoreError::not_found(Thing::Worker, name))
+    }
+
+    /// One Worker by its name or its identifier; a name is looked for first.
+    pub async fn worker_by_name_or_id(&self, text: &str) -> Result<Worker, StoreError> {
+        let named = self.worker(text).await;
+        let (Err(StoreError::NotFound { .. }), Ok(id)) = (&named, Uuid::parse_str(text)) else {
+            return named;
+        };
+        query("SELECT * FROM workers WHERE account_id = $1 AND id = $2")
+            .bind(self.account.id.as_str())
+            .bind(id)
+            .fetch_optional(&mut self.database.read().await?)
+            .await?
+            .map_or(named, |row| read(&row))
+    }
+
+    /// Makes a Worker without versions: it serves nothing until one is deployed.
+    pub async fn create_worker(&self, name: &str, settings: SettingsPatch, by: &Actor) -> Result<Worker, StoreError> {
+        let mut write = Write::begin(self).await?;
+        let (account, at) = (self.account.id.as_str(), write.at);
+        if find(write.transaction(), account, name).await?.is_some() {
+            return Err(StoreError::AlreadyExists { thing: Thing::Worker, name: name.to_owned() });
+        }
+        let mut worker = make(write.transaction(), account, name, at).await?;
+        settings.apply(&mut worker.settings);
+        update(write.transaction(), &worker).await?;
+        write.record(by, Change::new("create", Thing::Worker, name).after(&worker.settings)).await?;
+        write.commit().await?;
+        Ok(worker)
     }
 
     /// Changes what is set on a Worker.
@@ -238,9 +293,7 @@ impl Store {
         // Deployments first: they refer to the versions that go with the Worker.
         query("DELETE FROM deployments WHERE worker_id = $1").bind(&id).execute(write.transaction()).await?;
         query("DELETE FROM workers WHERE id = $1").bind(&id).execute(write.transaction()).await?;
-        query("DELETE FROM bundles WHERE NOT EXISTS (SELECT 1 FROM versions v WHERE v.etag = bundles.etag)")
-            .execute(write.transaction())
-            .await?;
+        crate::version::drop_unused_bundles(write.transaction()).await?;
         write
             .record(
                 by,

@@ -363,7 +363,7 @@ pub(crate) fn tunnel_pointer(body: &Value) -> &'static str {
     }
 }
 
-/// Writes a VPC Service. What was not given is not there, but for the default ports.
+/// Writes a VPC Service. What was not given is not there.
 pub(crate) fn view(service: &VpcService) -> Value {
     let spec = &service.spec;
     let mut view = Map::from_iter([
@@ -377,9 +377,8 @@ pub(crate) fn view(service: &VpcService) -> Value {
         }
     };
     match &spec.protocol {
-        Protocol::Http { .. } => {
-            // What neither port given means is said: clients show the ports as they come.
-            let (http_port, https_port) = spec.protocol.http_ports();
+        // The default ports are not said where none was given: Terraform would take them away again with every run.
+        Protocol::Http { http_port, https_port } => {
             put("http_port", http_port.map(Value::from));
             put("https_port", https_port.map(Value::from));
         }

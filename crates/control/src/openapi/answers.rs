@@ -19,12 +19,10 @@ pub(super) fn object(members: Value) -> Value {
 }
 
 /// A destination behind a tunnel; `member` names it.
-fn network_route(member: &str) -> Value {
-    let mut route = json!({
-        "id": uuid(), "tunnel_id": uuid(), "tunnel_name": string(), "comment": string(), "created_at": time(),
-    });
+fn network_route(member: &str, more: Value) -> Value {
+    let mut route = json!({ "id": uuid(), "tunnel_id": uuid(), "tunnel_name": string(), "created_at": time() });
     route[member] = string();
-    object(route)
+    object(joined(route, more.as_object().cloned().unwrap_or_default()))
 }
 
 pub(super) fn list(items: Value) -> Value {
@@ -106,14 +104,15 @@ fn joined(members: Value, more: Map<String, Value>) -> Value {
     members
 }
 
-/// Groups and their points, with these measures.
-fn metrics(measures: Value, key: Value) -> Value {
+/// Groups and their points, with these measures, and what else an answer may have.
+fn metrics(measures: Value, key: Value, more: Value) -> Value {
     let point = object(joined(measures.clone(), Map::from_iter([("at".to_owned(), timestamp())])));
     let group =
         joined(measures, Map::from_iter([("key".to_owned(), object(key)), ("points?".to_owned(), list(point))]));
-    object(
-        json!({ "since": timestamp(), "until": timestamp(), "step": { "type": ["integer", "null"] }, "groups": list(object(group)) }),
-    )
+    let answer = json!({
+        "since": timestamp(), "until": timestamp(), "step": { "type": ["integer", "null"] }, "groups": list(object(group)),
+    });
+    object(joined(answer, optional(more)))
 }
 
 /// The results, and parts of several, by name.
@@ -193,8 +192,14 @@ pub(super) fn schemas() -> Map<String, Value> {
                 "connections": list(named("TunnelConnection")), "token?": string(),
             })),
         ),
-        ("NetworkRoute", network_route("network")),
-        ("HostnameRoute", network_route("hostname")),
+        (
+            "NetworkRoute",
+            network_route(
+                "network",
+                json!({ "comment": string(), "virtual_network_id": uuid(), "virtual_network_name": string() }),
+            ),
+        ),
+        ("HostnameRoute", network_route("hostname", json!({ "comment": nullable_string() }))),
         (
             "Connector",
             object(json!({
@@ -220,6 +225,7 @@ pub(super) fn schemas() -> Map<String, Value> {
                     "worker?": string(), "category?": { "oneOf": [named("Category"), { "type": "null" }] },
                     "code?": { "oneOf": [named("ErrorCode"), { "type": "null" }] },
                 }),
+                json!({ "counted_since": timestamp() }),
             ),
         ),
         (
@@ -230,6 +236,7 @@ pub(super) fn schemas() -> Map<String, Value> {
                     "cpu?": named("Quantiles"), "wall?": named("Quantiles"), "memory?": named("Quantiles"),
                 }),
                 json!({ "worker?": string(), "version?": uuid(), "outcome?": string() }),
+                json!({}),
             ),
         ),
         (
@@ -341,10 +348,14 @@ pub(super) fn schemas() -> Map<String, Value> {
             object(json!({
                 "id": uuid(), "name": string(), "status": { "enum": ["active", "expired", "disabled"] }, "permissions": list(string()),
                 "issued_on": time(), "expires_on": nullable_time(), "last_used_on": nullable_time(), "revoked_on": nullable_time(),
+                "policies?": list(object(json!({
+                    "id": string(), "effect": { "const": "allow" }, "resources": map(string()),
+                    "permission_groups": list(object(json!({ "id": string(), "name": string() }))),
+                }))),
                 "value?": string(),
             })),
         ),
-        ("PermissionGroup", object(json!({ "id": string(), "name": string() }))),
+        ("PermissionGroup", object(json!({ "id": string(), "name": string(), "scopes?": list(string()) }))),
         (
             "AuditEntry",
             object(json!({

@@ -68,7 +68,7 @@ pub(super) fn schemas() -> Map<String, Value> {
         (
             "Certificate",
             object(json!({
-                "id": uuid(), "name": string(), "ca": flag(), "certificates": string(), "uploaded_on": time(),
+                "id": uuid(), "name": nullable_string(), "ca": flag(), "certificates": string(), "uploaded_on": time(),
                 "issuer?": string(), "subject?": string(), "serial_number?": string(), "expires_on?": time(),
             })),
         ),
@@ -108,10 +108,40 @@ pub(super) fn schemas() -> Map<String, Value> {
         (
             "WorkerView",
             object(json!({
-                "id": tag(), "name": string(),
+                "id": tag(), "name": string(), "created_on": time(), "updated_on": time(), "deployed_on": nullable_time(),
                 "subdomain": object(json!({ "enabled": flag(), "previews_enabled": flag(), "url": string() })),
-                "logpush": flag(), "observability": nullable_object(), "tags": list(string()),
-                "tail_consumers": list(json!({ "type": "object" })),
+                "logpush": flag(), "observability": { "type": "object" }, "tags": list(string()),
+                "tail_consumers": list(object(json!({ "name": string() }))),
+                "references": object(json!({
+                    "workers": list(object(json!({ "id": tag(), "name": string() }))),
+                    "domains": list(object(json!({
+                        "id": tag(), "hostname": string(), "zone_id": string(), "zone_name": string(), "certificate_id": string(),
+                    }))),
+                    "durable_objects": list(anything()), "queues": list(anything()),
+                    "dispatch_namespace_outbounds": list(anything()),
+                })),
+            })),
+        ),
+        (
+            "WorkerVersion",
+            object(json!({
+                "id": uuid(), "number": whole(), "created_on": time(), "source": string(), "author_id": string(),
+                "author_email": string(), "annotations": map(string()), "main_module": string(),
+                "compatibility_date?": string(), "compatibility_flags": list(string()), "bindings": list(named("Binding")),
+                "limits?": named("Limits"), "placement?": { "type": "object" }, "startup_time_ms": whole(),
+                "usage_model": string(), "urls": list(string()),
+                "cache_options": object(json!({ "enabled": flag(), "cross_version_cache": flag() })),
+                "modules?": list(object(json!({
+                    "name": string(), "content_type": string(), "content_base64": string(),
+                }))),
+            })),
+        ),
+        ("TokenValue", json!({ "type": "string", "description": "What is sent as Authorization: Bearer." })),
+        (
+            "VirtualNetwork",
+            object(json!({
+                "id": uuid(), "name": string(), "comment": string(), "is_default_network": flag(), "created_at": time(),
+                "deleted_at": nullable_time(),
             })),
         ),
         ("AccountSubdomain", object(json!({ "subdomain": string() }))),

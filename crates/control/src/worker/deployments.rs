@@ -37,6 +37,16 @@ pub(crate) async fn read(
     Reply::new(deployment_view(&deployment))
 }
 
+/// `DELETE …/deployments/{deployment}`: refused for the one in force.
+pub(crate) async fn remove(
+    State(state): State<ControlState>,
+    caller: Caller,
+    Params((_, script, deployment)): Params<(String, String, String)>,
+) -> Result<Reply, ApiError> {
+    state.store().delete_deployment(&script, path_uuid(&deployment, "deployment")?, &caller.actor()).await?;
+    Ok(Reply::null())
+}
+
 fn shares(body: &Value) -> Result<Vec<Share>, ApiError> {
     let items = body
         .get("versions")

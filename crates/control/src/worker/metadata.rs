@@ -276,8 +276,14 @@ pub(crate) fn parse(metadata: &Value) -> Result<Metadata, ApiError> {
             "containers" if !is_empty(value) => {
                 return Err(unavailable("Containers are", "Remove containers from the configuration."));
             }
+            "cache_options" if value.get("enabled") == Some(&Value::Bool(true)) => {
+                return Err(unavailable(
+                    "A cache in front of a Worker is",
+                    "Remove cache_options from the configuration.",
+                ));
+            }
             // A roll-out over many places; here there is one.
-            "code_update_strategy" | "keep_assets" => {}
+            "cache_options" | "code_update_strategy" | "keep_assets" => {}
             _ if is_empty(value) => {}
             _ => parsed.remarks.push(Message {
                 code: codes::NOT_AVAILABLE.number,

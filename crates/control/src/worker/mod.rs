@@ -10,6 +10,8 @@ mod settings;
 mod triggers;
 mod upload;
 mod versions;
+mod worker_versions;
+mod workers;
 mod zones;
 
 use serde_json::{Value, json};
@@ -125,6 +127,10 @@ pub(crate) fn percent(percent: f64) -> Value {
 
 /// The operations on Workers.
 pub(crate) fn add(api: Api) -> Api {
+    const WORKERS: &str = "/accounts/{account}/workers/workers";
+    const WORKER: &str = "/accounts/{account}/workers/workers/{script}";
+    const WORKER_VERSIONS: &str = "/accounts/{account}/workers/workers/{script}/versions";
+    const WORKER_VERSION: &str = "/accounts/{account}/workers/workers/{script}/versions/{version}";
     const ROUTES: &str = "/zones/{zone}/workers/routes";
     const ROUTE: &str = "/zones/{zone}/workers/routes/{route}";
     api.add(get("/accounts/{account}/workers/scripts", READ, "List Workers").list("Script"), read::list)
@@ -207,6 +213,15 @@ pub(crate) fn add(api: Api) -> Api {
             )
             .one("Deployment"),
             deployments::read,
+        )
+        .add(
+            delete(
+                "/accounts/{account}/workers/scripts/{script}/deployments/{deployment}",
+                EDIT,
+                "Delete a deployment that is not in force",
+            )
+            .nothing(),
+            deployments::remove,
         )
         .add(
             get(
@@ -366,7 +381,15 @@ pub(crate) fn add(api: Api) -> Api {
         )
         .add(
             get("/accounts/{account}/workers/domains", READ, "List custom domains")
-                .query(&[PAGE, zones::DOMAINS_PER_PAGE, zones::OF_SERVICE, zones::OF_HOSTNAME])
+                .query(&[
+                    PAGE,
+                    zones::DOMAINS_PER_PAGE,
+                    zones::OF_SERVICE,
+                    zones::OF_HOSTNAME,
+                    zones::OF_ZONE_ID,
+                    zones::OF_ZONE_NAME,
+                    zones::OF_ENVIRONMENT,
+                ])
                 .list("CustomDomain"),
             zones::domains,
         )
@@ -405,9 +428,46 @@ pub(crate) fn add(api: Api) -> Api {
             read::remove,
         )
         .add(
-            get("/accounts/{account}/workers/workers/{script}", READ, "Read where a Worker is served")
-                .one("WorkerView"),
-            settings::read_worker,
+            get(WORKERS, READ, "List Workers as things of their own")
+                .query(&[PAGE, workers::PER_PAGE, workers::ORDER_BY, workers::ORDER])
+                .list("WorkerView"),
+            workers::list,
+        )
+        .add(
+            post(WORKERS, EDIT, Body::Json("NewWorker"), "Make a Worker that has no version yet").one("WorkerView"),
+            workers::create,
+        )
+        .add(get(WORKER, READ, "Read a Worker, by its name or its identifier").one("WorkerView"), workers::read)
+        .add(
+            put(WORKER, EDIT, Body::Json("WorkerPatch"), "Replace what is set on a Worker").one("WorkerView"),
+            workers::replace,
+        )
+        .add(
+            patch(WORKER, EDIT, Body::Json("WorkerPatch"), "Change what is set on a Worker").one("WorkerView"),
+            workers::change,
+        )
+        .add(delete(WORKER, EDIT, "Delete a Worker with its versions").query(&[FORCE]).nothing(), workers::remove)
+        .add(
+            get(WORKER_VERSIONS, READ, "List the versions of a Worker")
+                .query(&[PAGE, worker_versions::PER_PAGE])
+                .list("WorkerVersion"),
+            worker_versions::list,
+        )
+        .add(
+            post(WORKER_VERSIONS, EDIT, Body::Json("NewWorkerVersion"), "Upload a version as JSON")
+                .query(&[worker_versions::DEPLOY])
+                .one("WorkerVersion"),
+            worker_versions::create,
+        )
+        .add(
+            get(WORKER_VERSION, READ, "Read a version of a Worker")
+                .query(&[worker_versions::INCLUDE])
+                .one("WorkerVersion"),
+            worker_versions::read,
+        )
+        .add(
+            delete(WORKER_VERSION, EDIT, "Delete a version that no deployment names").nothing(),
+            worker_versions::remove,
         )
         .add(
             patch(
@@ -467,6 +527,7 @@ pub(crate) fn add(api: Api) -> Api {
                 .list("Zone"),
             zones::zones,
         )
+        .add(get("/zones/{zone}", READ, "Read a zone").one("Zone"), zones::zone)
         .add(get(ROUTES, READ, "List the routes in a zone").list("Route"), zones::zone_routes)
         .add(post(ROUTES, EDIT, Body::Json("NewRoute"), "Give a Worker a route").one("Route"), zones::create_route)
         .add(get(ROUTE, READ, "Read a route").one("Route"), zones::route)

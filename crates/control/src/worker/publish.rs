@@ -75,16 +75,17 @@ fn main_module(metadata: &Metadata, modules: &[Module]) -> Result<String, ApiErr
     }))
 }
 
-async fn accept(
+/// Checks and keeps a version that was uploaded.
+pub(crate) async fn accept(
     state: &ControlState,
     caller: &Caller,
     script: &str,
-    upload: Upload,
+    metadata: Metadata,
+    modules: Vec<Module>,
     if_absent: IfAbsent,
     deploy: Deploy,
 ) -> Result<(Published, Vec<Message>), ApiError> {
-    let metadata = metadata::parse(&upload.metadata)?;
-    let main_module = main_module(&metadata, &upload.modules)?;
+    let main_module = main_module(&metadata, &modules)?;
     let requested = metadata.bindings.clone().unwrap_or_default();
     bindings::check_permissions(caller, &requested)?;
     let mut attempt = 1;
@@ -100,7 +101,7 @@ async fn accept(
         metadata::check_tail_consumers(script, &metadata.settings, &snapshot)?;
         let candidate = WorkerCandidate {
             name: script.to_owned(),
-            modules: upload.modules.clone(),
+            modules: modules.clone(),
             main_module: main_module.clone(),
             compatibility_date: metadata.compatibility_date.clone(),
             compatibility_flags: metadata.compatibility_flags.clone().unwrap_or_default(),
@@ -167,8 +168,10 @@ pub(crate) async fn put_script(
     request: Request,
 ) -> Result<Reply, ApiError> {
     check_name(&script)?;
-    let upload = read_upload(request, "metadata").await?;
-    let (published, remarks) = accept(&state, &caller, &script, upload, IfAbsent::Create, Deploy::Now).await?;
+    let Upload { metadata, modules } = read_upload(request, "metadata").await?;
+    let metadata = metadata::parse(&metadata)?;
+    let (published, remarks) =
+        accept(&state, &caller, &script, metadata, modules, IfAbsent::Create, Deploy::Now).await?;
     let Published { worker, version, .. } = published;
     let detail = &version.detail;
     Ok(Reply::new(json!({
@@ -203,8 +206,10 @@ pub(crate) async fn post_version(
     check_name(&script)?;
     // Before the body is read, so that a wrong name does not cost an upload.
     state.store().worker(&script).await?;
-    let upload = read_upload(request, "metadata").await?;
-    let (published, remarks) = accept(&state, &caller, &script, upload, IfAbsent::Refuse, Deploy::Later).await?;
+    let Upload { metadata, modules } = read_upload(request, "metadata").await?;
+    let metadata = metadata::parse(&metadata)?;
+    let (published, remarks) =
+        accept(&state, &caller, &script, metadata, modules, IfAbsent::Refuse, Deploy::Later).await?;
     Ok(Reply::new(version_view(&published.version))?.messages(remarks))
 }
 

@@ -14,7 +14,7 @@ use crate::envelope::{ApiError, Reply};
 use crate::request::{JsonBody, Params};
 use crate::worker::bindings::{self, Ask, Previous, Requested};
 use crate::worker::publish::{Deploy, Derivation, derive};
-use crate::worker::{metadata, version_view};
+use crate::worker::{metadata, version_view, workers};
 
 /// Secrets by name; `None` deletes.
 type Changes = BTreeMap<String, Option<Secret>>;
@@ -200,6 +200,7 @@ pub(crate) async fn patch_latest(
             format!("\"{other}\" cannot be changed here; env (secrets) and annotations can."),
         ));
     }
+    let script = workers::find(&state, &script).await?.name;
     let changes = read_changes("env", body.get("env"))?;
     let annotations = metadata::annotations(body.get("annotations"), codes::VALIDATION)?;
     let published =

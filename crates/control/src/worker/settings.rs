@@ -1,12 +1,10 @@
 //! Settings of a Worker: those of its latest version (changing them makes a new one), those that no version has, and
 //! whether it is served under its name.
 
-use std::collections::BTreeMap;
-
 use axum::extract::{Request, State};
 use http::header::CONTENT_TYPE;
 use serde_json::{Map, Value, json};
-use store::{SettingsPatch, Worker, WorkerSettings};
+use store::{Limits, SettingsPatch, Worker, WorkerSettings};
 
 use crate::ControlState;
 use crate::auth::Caller;
@@ -36,7 +34,10 @@ async fn settings_view(state: &ControlState, worker: &Worker) -> Result<Value, A
     if let Some(version) = state.store().latest_version(&worker.name).await? {
         let detail = version.detail;
         view.insert("bindings".to_owned(), json!(detail.bindings));
-        view.insert("limits".to_owned(), json!(detail.limits));
+        // Limits that were not given are not there: Terraform would take the empty ones away again with every run.
+        if detail.limits != Limits::default() {
+            view.insert("limits".to_owned(), json!(detail.limits));
+        }
         view.insert("annotations".to_owned(), json!(detail.annotations));
         view.insert("compatibility_flags".to_owned(), json!(detail.compatibility_flags));
         if let Some(date) = detail.compatibility_date {
@@ -122,7 +123,7 @@ pub(crate) async fn change_script(
     Reply::new(script_settings(&worker.settings))
 }
 
-fn subdomain(worker: &Worker) -> Value {
+pub(super) fn subdomain(worker: &Worker) -> Value {
     json!({
         "enabled": worker.settings.subdomain_enabled,
         "previews_enabled": worker.settings.previews_enabled,
@@ -137,6 +138,18 @@ pub(crate) async fn read_subdomain(
     Reply::new(subdomain(&state.store().worker(&script).await?))
 }
 
+/// `enabled` and `previews_enabled` of an object at `at`, as far as they are given.
+pub(super) fn read_subdomain_flags(body: &Value, at: &str) -> Result<(Option<bool>, Option<bool>), ApiError> {
+    let flag = |name: &str| match body.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Bool(flag)) => Ok(Some(*flag)),
+        Some(other) => {
+            Err(ApiError::field(format!("{at}/{name}"), format!("{name} must be true or false, not {other}.")))
+        }
+    };
+    Ok((flag("enabled")?, flag("previews_enabled")?))
+}
+
 /// `POST …/scripts/{script}/subdomain`.
 pub(crate) async fn change_subdomain(
     State(state): State<ControlState>,
@@ -144,26 +157,12 @@ pub(crate) async fn change_subdomain(
     Params((_, script)): Params<(String, String)>,
     JsonBody(body): JsonBody,
 ) -> Result<Reply, ApiError> {
-    let flags: BTreeMap<&str, Option<bool>> = ["enabled", "previews_enabled"]
-        .into_iter()
-        .map(|name| match body.get(name) {
-            None | Some(Value::Null) => Ok((name, None)),
-            Some(Value::Bool(flag)) => Ok((name, Some(*flag))),
-            Some(other) => {
-                Err(ApiError::field(format!("/{name}"), format!("{name} must be true or false, not {other}.")))
-            }
-        })
-        .collect::<Result<_, _>>()?;
-    let flag = |name| flags.get(name).copied().flatten();
+    let (subdomain_enabled, previews_enabled) = read_subdomain_flags(&body, "")?;
     let worker = state
         .store()
         .update_worker_settings(
             &script,
-            SettingsPatch {
-                subdomain_enabled: flag("enabled"),
-                previews_enabled: flag("previews_enabled"),
-                ..SettingsPatch::default()
-            },
+            SettingsPatch { subdomain_enabled, previews_enabled, ..SettingsPatch::default() },
             &caller.actor(),
         )
         .await?;
@@ -182,27 +181,6 @@ pub(crate) async fn remove_subdomain(
     let worker = state.store().update_worker_settings(&script, off, &caller.actor()).await?;
     state.platform().configuration_changed().await;
     Reply::new(subdomain(&worker))
-}
-
-/// `GET …/workers/workers/{script}`: newer wranglers print the host name of its address.
-pub(crate) async fn read_worker(
-    State(state): State<ControlState>,
-    Params((_, script)): Params<(String, String)>,
-) -> Result<Reply, ApiError> {
-    let worker = state.store().worker(&script).await?;
-    let mut view = subdomain(&worker);
-    if let Some(view) = view.as_object_mut() {
-        view.insert("url".to_owned(), state.platform().worker_url(&worker.name).into());
-    }
-    Reply::new(json!({
-        "id": worker.id.simple().to_string(),
-        "name": worker.name,
-        "subdomain": view,
-        "logpush": worker.settings.logpush,
-        "observability": worker.settings.observability,
-        "tags": worker.settings.tags,
-        "tail_consumers": worker.settings.tail_consumers,
-    }))
 }
 
 /// `GET …/workers/subdomain`.

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{FromRequest, Multipart, Request};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 use serde_json::Value;
 use store::{Module, ModuleKind};
@@ -116,6 +118,69 @@ fn utf8(name: &str, body: &[u8]) -> Result<(), ApiError> {
     })
 }
 
+/// A module whose bytes are what its kind says.
+fn checked(name: String, kind: ModuleKind, body: Bytes) -> Result<Module, ApiError> {
+    match kind {
+        ModuleKind::EsModule | ModuleKind::CommonJs | ModuleKind::Text | ModuleKind::Json => utf8(&name, &body)?,
+        ModuleKind::Data | ModuleKind::Wasm => {}
+    }
+    if kind == ModuleKind::Json
+        && let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&body)
+    {
+        return Err(ApiError::new(codes::VALIDATION, format!("Module \"{name}\" is not JSON: {error}.")));
+    }
+    if kind == ModuleKind::Wasm && !body.starts_with(b"\0asm") {
+        return Err(ApiError::new(
+            codes::VALIDATION,
+            format!("Module \"{name}\" is not WebAssembly: it does not begin with \\0asm."),
+        ));
+    }
+    Ok(Module { name, kind, body })
+}
+
+fn too_many_modules() -> ApiError {
+    ApiError::new(codes::VALIDATION, format!("The Worker has more than {MODULES} modules."))
+}
+
+fn twice(name: &str) -> ApiError {
+    ApiError::new(codes::VALIDATION, format!("Module \"{name}\" is there twice."))
+}
+
+/// Reads modules that are part of a JSON body: `[{name, content_type, content_base64}]`.
+pub(crate) fn modules_of_json(value: Option<&Value>) -> Result<Vec<Module>, ApiError> {
+    let items = value.and_then(Value::as_array).ok_or_else(|| {
+        ApiError::field("/modules", "modules must be a list of {name, content_type, content_base64}.")
+    })?;
+    if items.len() > MODULES {
+        return Err(too_many_modules());
+    }
+    let mut modules = Vec::with_capacity(items.len());
+    let mut names = BTreeSet::new();
+    let mut room = WORKER_LIMIT;
+    for (at, item) in items.iter().enumerate() {
+        let text = |member: &str| {
+            item.get(member).and_then(Value::as_str).ok_or_else(|| {
+                ApiError::field(format!("/modules/{at}/{member}"), format!("A module needs a string \"{member}\"."))
+            })
+        };
+        let name = text("name")?;
+        if name.is_empty() || name.len() > NAME_LIMIT {
+            let message = format!("A module's name has 1 to {NAME_LIMIT} bytes.");
+            return Err(ApiError::field(format!("/modules/{at}/name"), message));
+        }
+        let Some(kind) = module_kind(name, Some(text("content_type")?))? else { continue };
+        if !names.insert(name) {
+            return Err(twice(name));
+        }
+        let body = STANDARD.decode(text("content_base64")?).map_err(|error| {
+            ApiError::field(format!("/modules/{at}/content_base64"), format!("This is not base64: {error}."))
+        })?;
+        room = room.checked_sub(body.len()).ok_or_else(too_large)?;
+        modules.push(checked(name.to_owned(), kind, body.into())?);
+    }
+    Ok(modules)
+}
+
 /// Reads an upload. `metadata` names its JSON part.
 pub(crate) async fn read_upload(request: Request, metadata: &str) -> Result<Upload, ApiError> {
     let mut form = Multipart::from_request(request, &())
@@ -127,7 +192,13 @@ pub(crate) async fn read_upload(request: Request, metadata: &str) -> Result<Uplo
     let mut room = WORKER_LIMIT;
     let mut source_maps = SOURCE_MAP_LIMIT;
     while let Some(mut field) = patiently(form.next_field()).await? {
-        let name = field.name().unwrap_or_default().to_owned();
+        // Cloudflare's SDKs send all modules in parts of one name; the file's name says which one it is.
+        let part = field.name().unwrap_or_default();
+        let name = match part {
+            "files" | "files[]" => field.file_name().unwrap_or(part),
+            _ => part,
+        }
+        .to_owned();
         if name.is_empty() {
             return Err(malformed("a part has no name"));
         }
@@ -152,29 +223,14 @@ pub(crate) async fn read_upload(request: Request, metadata: &str) -> Result<Uplo
             continue;
         };
         if modules.len() == MODULES {
-            return Err(ApiError::new(codes::VALIDATION, format!("The Worker has more than {MODULES} modules.")));
+            return Err(too_many_modules());
         }
         if !names.insert(name.clone()) {
-            return Err(ApiError::new(codes::VALIDATION, format!("Module \"{name}\" is there twice.")));
+            return Err(twice(&name));
         }
         let body = read_part(&mut field, room).await?.ok_or_else(too_large)?;
         room -= body.len();
-        match kind {
-            ModuleKind::EsModule | ModuleKind::CommonJs | ModuleKind::Text | ModuleKind::Json => utf8(&name, &body)?,
-            ModuleKind::Data | ModuleKind::Wasm => {}
-        }
-        if kind == ModuleKind::Json
-            && let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&body)
-        {
-            return Err(ApiError::new(codes::VALIDATION, format!("Module \"{name}\" is not JSON: {error}.")));
-        }
-        if kind == ModuleKind::Wasm && !body.starts_with(b"\0asm") {
-            return Err(ApiError::new(
-                codes::VALIDATION,
-                format!("Module \"{name}\" is not WebAssembly: it does not begin with \\0asm."),
-            ));
-        }
-        modules.push(Module { name, kind, body });
+        modules.push(checked(name, kind, body)?);
     }
     Ok(Upload { metadata: json.ok_or_else(|| malformed(format_args!("the part \"{metadata}\" is missing")))?, modules })
 }

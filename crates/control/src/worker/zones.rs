@@ -15,9 +15,17 @@ use crate::query::{Form, Parameter, QueryParams, per_page};
 use crate::request::{JsonBody, Params, path_uuid};
 use crate::worker::triggers::{host_name, route_pattern};
 
+/// The environment that every Worker has, and the only one.
+const ENVIRONMENT: &str = "production";
+
 pub(super) const DOMAINS_PER_PAGE: Parameter = per_page(100);
 pub(super) const OF_SERVICE: Parameter = Parameter::new("service", Form::Text, "Only those of this Worker.");
 pub(super) const OF_HOSTNAME: Parameter = Parameter::new("hostname", Form::Text, "Only the one with this host name.");
+pub(super) const OF_ZONE_ID: Parameter = Parameter::new("zone_id", Form::Text, "Only those of this zone.");
+pub(super) const OF_ZONE_NAME: Parameter =
+    Parameter::new("zone_name", Form::Text, "Only those of the zone of this name.");
+pub(super) const OF_ENVIRONMENT: Parameter =
+    Parameter::new("environment", Form::Text, "Only those of this environment; there is one, production.");
 pub(super) const ZONES_PER_PAGE: Parameter = per_page(20);
 pub(super) const OF_NAME: Parameter =
     Parameter::new("name", Form::Text, "The zone of this host name; without it, those that routes were given.");
@@ -31,14 +39,21 @@ pub(super) fn route_view(route: &Route, script: &str) -> Value {
     })
 }
 
+/// The identifier and the name of a custom domain's zone: the one that its maker named, or one of its own.
+pub(super) fn zone_of(domain: &Domain) -> (String, &str) {
+    let name = domain.zone_name.as_deref().unwrap_or(&domain.hostname);
+    (zone_id(name), name)
+}
+
 pub(super) fn domain_view(domain: &Domain, script: &str) -> Value {
+    let (zone_id, zone_name) = zone_of(domain);
     json!({
         "id": domain.id.simple().to_string(),
         "hostname": domain.hostname,
         "service": script,
-        "environment": "production",
-        "zone_id": zone_id(&domain.hostname),
-        "zone_name": domain.hostname,
+        "environment": ENVIRONMENT,
+        "zone_id": zone_id,
+        "zone_name": zone_name,
         "cert_id": "",
     })
 }
@@ -46,18 +61,22 @@ pub(super) fn domain_view(domain: &Domain, script: &str) -> Value {
 /// `GET …/workers/domains`.
 pub(crate) async fn domains(State(state): State<ControlState>, query: QueryParams) -> Result<Reply, ApiError> {
     let snapshot = state.store().snapshot().await?;
+    // Of each parameter, the member of a domain that it must be the same as.
+    let wanted: Vec<(&str, &str)> = [
+        (OF_SERVICE, "service"),
+        (OF_HOSTNAME, "hostname"),
+        (OF_ZONE_ID, "zone_id"),
+        (OF_ZONE_NAME, "zone_name"),
+        (OF_ENVIRONMENT, "environment"),
+    ]
+    .iter()
+    .filter_map(|(parameter, member)| query.text(parameter).map(|text| (*member, text)))
+    .collect();
     let views: Vec<Value> = snapshot
         .workers
         .iter()
-        .filter(|(name, _)| query.text(&OF_SERVICE).is_none_or(|wanted| wanted == *name))
-        .flat_map(|(name, served)| {
-            served
-                .triggers
-                .domains
-                .iter()
-                .filter(|domain| query.text(&OF_HOSTNAME).is_none_or(|wanted| wanted == domain.hostname))
-                .map(move |domain| domain_view(domain, name))
-        })
+        .flat_map(|(name, served)| served.triggers.domains.iter().map(move |domain| domain_view(domain, name)))
+        .filter(|view| wanted.iter().all(|(member, text)| view[*member] == *text))
         .collect();
     Reply::page(views, query.page(&DOMAINS_PER_PAGE)?)
 }
@@ -67,6 +86,29 @@ fn field<'a>(body: &'a Value, name: &str, what: &str) -> Result<&'a str, ApiErro
         .and_then(Value::as_str)
         .filter(|text| !text.is_empty())
         .ok_or_else(|| ApiError::field(format!("/{name}"), format!("{name} must be {what}.")))
+}
+
+/// The zone that a custom domain is to be in, where the body names one, by its identifier or its name.
+fn wanted_zone(body: &Value, hostname: &str) -> Result<Option<String>, ApiError> {
+    let read = |member: &str, text: &str| if member == "zone_id" { zone_name(text) } else { host_name(text, false) };
+    let mut wanted: Option<String> = None;
+    for member in ["zone_id", "zone_name"] {
+        let Some(value) = body.get(member).filter(|value| !value.is_null() && *value != "") else { continue };
+        let zone = value.as_str().and_then(|text| read(member, text));
+        let holds = |zone: &String| is_within(hostname, zone) && wanted.as_ref().is_none_or(|other| other == zone);
+        wanted = Some(zone.filter(holds).ok_or_else(|| {
+            ApiError::field(
+                format!("/{member}"),
+                format!("{member} must be that of one zone that holds \"{hostname}\", not {value}. GET /zones?name= finds it."),
+            )
+        })?);
+    }
+    Ok(wanted)
+}
+
+/// Whether a host name is a zone's own or below it.
+fn is_within(host: &str, zone: &str) -> bool {
+    host.strip_suffix(zone).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 /// `PUT …/workers/domains`: gives a Worker a custom domain, which another one may have had.
@@ -80,7 +122,12 @@ pub(crate) async fn put_domain(
     let hostname = host_name(hostname, false)
         .ok_or_else(|| ApiError::field("/hostname", format!("\"{hostname}\" is not a host name without wildcard.")))?;
     let script = field(&body, "service", "the name of a Worker")?;
-    let domain = state.store().put_domain(script, &hostname, &caller.actor()).await?;
+    if let Some(other) = body.get("environment").filter(|value| !value.is_null() && **value != ENVIRONMENT) {
+        let message = format!("A Worker has one environment, \"{ENVIRONMENT}\", not {other}.");
+        return Err(ApiError::field("/environment", message));
+    }
+    let zone = wanted_zone(&body, &hostname)?;
+    let domain = state.store().put_domain(script, &hostname, zone.as_deref(), &caller.actor()).await?;
     state.platform().configuration_changed().await;
     Reply::new(domain_view(&domain, script))
 }
@@ -127,17 +174,25 @@ fn zone_name(id: &str) -> Option<String> {
     host_name(&String::from_utf8(bytes).ok()?, false)
 }
 
+fn zone_view(state: &ControlState, name: &str) -> Value {
+    let account = state.store().account();
+    json!({
+        "id": zone_id(name),
+        "name": name,
+        "status": "active",
+        "type": "full",
+        "paused": false,
+        "account": { "id": account.slug, "name": account.name },
+    })
+}
+
+/// `GET /zones/{zone}`.
+pub(crate) async fn zone(State(state): State<ControlState>, Params(zone): Params<String>) -> Result<Reply, ApiError> {
+    Reply::new(zone_view(&state, &known_zone(&zone)?))
+}
+
 /// `GET /zones?name=`: any host name is a zone, if routes are to be put in it.
 pub(crate) async fn zones(State(state): State<ControlState>, query: QueryParams) -> Result<Reply, ApiError> {
-    let account = state.store().account();
-    let view = |name: &str| {
-        json!({
-            "id": zone_id(name),
-            "name": name,
-            "status": "active",
-            "account": { "id": account.slug, "name": account.name },
-        })
-    };
     let names: Vec<String> = match query.text(&OF_NAME) {
         Some(name) => host_name(name, false).into_iter().collect(),
         None => {
@@ -152,7 +207,7 @@ pub(crate) async fn zones(State(state): State<ControlState>, query: QueryParams)
             named.into_keys().collect()
         }
     };
-    Reply::page(names.iter().map(|name| view(name)).collect(), query.page(&ZONES_PER_PAGE)?)
+    Reply::page(names.iter().map(|name| zone_view(&state, name)).collect(), query.page(&ZONES_PER_PAGE)?)
 }
 
 /// `GET /zones/{zone}/workers/routes`.
@@ -169,7 +224,7 @@ pub(crate) async fn zone_routes(
         .filter(|(_, route)| {
             let host = route.pattern.split('/').next().unwrap_or_default();
             let host = host.trim_start_matches('*').trim_start_matches('.');
-            host == name || host.ends_with(&format!(".{name}"))
+            is_within(host, &name)
         })
         .map(|(script, route)| route_view(route, script))
         .collect();
@@ -244,6 +299,31 @@ pub(crate) async fn remove_route(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_custom_domain_is_in_a_zone_that_holds_it() {
+        let host = "shop.example.test";
+        let zone = |body: Value| wanted_zone(&body, host).map_err(|_| ());
+        let id = zone_id("example.test");
+        for body in [
+            json!({ "zone_id": id }),
+            json!({ "zone_name": "Example.test" }),
+            json!({ "zone_id": id, "zone_name": "example.test" }),
+        ] {
+            assert_eq!(zone(body.clone()), Ok(Some("example.test".to_owned())), "{body}");
+        }
+        assert_eq!(zone(json!({ "zone_id": null, "zone_name": "" })), Ok(None));
+        assert_eq!(zone(json!({ "zone_name": host })), Ok(Some(host.to_owned())));
+        for body in [
+            json!({ "zone_id": "x" }),
+            json!({ "zone_name": "ample.test" }),
+            json!({ "zone_name": "other.test" }),
+            json!({ "zone_id": id, "zone_name": "test" }),
+            json!({ "zone_name": 5 }),
+        ] {
+            assert_eq!(zone(body.clone()), Err(()), "{body}");
+        }
+    }
 
     #[test]
     fn zone_identifiers_hold_their_name() {

@@ -398,9 +398,13 @@ impl Form {
         self
     }
 
-    pub fn part(mut self, name: &str, content_type: &str, body: &[u8]) -> Self {
+    pub fn part(self, name: &str, content_type: &str, body: &[u8]) -> Self {
+        self.file(name, name, content_type, body)
+    }
+
+    pub fn file(mut self, name: &str, file: &str, content_type: &str, body: &[u8]) -> Self {
         self.0.extend_from_slice(
-            format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"{name}\"\r\nContent-Type: {content_type}\r\n\r\n")
+            format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"{file}\"\r\nContent-Type: {content_type}\r\n\r\n")
                 .as_bytes(),
         );
         self.0.extend_from_slice(body);

@@ -205,6 +205,19 @@ async fn what_is_wrong_with_a_worker_is_said() {
 }
 
 #[tokio::test]
+async fn modules_in_parts_of_one_name_are_told_apart_by_their_files() {
+    let server = Server::start().await;
+    let form = Form::new()
+        .part("metadata", "application/json", br#"{"main_module":"index.js"}"#)
+        .file("files[]", "index.js", "application/javascript+module", Form::MAIN.as_bytes())
+        .file("files[]", "note.txt", "text/plain", b"hello");
+    server.upload(Method::PUT, SCRIPT, &form).await.result();
+    let candidates = server.platform.candidates.lock().unwrap();
+    let names: Vec<_> = candidates[0].modules.iter().map(|module| module.name.as_str()).collect();
+    assert_eq!(names, ["index.js", "note.txt"]);
+}
+
+#[tokio::test]
 async fn a_worker_has_64_mebibytes() {
     let server = Server::start().await;
     let fits = Form::worker(json!({})).part(

@@ -237,3 +237,70 @@ async fn a_cron_trigger_is_run_once_for_a_minute() {
     assert_eq!(store.set_schedules("w", crons(), &by()).await.unwrap(), schedules);
     assert!(!store.claim_run("w", "*/5 * * * *", later).await.unwrap());
 }
+
+#[tokio::test]
+async fn a_worker_may_be_made_before_its_first_version() {
+    let (_directory, store) = open().await;
+    let settings = SettingsPatch { subdomain_enabled: Some(false), ..SettingsPatch::default() };
+    let made = store.create_worker("w", settings.clone(), &by()).await.unwrap();
+    assert!(!made.settings.subdomain_enabled);
+    let again = store.create_worker("w", settings, &by()).await;
+    assert!(matches!(again, Err(StoreError::AlreadyExists { thing: Thing::Worker, .. })));
+    for text in ["w", &made.id.to_string(), &made.id.simple().to_string()] {
+        assert_eq!(store.worker_by_name_or_id(text).await.unwrap(), made);
+    }
+    for text in ["x", &Uuid::new_v4().to_string()] {
+        let missing = store.worker_by_name_or_id(text).await;
+        assert!(matches!(missing, Err(StoreError::NotFound { thing: Thing::Worker, .. })));
+    }
+    assert!(store.snapshot().await.unwrap().workers["w"].deployment.is_none());
+    let published = store.publish(publish("w", version("1", Vec::new(), &[])), &by()).await.unwrap();
+    assert_eq!((published.created, published.worker.id, published.version.number), (false, made.id, 1));
+    // A name is looked for first, even one that is another's identifier.
+    let named = made.id.simple().to_string();
+    let other = store.create_worker(&named, SettingsPatch::default(), &by()).await.unwrap();
+    assert_eq!(store.worker_by_name_or_id(&named).await.unwrap(), other);
+}
+
+#[tokio::test]
+async fn old_versions_and_deployments_can_be_deleted_and_used_ones_cannot() {
+    let (_directory, store) = open().await;
+    let [first, second] = [
+        store.publish(publish("w", version("1", Vec::new(), &[("KEY", "hunter2")])), &by()).await.unwrap(),
+        store.publish(publish("w", version("2", Vec::new(), &[])), &by()).await.unwrap(),
+    ];
+    let [old, current] = [&first, &second].map(|published| published.deployment.as_ref().unwrap().id);
+    let in_use =
+        |result: Result<(), StoreError>| assert!(matches!(result, Err(StoreError::InUse { .. })), "{result:?}");
+    in_use(store.delete_deployment("w", current, &by()).await);
+    in_use(store.delete_version("w", first.version.id, &by()).await);
+    store.delete_deployment("w", old, &by()).await.unwrap();
+    assert!(matches!(store.delete_deployment("w", old, &by()).await, Err(StoreError::NotFound { .. })));
+    store.delete_version("w", first.version.id, &by()).await.unwrap();
+    assert!(matches!(store.version("w", first.version.id).await, Err(StoreError::NotFound { .. })));
+    assert!(store.version_secrets(first.version.id).await.unwrap().is_empty());
+    // The newest one keeps its number, deployed or not.
+    let third = Publish { deploy: None, ..publish("w", version("3", Vec::new(), &[])) };
+    let third = store.publish(third, &by()).await.unwrap();
+    in_use(store.delete_version("w", third.version.id, &by()).await);
+    in_use(store.delete_version("w", second.version.id, &by()).await);
+    assert_eq!(store.snapshot().await.unwrap().workers["w"].pick(0).unwrap().version.id, second.version.id);
+}
+
+#[tokio::test]
+async fn a_custom_domain_keeps_its_zone() {
+    let (_directory, store) = open().await;
+    for name in ["a", "b"] {
+        store.publish(publish(name, version("1", Vec::new(), &[])), &by()).await.unwrap();
+    }
+    let put =
+        async |worker: &str, zone: Option<&str>| store.put_domain(worker, "www.x.test", zone, &by()).await.unwrap();
+    let made = put("a", None).await;
+    assert_eq!(made.zone_name, None);
+    let zoned = put("a", Some("x.test")).await;
+    assert_eq!((zoned.id, zoned.zone_name.as_deref()), (made.id, Some("x.test")));
+    assert_eq!(put("b", None).await, zoned);
+    let kept = store.set_domains("b", vec!["www.x.test".to_owned()], Force::No, &by()).await.unwrap();
+    assert_eq!(kept, std::slice::from_ref(&zoned));
+    assert_eq!(store.domain(made.id).await.unwrap(), ("b".to_owned(), zoned));
+}

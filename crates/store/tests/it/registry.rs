@@ -2,7 +2,8 @@
 
 use serde_json::json;
 use store::{
-    AuditQuery, CertificateKind, ConfigSource, Force, MAX_SERVICES, Secret, StoreError, Thing, TlsSettings, TunnelQuery,
+    AuditQuery, CertificateKind, ConfigSource, Force, MAX_SERVICES, NetworkDestination, NetworkRouteChange, Secret,
+    StoreError, Thing, TlsSettings, TunnelQuery,
 };
 use uuid::Uuid;
 
@@ -155,6 +156,30 @@ async fn certificates_are_kept_for_those_who_refer_to_them() {
     store.delete_service(made.id, Force::No, &by()).await.unwrap();
     store.delete_certificate(client.id, &by()).await.unwrap();
     assert_eq!(store.certificates().await.unwrap(), [authority]);
+}
+
+#[tokio::test]
+async fn a_network_route_changes_by_the_field() {
+    let (_directory, store) = open().await;
+    let (home, other) = (tunnel(&store, "home").await, tunnel(&store, "other").await);
+    let range = |text: &str| NetworkDestination::Addresses(text.parse().unwrap());
+    let make = async |text: &str| store.create_network_route(home.id, range(text), "c", &by()).await.unwrap();
+    let (made, taken) = (make("10.1.0.0/16").await, make("10.2.0.0/16").await);
+    let change = async |change| store.update_network_route(made.id, change, &by()).await;
+    let same = change(NetworkRouteChange::default()).await.unwrap();
+    assert_eq!(same, made);
+    let commented = change(NetworkRouteChange { comment: Some(String::new()), ..Default::default() }).await.unwrap();
+    assert_eq!((commented.comment.as_str(), commented.tunnel_id), ("", home.id));
+    let name = NetworkDestination::Hostname("db.internal".to_owned());
+    let wanted = NetworkRouteChange { tunnel_id: Some(other.id), destination: Some(name), comment: None };
+    let moved = change(wanted).await.unwrap();
+    assert_eq!(store.network_routes().await.unwrap(), [moved, taken.clone()]);
+    let wrong = change(NetworkRouteChange { destination: Some(taken.destination), ..Default::default() }).await;
+    assert!(matches!(wrong, Err(StoreError::AlreadyExists { .. })), "{wrong:?}");
+    let wrong = change(NetworkRouteChange { tunnel_id: Some(Uuid::nil()), ..Default::default() }).await;
+    assert!(matches!(wrong, Err(StoreError::NotFound { thing: Thing::Tunnel, .. })), "{wrong:?}");
+    let wrong = store.update_network_route(Uuid::nil(), NetworkRouteChange::default(), &by()).await;
+    assert!(matches!(wrong, Err(StoreError::NotFound { thing: Thing::NetworkRoute, .. })), "{wrong:?}");
 }
 
 #[tokio::test]

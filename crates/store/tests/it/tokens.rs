@@ -103,3 +103,29 @@ async fn an_admin_token_file_with_something_else_in_it_is_not_trusted() {
     assert!(store.ensure_admin_token(directory.path()).await.is_err());
     assert!(store.tokens().await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn a_token_is_changed_and_its_secret_half_replaced() {
+    let (_directory, store) = open().await;
+    let (token, text) = store.create_token(new("ci"), &by()).await.unwrap();
+    let later = OffsetDateTime::from_unix_timestamp(4_000_000_000).unwrap();
+    let wanted =
+        NewToken { name: " cd ".to_owned(), permissions: vec![Permission::TunnelRead], expires_on: Some(later) };
+    let changed = store.update_token(token.id, wanted.clone(), &by()).await.unwrap();
+    assert_eq!((changed.name.as_str(), changed.expires_on), ("cd", Some(later)));
+    assert_eq!(store.token(token.id).await.unwrap().permissions, [Permission::TunnelRead]);
+    let accepted = async |text: &str| match store.check_token(text).await.unwrap() {
+        TokenCheck::Accepted(found) => found.permissions,
+        refused => panic!("{refused:?}"),
+    };
+    assert_eq!(accepted(text.expose_str().unwrap()).await, [Permission::TunnelRead]);
+    let rolled = store.roll_token(token.id, &by()).await.unwrap();
+    assert_eq!(store.check_token(text.expose_str().unwrap()).await.unwrap(), TokenCheck::Unknown);
+    assert_eq!(accepted(rolled.expose_str().unwrap()).await, [Permission::TunnelRead]);
+    let wrong = NewToken { permissions: Vec::new(), ..wanted.clone() };
+    assert!(matches!(store.update_token(token.id, wrong, &by()).await, Err(StoreError::Invalid { .. })));
+    store.revoke_token(token.id, &by()).await.unwrap();
+    assert!(matches!(store.token(token.id).await, Err(StoreError::NotFound { .. })));
+    assert!(matches!(store.update_token(token.id, wanted, &by()).await, Err(StoreError::NotFound { .. })));
+    assert!(matches!(store.roll_token(token.id, &by()).await, Err(StoreError::NotFound { .. })));
+}

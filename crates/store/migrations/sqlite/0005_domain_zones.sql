@@ -1,0 +1,2 @@
+-- The zone that a custom domain was given, which is said again as it was.
+ALTER TABLE domains ADD COLUMN zone_name TEXT;
