@@ -20,7 +20,7 @@ dashboard_sources := $(filter-out dashboard/src/api dashboard/src/api/schema.ts,
 node_sources := $(shell find crates/workers/node/src) $(addprefix crates/workers/node/,build.mjs modules.mjs)
 node_modules_built := crates/workers/node/dist/names.txt
 
-.PHONY: help env setup build dashboard node-modules demo test test-rust test-builtins test-apps node-tests test-dashboard test-errors test-postgres lint bench wpt test-clients
+.PHONY: help env setup build dashboard node-modules demo test test-rust test-builtins test-apps test-sdk node-tests test-dashboard test-errors test-postgres lint bench wpt test-clients asan
 
 help:
 	@echo "make demo    install what is missing, build, and show everything on this machine"
@@ -29,12 +29,14 @@ help:
 	@echo "make test-errors   cause every connection error for real, and print what came of each"
 	@echo "make test-postgres   PostgreSQL clients of npm in a Worker, through a tunnel, to a real PostgreSQL"
 	@echo "make test-apps   applications from npm, deployed by stock wrangler and used, a minute or two"
+	@echo "make test-sdk   Cloudflare's own SDK against the API, as Terraform's provider calls it"
 	@echo "make node-tests NODE=DIR   run Node's own tests of its modules, from a source tree at DIR"
 	@echo "make build   build the program: $(culvert)"
 	@echo "make lint    formatting, clippy, eslint, types, licences"
 	@echo "make dashboard   build the dashboard's files only, which make build puts into the program"
 	@echo "make node-modules   build the modules of Node.js only, which make build puts into the program"
 	@echo "make test-clients   run stock wrangler (two versions) and schemathesis against the API, and print what they say"
+	@echo "make asan    hostile Workers and ten thousand isolates on a program that AddressSanitizer looks over"
 	@echo "make bench   measure (see bench/README.md)"
 	@echo "make wpt WPT=DIR   run the Web Platform Tests of a checkout at DIR"
 	@echo "make env     print the variables for working with cargo directly: eval \"\$$(make -s env)\""
@@ -68,7 +70,7 @@ dashboard/dist/index.html: dashboard/node_modules/.installed $(dashboard_sources
 demo: build
 	@$(culvert) demo
 
-test: lint test-rust test-builtins test-postgres test-dashboard
+test: lint test-rust test-builtins test-postgres test-sdk test-dashboard
 
 test-rust: build
 	@scripts/setup test
@@ -90,6 +92,16 @@ test-apps: build $(apps)/node_modules/.installed
 	cd $(apps) && node_modules/.bin/tsc --project .
 	cd $(apps) && CULVERT=$(culvert) node --test apps.test.mjs
 
+sdk := crates/culvert/tests/sdk
+
+$(sdk)/node_modules/.installed: $(sdk)/package.json $(sdk)/package-lock.json | setup
+	cd $(sdk) && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+# What Terraform's provider calls, called by Cloudflare's SDK, which is made from the same description.
+test-sdk: build $(sdk)/node_modules/.installed
+	cd $(sdk) && CULVERT=$(culvert) node --test sdk.test.mjs
+
 # The tests are not part of this repository: the source of any release of Node.js has them. FILTER runs only files whose name has it.
 node-tests: build $(apps)/node_modules/.installed
 	@test -n "$(NODE)" || { echo "usage: make node-tests NODE=DIR [FILTER=TEXT], DIR being a source tree of Node.js"; exit 2; }
@@ -99,11 +111,10 @@ node_modules/.installed: package.json package-lock.json | setup
 	npm ci --silent --no-audit --no-fund
 	@touch $@
 
-# Stock wrangler and schemathesis against the API, and what they say. Not part of `make test` until it has passed there often
-# enough: some 150 commands of wrangler take minutes of CPU time, and 700 MB are installed for them.
+# Stock wrangler and schemathesis against the API, and what they say.
 test-clients: build
-	@scripts/setup clients
-	cargo test --release --locked -p culvert --test it -- --include-ignored wrangler schemathesis --nocapture
+	@scripts/setup test
+	cargo test --release --locked -p culvert --test it -- wrangler schemathesis --nocapture
 
 test-builtins: node_modules/.installed
 	npm run --silent check:builtins
@@ -125,6 +136,15 @@ lint: build node_modules/.installed
 	npm run --silent lint:builtins
 	cd dashboard && npm run --silent lint
 	scripts/check-licences
+
+# What the sanitizer needs of the compiler is not stable, hence RUSTC_BOOTSTRAP. Isolates are let go whole, with what their threads' stacks point
+# to, so leaks are looked for by the soak and not by the sanitizer. Its malloc keeps what is freed for a while: a little less of it than usual.
+asan_target := $(cache)/target-asan
+asan: build
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS='-Zsanitizer=address --cfg sanitizer="address"' CARGO_TARGET_DIR=$(asan_target) \
+	  cargo build --release --locked --target $(shell rustc -vV | sed -n 's/^host: //p') --package culvert
+	CULVERT=$(asan_target)/$(shell rustc -vV | sed -n 's/^host: //p')/release/culvert ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=32 \
+	  cargo test --release --locked -p culvert --test it -- torture soak --nocapture
 
 bench: build
 	bench/run

@@ -21,12 +21,11 @@ const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_co
                       ignored_auth,unsupported_method,allow_header_conformance,use_after_free,negative_data_rejection";
 
 #[test]
-#[ignore = "make test-clients"]
 fn the_api_is_as_its_document_says() {
     let home: PathBuf = cache().join(format!("schemathesis-{VERSION}"));
     let program = home.join("bin/schemathesis");
     if !program.exists() {
-        println!("skipped: {} is not there (scripts/setup clients installs it)", program.display());
+        println!("skipped: {} is not there (scripts/setup test installs it)", program.display());
         return;
     }
     let edge = Edge::start();

@@ -138,7 +138,6 @@ fn fits(outcome: &str, answered: bool, seen: &Seen) -> bool {
 }
 
 #[test]
-#[ignore = "one of the 237 or another sometimes ends differently on a busy machine; run it with --ignored torture"]
 fn hostile_workers_end_as_they_should() {
     let edge = Edge::start_with(&[
         "--isolate-memory-mib",
@@ -152,6 +151,15 @@ fn hostile_workers_end_as_they_should() {
     let hostile = hostile();
     assert!(hostile.len() >= 150, "{}", hostile.len());
     deploy(&edge, &token, "well-behaved", "export default { fetch: () => new Response('well') };", AMPLE_CPU);
+    // The many records of this one would take the place of others.
+    let settings = request(
+        edge.addresses.api,
+        "PATCH",
+        "/client/v4/accounts/local/workers/scripts/well-behaved/script-settings",
+        &[("Authorization", &token), ("Content-Type", "application/json")],
+        br#"{"observability": {"enabled": false}}"#,
+    );
+    assert_eq!(settings.status, 200, "{}", settings.text());
     for (name, worker) in &hostile {
         deploy(&edge, &token, name, &worker.source, worker.cpu());
     }
@@ -211,8 +219,9 @@ fn hostile_workers_end_as_they_should() {
         }
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), hostile.len(), wrong.join("\n"));
+    // Another program than the usual one, one that looks for memory errors, needs more of it.
     assert!(
-        peak < MEMORY * ISOLATES + PROGRAM,
+        std::env::var_os("CULVERT").is_some() || peak < MEMORY * ISOLATES + PROGRAM,
         "{peak} MiB were resident, and {ISOLATES} isolates of {MEMORY} MiB are allowed"
     );
 }

@@ -1,5 +1,5 @@
 //! Stock wrangler against the built program: every command that a user of Workers and VPC Services has, its output, its
-//! exit code, and what is served afterwards. `scripts/setup clients` installs the two versions, `make test-clients` runs this.
+//! exit code, and what is served afterwards. `scripts/setup test` installs the two versions.
 
 mod private;
 mod refusals;
@@ -38,7 +38,7 @@ impl Wrangler {
         let home = cache().join(format!("wrangler-{version}"));
         let program = home.join("wrangler");
         if !program.exists() {
-            println!("skipped: {} is not there (scripts/setup clients installs it)", program.display());
+            println!("skipped: {} is not there (scripts/setup test installs it)", program.display());
             return None;
         }
         let edge = Edge::start_with(options);
@@ -182,13 +182,11 @@ fn everything(version: &str, options: &[&str]) {
 }
 
 #[test]
-#[ignore = "make test-clients"]
 fn an_old_wrangler_does_everything() {
     everything(OLD, &[]);
 }
 
 #[test]
-#[ignore = "make test-clients"]
 fn a_new_wrangler_does_everything_on_postgresql() {
     let Some(database) = postgres() else {
         return;
