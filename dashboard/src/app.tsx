@@ -10,7 +10,7 @@ import type { Session } from "./api/types";
 import { SignIn } from "./pages/sign-in";
 import { Shell } from "./shell";
 import { Empty, Failed, Loading } from "./ui/states";
-import { PageHead } from "./ui/page";
+import { PageHead, Panel } from "./ui/page";
 import { ButtonLink } from "./ui/controls";
 import { Toasts } from "./ui/toasts";
 
@@ -101,9 +101,11 @@ export function App() {
               <Route path="/access/audit"><Access tab="audit" /></Route>
               <Route>
                 <PageHead title="No such page" />
-                <Empty title="There is nothing at this address">
-                  <ButtonLink href="/" look="primary">To the overview</ButtonLink>
-                </Empty>
+                <Panel>
+                  <Empty title="There is nothing at this address">
+                    <ButtonLink href="/" look="primary">To the overview</ButtonLink>
+                  </Empty>
+                </Panel>
               </Route>
             </Switch>
           </Suspense>

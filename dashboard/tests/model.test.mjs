@@ -9,6 +9,7 @@ const service = await load("service");
 const time = await load("time");
 const format = await load("format");
 const series = await load("series");
+const columns = await load("columns");
 const waterfall = await load("waterfall");
 const health = await load("health");
 const worker = await load("worker");
@@ -64,7 +65,24 @@ test("points fall into their steps, and steps without one are empty", () => {
   assert.deepEqual(times, [60, 120, 180, 240]);
   assert.deepEqual(series.column(times, [{ at: 120_000, count: 3 }], (point) => point.count, 0), [0, 3, 0, 0]);
   assert.deepEqual(series.column(times, [{ at: 240_000 }], (point) => point.dns?.p50 ?? null, null), [null, null, null, null]);
-  assert.deepEqual(series.stack([[1, null], [2, 5]]), [[1, 0], [3, 5]]);
+  assert.deepEqual(series.stack([[1, null], [2, 5]]).map((sums) => [...sums]), [[1, 0], [3, 5]]);
+});
+
+test("a column of pixels has what a line or a bar covers in it, however many values there are", () => {
+  const extents = (times, values, to, width, stay = false) => {
+    const { lowest, highest } = columns.extents(times, values, 0, to, width, stay);
+    return [...highest].map((high, index) => (Number.isNaN(high) ? null : [lowest[index], high]));
+  };
+  // Many values in a column, and the line from the last of one column to the first of the next.
+  assert.deepEqual(extents([0, 1, 2, 3, 4, 5, 6, 7], [1, 9, 2, 4, 8, 6, 6, 6], 8, 2), [[1, 9], [6, 8]]);
+  assert.deepEqual(extents([0, 3, 5, 8], [0, 0, 10, 10], 8, 2), [[0, 5], [5, 10]]);
+  // Columns without a value of their own are crossed by the line, or belong to the bar left of them.
+  assert.deepEqual(extents([0, 4], [0, 8], 4, 4), [[0, 2], [2, 4], [4, 6], [6, 8]]);
+  assert.deepEqual(extents([0, 2, 4], [3, 5, 1], 6, 6, true), [[3, 3], [3, 3], [5, 5], [5, 5], [1, 1], null]);
+  // What is missing breaks a line, and a value alone is a point.
+  assert.deepEqual(extents([0, 1, 2, 3, 4, 5], [2, null, 4, null, null, 6], 6, 6), [[2, 2], null, [4, 4], null, null, [6, 6]]);
+  // What is outside is not there.
+  assert.deepEqual(extents([-2, 2, 6], [0, 4, 8], 4, 2), [[2, 4], [4, 6]]);
 });
 
 test("a waterfall has the phases that were reached, and the one that failed", () => {

@@ -3,12 +3,12 @@
 import { execFile, execFileSync, spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer, request } from "node:http";
 import { createServer as createSecureServer } from "node:https";
 import { createServer as createTcpServer } from "node:net";
 import { homedir, tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { startFront } from "./front.mjs";
@@ -121,6 +121,10 @@ export async function closedPort() {
 /** Starts an edge in a directory of its own. */
 export async function startProgram() {
   const directory = mkdtempSync(join(tmpdir(), "culvert-dashboard-"));
+  // Commands that a page shows call the program by its name, whatever the file is called.
+  const bin = join(directory, "bin");
+  mkdirSync(bin);
+  symlinkSync(resolve(BINARY), join(bin, "culvert"));
   const children = [];
   const start = (command, args, options = {}) => {
     const child = spawn(command, args, { stdio: "ignore", ...options });
@@ -148,7 +152,7 @@ export async function startProgram() {
     url: front?.url ?? `http://${addresses.api}`,
     /** Runs the commands that a page shows, as somebody who copied them into a shell; the last one goes on until it is stopped. */
     shell: (commands, more = "") => start("bash", ["-c", commands.map((command, index) => (index === commands.length - 1 ? `exec ${command} ${more}` : command)).join("\n")], {
-      cwd: mkdtempSync(join(directory, "shell-")), env: { ...process.env, PATH: [dirname(BINARY), dirname(process.env.CLOUDFLARED ?? BINARY), process.env.PATH].join(":") },
+      cwd: mkdtempSync(join(directory, "shell-")), env: { ...process.env, PATH: [bin, dirname(process.env.CLOUDFLARED ?? BINARY), process.env.PATH].join(":") },
     }),
     /** Deploys the Worker of these tests, or changes how it is bound. */
     deploy: (bindings, { name = "prober", message } = {}) => promisify(execFile)(BINARY, [

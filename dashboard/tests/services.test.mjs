@@ -25,6 +25,10 @@ describe("services behind a tunnel", { skip, timeout: 1_800_000 }, () => {
     await page.getByText("Give the tunnel a name.").waitFor();
     await page.getByLabel("Tunnel name").fill("lab");
     await button(page, "Create").click();
+    await page.getByText("First save the edge's certificate authority").waitFor();
+    // Which tunnel it is stands in the address: whoever comes back does not make another one.
+    await page.reload();
+    await page.getByRole("heading", { name: "Connect lab" }).waitFor();
     await page.getByText("First save the edge's certificate authority").click();
     const shown = (label) => page.locator(`pre[aria-label="${label}"]`).innerText();
     const commands = [await shown("command that saves the certificate authority"), await shown("culvert command")];

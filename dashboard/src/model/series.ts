@@ -27,15 +27,14 @@ export function column<M, T extends number | null>(
 }
 
 /** Adds columns up, each on top of those before it. */
-export function stack(columns: readonly (readonly (number | null)[])[]): number[][] {
-  const sums: number[] = [];
-  return columns.map((values) =>
-    values.map((value, index) => {
-      const sum = (sums[index] ?? 0) + (value ?? 0);
-      sums[index] = sum;
-      return sum;
-    }),
-  );
+export function stack(columns: readonly (readonly (number | null)[])[]): Float64Array[] {
+  let below: Float64Array | undefined;
+  return columns.map((values) => {
+    const sums = new Float64Array(values.length);
+    for (let index = 0; index < values.length; index += 1) sums[index] = (below?.[index] ?? 0) + (values[index] ?? 0);
+    below = sums;
+    return sums;
+  });
 }
 
 /** Adds the counts of groups. */

@@ -27,6 +27,8 @@ export default function Access({ tab }: { tab: "tokens" | "audit" }) {
   );
 }
 
+const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
 const STATUS = { active: ["healthy", "Active"], expired: ["idle", "Expired"], disabled: ["down", "Revoked"] } as const;
 
 function Tokens() {
@@ -45,7 +47,7 @@ function Tokens() {
           <Table
             label="API tokens" rows={[...all].sort((a, b) => b.issued_on.localeCompare(a.issued_on))} rowKey={(token) => token.id}
             columns={[
-              { label: "Name", primary: true, cell: (token) => <span>{token.name}{token.id === session.token_id ? <span className="muted"> (this session)</span> : null}</span> },
+              { label: "Name", primary: true, cell: (token) => <span>{token.name}{token.id === session.token_id ? <span className="muted plain-weight nowrap"> (this session)</span> : null}</span> },
               { label: "State", cell: (token) => { const [health, words] = STATUS[token.status]; return <Badge health={health}>{words}</Badge>; } },
               { label: "Permissions", wide: true, cell: (token) => token.permissions.length === groups.data?.length ? "All" : <span className="small">{token.permissions.map(label).join(", ")}</span> },
               { label: "Last used", cell: (token) => <Time at={token.last_used_on} /> },
@@ -128,7 +130,7 @@ function NewToken({ onDone }: { onDone: () => void }) {
         </Loaded>
         {wrong.permissions === undefined ? null : <p className="wrong" role="alert">{wrong.permissions}</p>}
       </fieldset>
-      <TextInput label="Expires" type="datetime-local" value={expiry} onChange={setExpiry} wrong={wrong.expires_on} hint="Empty: never." />
+      <TextInput label="Expires" type="datetime-local" value={expiry} onChange={setExpiry} wrong={wrong.expires_on} hint={`In your time zone, ${ZONE}. Empty: never.`} />
       {failure === null ? null : <Failed error={failure} />}
       <div className="dialog-actions"><Button onPress={onDone}>Cancel</Button><Button look="primary" type="submit">Create</Button></div>
     </form>

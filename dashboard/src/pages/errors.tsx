@@ -40,7 +40,7 @@ function Reference({ rows }: { rows: readonly ErrorRow[] }) {
         lead={<>A fetch to a private service that fails throws <code>ProxyError: CODE</code>. Each code says what failed; its category says whose fault it is. The names are those of RFC 9209.</>}
       />
       <div className="filters">
-        <TextInput label="Search" compact type="search" value={search} onChange={(q) => change({ q })} placeholder="Code, cause or cure" />
+        <TextInput label="Search" compact type="search" value={search} onChange={(q) => change({ q })} placeholder="Code or cause" />
         <SelectInput label="Category" compact value={category} onChange={(value) => change({ category: value })} options={[{ id: "", label: "All categories" }, ...CATEGORIES.map((id) => ({ id, label: id }))]} />
         <SelectInput label="Phase" compact value={phase} onChange={(value) => change({ phase: value })} options={[{ id: "", label: "All phases" }, ...PHASES.map((id) => ({ id, label: id }))]} />
       </div>

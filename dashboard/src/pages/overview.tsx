@@ -4,7 +4,7 @@ import type { ReactNode } from "react";
 import { Link } from "wouter";
 import { useConnectionMetrics, useErrorRows, useInvocationMetrics, useServices, useTunnels, useWorkers } from "../api/queries";
 import { CATEGORIES, type Category } from "../api/types";
-import { formatCount, formatShare, plural } from "../model/format";
+import { formatCount, formatShare } from "../model/format";
 import { isTrouble, serviceHealth, tunnelHealth } from "../model/health";
 import { total } from "../model/series";
 import { tunnelOf } from "../model/service";
@@ -67,8 +67,8 @@ export default function Overview() {
         </Panel>
       ) : null}
       {fresh ? null : (
-        <Panel title="Connections to private services" aside={plural(total(byCategory.data?.groups ?? []).count, "connection")}>
-          <Loaded query={byCategory}>{(data) => total(data.groups).count === 0 ? <Empty title="No connections in this range" /> : <Connections metrics={data} onRange={choose} />}</Loaded>
+        <Panel title="Connections to private services" aside="Drag over a chart to look closer.">
+          <Loaded query={byCategory}>{(data) => total(data.groups).count === 0 ? <Empty title="No connections in this range"><p>They are counted from the first request of a Worker to a <Link href="/services">VPC Service</Link> on.</p></Empty> : <Connections metrics={data} onRange={choose} />}</Loaded>
         </Panel>
       )}
       {troubled.length === 0 ? null : (
@@ -81,7 +81,7 @@ export default function Overview() {
               { label: "Mostly", cell: ({ service }) => <MainFailure service={service.service_id} show={({ code }) => <CodeLink code={code} />} /> },
               { label: "Whose fault", cell: ({ service }) => <MainFailure service={service.service_id} show={({ category }) => <CategoryName category={category} />} /> },
               { label: "Failed", align: "end", cell: ({ counts }) => counts === undefined || counts.count === 0 ? "–" : `${formatCount(counts.failed)} of ${formatCount(counts.count)}` },
-              { label: "", cell: ({ service }) => <Link href={`/services/${service.service_id}/diagnose`}>Diagnose</Link> },
+              { label: "", align: "end", cell: ({ service }) => <Link href={`/services/${service.service_id}/diagnose`}>Diagnose</Link> },
             ]}
           />
         </Panel>

@@ -187,7 +187,7 @@ function Codes({ metrics }: { metrics: ConnectionMetrics }) {
           },
         },
         {
-          label: "", cell: ({ code, category }) => params.get("code") === code && params.get("category") === category ? (
+          label: "", align: "end", cell: ({ code, category }) => params.get("code") === code && params.get("category") === category ? (
             <Button small look="plain" onPress={() => change({ code: null, category: null })}>Show all</Button>
           ) : <Button small aria-label={`Only this: ${code}, ${category}`} onPress={() => change({ code, category })}>Only this</Button>,
         },
@@ -240,7 +240,7 @@ function FailedConnection({ event, open, onToggle }: { event: ConnectionEvent; o
       </button>
       {open ? (
         <div id={body} className="event-body stack">
-          <p>{event.detail}</p>
+          <p className="shown-in-head">{event.detail}</p>
           <Waterfall event={event} />
           <dl className="facts">
             <dt>When</dt><dd><Time at={event.timestamp} form="precise" /></dd>

@@ -1,6 +1,6 @@
 /** One VPC Service: its metrics, settings, who uses it, and a connection made now. */
 
-import { useState } from "react";
+import { Fragment, useState } from "react";
 import { Link, useLocation, useParams } from "wouter";
 import { ApiFailure, fetchResult } from "../api/client";
 import { useAccount, useRefresh, useService, useServiceReferences, useSession, useTunnels } from "../api/queries";
@@ -115,8 +115,8 @@ function Settings({ service }: { service: VpcService }) {
       {admin ? (
         <Panel title="Delete">
           <div className="row">
-            <p className="muted">Refused while deployed Workers bind the service.</p>
             <Button look="danger" onPress={() => setDeleting(true)}>Delete this service</Button>
+            <span className="muted"><Binders service={service.service_id} /></span>
           </div>
           <ConfirmDialog title={`Delete ${service.name}?`} action="Delete" typed={service.name} open={deleting} onClose={() => setDeleting(false)} onConfirm={remove}>
             <p>Its registration is removed. Its metrics stay until they are too old to be kept.</p>
@@ -125,6 +125,15 @@ function Settings({ service }: { service: VpcService }) {
       ) : null}
     </>
   );
+}
+
+/** Who stands in the way of deleting a service. */
+function Binders({ service }: { service: string }) {
+  const references = useServiceReferences(service);
+  const workers = [...new Set((references.data ?? []).map((reference) => reference.worker))];
+  if (references.data === undefined) return "Refused while deployed Workers bind it.";
+  if (workers.length === 0) return "No deployed Worker binds it.";
+  return <>Refused while deployed Workers bind it: {workers.map((worker, index) => <Fragment key={worker}>{index === 0 ? "" : ", "}<Link href={`/workers/${encodeURIComponent(worker)}/bindings`}>{worker}</Link></Fragment>)}.</>;
 }
 
 function UsedBy({ service }: { service: VpcService }) {

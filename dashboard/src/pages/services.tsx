@@ -81,7 +81,7 @@ export default function Services() {
           return (
             <>
               <div className="filters">
-                <TextInput label="Search" compact type="search" value={search} onChange={(q) => change({ q })} placeholder="Name, host or id" />
+                <TextInput label="Search" compact type="search" value={search} onChange={(q) => change({ q })} placeholder="Name, host, id" />
                 <SelectInput label="Type" compact value={type} onChange={(value) => change({ type: value })} options={[{ id: "", label: "Any type" }, { id: "http", label: "HTTP" }, { id: "tcp", label: "TCP" }]} />
                 <SelectInput label="State" compact value={state} onChange={(value) => change({ state: value })} options={STATES} />
                 <SelectInput label="Tunnel" compact value={tunnel} onChange={(value) => change({ tunnel: value })} options={[{ id: "", label: "Any tunnel" }, ...(tunnels.data ?? []).map(({ id, name }) => ({ id, label: name }))]} />

@@ -1,22 +1,27 @@
-/** Creating a tunnel, and then the commands that connect it. */
+/** Creating a tunnel, and then the commands that connect it. Which one was made stands in the address. */
 
 import { useState, type SyntheticEvent } from "react";
 import { useLocation } from "wouter";
 import { ApiFailure, fetchResult } from "../api/client";
-import { useAccount, useRefresh, useTunnel } from "../api/queries";
+import { useAccount, useRefresh, useTunnel, useTunnelToken } from "../api/queries";
 import type { Tunnel } from "../api/types";
 import { tunnelHealth } from "../model/health";
+import { useAddress } from "../ui/address";
 import { Button, ButtonLink, TextInput } from "../ui/controls";
 import { Badge, PageHead, Panel } from "../ui/page";
-import { Failed } from "../ui/states";
+import { Failed, Loaded } from "../ui/states";
 import { TunnelCommands } from "./tunnel-commands";
 
+const CRUMB = { href: "/tunnels", label: "Tunnels" };
+
 export default function NewTunnel() {
-  const [made, setMade] = useState<Tunnel | null>(null);
+  const [params, change] = useAddress();
+  const made = params.get("made");
+  if (made !== null) return <Connect id={made} />;
   return (
     <>
-      <PageHead title={made === null ? "Create a tunnel" : `Connect ${made.name}`} crumb={{ href: "/tunnels", label: "Tunnels" }} />
-      {made === null ? <NameForm onMade={setMade} /> : <Connect tunnel={made} />}
+      <PageHead title="Create a tunnel" crumb={CRUMB} />
+      <NameForm onMade={(tunnel) => change({ made: tunnel.id })} />
     </>
   );
 }
@@ -63,19 +68,27 @@ function NameForm({ onMade }: { onMade: (tunnel: Tunnel) => void }) {
   );
 }
 
-function Connect({ tunnel }: { tunnel: Tunnel }) {
-  const live = useTunnel(tunnel.id);
-  const { health, words } = tunnelHealth(live.data ?? tunnel);
-  const connected = health !== "down";
+function Connect({ id }: { id: string }) {
+  const tunnel = useTunnel(id);
+  const token = useTunnelToken(id, true);
   return (
     <>
-      <Panel title="Start a connector">{tunnel.token === undefined ? null : <TunnelCommands token={tunnel.token} />}</Panel>
+      <PageHead title={`Connect ${tunnel.data?.name ?? "the tunnel"}`} crumb={CRUMB} />
+      <Panel title="Start a connector"><Loaded query={token}>{(text) => <TunnelCommands token={text} />}</Loaded></Panel>
       <Panel>
-        <div className="row" aria-live="polite">
-          <Badge health={connected ? health : "idle"}>{connected ? words : "Waiting for a connector"}</Badge>
-          <ButtonLink href={`/tunnels/${tunnel.id}`}>Show the tunnel</ButtonLink>
-          <ButtonLink href={`/services/new?tunnel=${tunnel.id}`} look={connected ? "primary" : "default"}>Register a service behind it</ButtonLink>
-        </div>
+        <Loaded query={tunnel} lines={1}>
+          {(data) => {
+            const { health, words } = tunnelHealth(data);
+            const connected = health !== "down";
+            return (
+              <div className="row" aria-live="polite">
+                <Badge health={connected ? health : "idle"}>{connected ? words : "Waiting for a connector"}</Badge>
+                <ButtonLink href={`/tunnels/${id}`}>Show the tunnel</ButtonLink>
+                <ButtonLink href={`/services/new?tunnel=${id}`} look={connected ? "primary" : "default"}>Register a service behind it</ButtonLink>
+              </div>
+            );
+          }}
+        </Loaded>
       </Panel>
     </>
   );

@@ -4,7 +4,7 @@ import { useState } from "react";
 import { Link, useLocation } from "wouter";
 import { ApiFailure, fetchResult } from "../api/client";
 import { useAccount, useConnectors, useRefresh, useServices, useSession, useTunnel, useTunnelReferences, useTunnelToken } from "../api/queries";
-import type { Connector, Tunnel } from "../api/types";
+import type { Connector, Tunnel, VpcService } from "../api/types";
 import { formatBytes, formatCount, formatDuration, plural, shortId } from "../model/format";
 import { tunnelHealth } from "../model/health";
 import { may } from "../model/permissions";
@@ -28,7 +28,7 @@ export default function TunnelPage({ id, tab }: { id: string; tab: "connectors" 
   const services = useServices();
   const references = useTunnelReferences(id);
   const health = tunnel.data === undefined ? null : tunnelHealth(tunnel.data);
-  const behind = services.data?.filter((service) => tunnelOf(service) === id) ?? [];
+  const behind = services.data?.filter((service) => tunnelOf(service) === id).sort((a, b) => a.name.localeCompare(b.name)) ?? [];
   if (tunnel.error instanceof ApiFailure && tunnel.error.isMissing) {
     return (
       <>
@@ -43,7 +43,7 @@ export default function TunnelPage({ id, tab }: { id: string; tab: "connectors" 
       <Tabs label="This tunnel" items={[{ href: `/tunnels/${id}`, label: "Connectors" }, { href: `/tunnels/${id}/metrics`, label: "Metrics" }]} />
       <Loaded query={tunnel}>
         {(data) => tab === "metrics" ? (
-          <ConnectionsReport fixed={{ tunnel: id }} empty={<Empty title="Nothing went through this tunnel in this range" />} />
+          <ConnectionsReport fixed={{ tunnel: id }} empty={<NothingYet tunnel={id} service={behind[0]} />} />
         ) : (
           <>
             <Panel>
@@ -97,6 +97,18 @@ export default function TunnelPage({ id, tab }: { id: string; tab: "connectors" 
   );
 }
 
+/** What to do before there is anything to measure. */
+function NothingYet({ tunnel, service }: { tunnel: string; service: VpcService | undefined }) {
+  return (
+    <Empty title="Nothing went through this tunnel in this range">
+      <p>Metrics begin with the first request of a Worker to a service behind it.</p>
+      {service === undefined
+        ? <ButtonLink href={`/services/new?tunnel=${tunnel}`} look="primary">Register a service behind it</ButtonLink>
+        : <p><Link href={`/services/${service.service_id}/used-by`}>How a Worker reaches {service.name}</Link>, or see now whether it answers: <Link href={`/services/${service.service_id}/diagnose`}>Diagnose</Link>.</p>}
+    </Empty>
+  );
+}
+
 /** `culvert/0.1.0`; cloudflared gives its version alone. */
 function softwareOf({ version }: Connector): string {
   return version.includes("/") ? version : `cloudflared/${version}`;
@@ -124,7 +136,7 @@ function Connectors({ connectors }: { connectors: readonly Connector[] }) {
             { label: "Protocol", cell: (connection) => connection.transport === "quic" ? "QUIC" : "HTTP/2" },
             { label: "Round trip", align: "end", cell: (connection) => connection.rtt_ms === 0 ? <span className="muted">–</span> : formatDuration(connection.rtt_ms) },
             { label: "Flows now", align: "end", cell: (connection) => formatCount(connection.flows) },
-            { label: "In all", align: "end", cell: (connection) => formatCount(connection.flows_total) },
+            { label: "Flows in all", align: "end", cell: (connection) => formatCount(connection.flows_total) },
             { label: "Sent", align: "end", cell: (connection) => formatBytes(connection.bytes_sent) },
             { label: "Received", align: "end", cell: (connection) => formatBytes(connection.bytes_received) },
             { label: "Since", cell: (connection) => <Time at={connection.since} /> },

@@ -54,7 +54,7 @@ export function WorkerDeployments({ name }: { name: string }) {
                 { label: "Made", cell: (version) => <Time at={version.metadata.created_on} /> },
                 { label: "By", cell: (version) => `${version.metadata.author_id} (${version.metadata.source})` },
                 { label: "Message", wide: true, cell: (version) => versionTag(version) === "" ? versionMessage(version) : <><Badge health="none">{versionTag(version)}</Badge> {versionMessage(version)}</> },
-                { label: "", align: "end", cell: (version) => edit && shareOf(version.id, active) < 100 ? <Button small aria-label={`${verb(version)} version ${version.number}`} onPress={() => setChosen(version)}>{verb(version)}</Button> : null },
+                { label: "", align: "end", cell: (version) => edit && shareOf(version.id, active) < 100 ? <Button small aria-label={`${verb(version)} version ${version.number}`} onPress={() => setChosen(version)}>{version.number < oldest ? "Roll back" : "Deploy"}</Button> : null },
               ]}
             />
           )}

@@ -42,7 +42,7 @@ export function WorkerLogs({ name }: { name: string }) {
     <>
       <div className="filters">
         <RangePicker fallback="24h" />
-        <TextInput label="Text" compact type="search" value={get("q")} onChange={(q) => change({ q })} placeholder="URL, console, error" wrong={tooShort ? "Three characters or more." : undefined} />
+        <TextInput label="Text" compact type="search" value={get("q")} onChange={(q) => change({ q })} placeholder="URL, log, error" wrong={tooShort ? "Three characters or more." : undefined} />
         <SelectInput label="Outcome" compact value={get("outcome")} onChange={(outcome) => change({ outcome })} options={[{ id: "", label: "Any outcome" }, ...Object.entries(OUTCOMES).map(([id, { label }]) => ({ id, label }))]} />
         <SelectInput label="Status" compact value={get("status")} onChange={(status) => change({ status })} options={["", "2xx", "3xx", "4xx", "5xx"].map((id) => ({ id, label: id === "" ? "Any status" : id }))} />
         <SelectInput label="Version" compact value={get("version")} onChange={(version) => change({ version })} options={[{ id: "", label: "All versions" }, ...(versions.data ?? []).map(({ id, number }) => ({ id, label: `#${number} (${shortId(id)})` }))]} />

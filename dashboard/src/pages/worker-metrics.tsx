@@ -116,7 +116,7 @@ function Outcomes({ metrics, name }: { metrics: InvocationMetrics; name: string 
         { label: "Share", align: "end", cell: (group) => formatShare(group.count, all) },
         { label: "Last seen", cell: (group) => <Time at={group.last} /> },
         { label: "What it means", wide: true, cell: (group) => <span className="muted">{OUTCOMES[group.key.outcome ?? ""]?.meaning}</span> },
-        { label: "", cell: (group) => <Link href={`/workers/${encodeURIComponent(name)}/logs?outcome=${group.key.outcome ?? ""}`}>Logs</Link> },
+        { label: "", align: "end", cell: (group) => <Link href={`/workers/${encodeURIComponent(name)}/logs?outcome=${group.key.outcome ?? ""}`}>Logs</Link> },
       ]}
     />
   );

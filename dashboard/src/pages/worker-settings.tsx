@@ -1,6 +1,6 @@
 /** What of a Worker is changed without an upload: limits, variables, secrets, where it is served, what is recorded; deleting it. */
 
-import { useState, type SyntheticEvent } from "react";
+import { useState, type ReactNode, type SyntheticEvent } from "react";
 import { useLocation } from "wouter";
 import { ApiFailure, fetchResult } from "../api/client";
 import { useAccount, useDomains, useRefresh, useRoutes, useSchedules, useSession, useSubdomain, useWorkerSettings } from "../api/queries";
@@ -36,11 +36,11 @@ export function WorkerSettings({ name }: { name: string }) {
       {(data) => (
         <>
           {edit ? null : <p className="note">Your token may look, not change.</p>}
-          <Limits key={JSON.stringify(data.limits)} name={name} settings={data} edit={edit} />
+          <Limits name={name} settings={data} edit={edit} />
           <Variables name={name} bindings={data.bindings} edit={edit} />
           <Secrets name={name} bindings={data.bindings} edit={edit} />
           <Addresses name={name} edit={edit} />
-          <Observability key={JSON.stringify(data.observability)} name={name} settings={data} edit={edit} />
+          <Observability name={name} settings={data} edit={edit} />
           <Panel title="Runtime">
             <Facts items={[["Compatibility date", data.compatibility_date ?? "not set"], ["Compatibility flags", (data.compatibility_flags ?? []).join(", ") || "none"]]} />
           </Panel>
@@ -70,6 +70,21 @@ function useSaving(save: () => Promise<void>) {
   return { busy, failure, submit };
 }
 
+/**
+ * What somebody makes of a value that the server has. It follows the server as long as it is as it was there, or as it was sent there; what is
+ * being typed when the server's value changes stays.
+ */
+function useDraft<T>(current: T) {
+  const [value, set] = useState(current);
+  const [seen, setSeen] = useState(current);
+  const [sent, setSent] = useState<T | null>(null);
+  if (current !== seen) {
+    setSeen(current);
+    if (value === seen || value === sent) set(current);
+  }
+  return { value, set, send: () => setSent(value) };
+}
+
 function whole(text: string, most: number): { value: number | undefined; wrong: string | undefined } {
   if (text.trim() === "") return { value: undefined, wrong: undefined };
   const value = /^\d+$/.test(text.trim()) ? Number(text) : NaN;
@@ -78,12 +93,14 @@ function whole(text: string, most: number): { value: number | undefined; wrong: 
 
 function Limits({ name, settings, edit }: { name: string; settings: Settings; edit: boolean }) {
   const { path, changed } = useWorker(name);
-  const [cpu, setCpu] = useState(String(settings.limits?.cpu_ms ?? ""));
-  const [subrequests, setSubrequests] = useState(String(settings.limits?.subrequests ?? ""));
-  const cpuRead = whole(cpu, 300_000);
-  const subrequestsRead = whole(subrequests, 10_000_000);
+  const cpu = useDraft(String(settings.limits?.cpu_ms ?? ""));
+  const subrequests = useDraft(String(settings.limits?.subrequests ?? ""));
+  const cpuRead = whole(cpu.value, 300_000);
+  const subrequestsRead = whole(subrequests.value, 10_000_000);
   const changes = cpuRead.value !== settings.limits?.cpu_ms || subrequestsRead.value !== settings.limits?.subrequests;
   const { busy, failure, submit } = useSaving(async () => {
+    cpu.send();
+    subrequests.send();
     await fetchResult(`${path}/settings`, {
       method: "PATCH",
       body: { limits: { ...(cpuRead.value !== undefined && { cpu_ms: cpuRead.value }), ...(subrequestsRead.value !== undefined && { subrequests: subrequestsRead.value }) } },
@@ -94,8 +111,8 @@ function Limits({ name, settings, edit }: { name: string; settings: Settings; ed
     <Panel title="Limits">
       <form className="form" onSubmit={(event) => void submit(event)} noValidate>
         <div className="form-grid">
-          <TextInput label="CPU time, milliseconds" hint="Of one invocation." numeric value={cpu} onChange={setCpu} wrong={cpuRead.wrong} placeholder="30000" disabled={!edit} />
-          <TextInput label="Subrequests" hint="Of one invocation." numeric value={subrequests} onChange={setSubrequests} wrong={subrequestsRead.wrong} placeholder="1000" disabled={!edit} />
+          <TextInput label="CPU time, milliseconds" hint="Of one invocation." numeric value={cpu.value} onChange={cpu.set} wrong={cpuRead.wrong} placeholder="30000" disabled={!edit} />
+          <TextInput label="Subrequests" hint="Of one invocation." numeric value={subrequests.value} onChange={subrequests.set} wrong={subrequestsRead.wrong} placeholder="1000" disabled={!edit} />
         </div>
         {failure === null ? null : <Failed error={failure} />}
         <div className="actions"><Button small type="submit" isDisabled={!edit || busy || !changes || cpuRead.wrong !== undefined || subrequestsRead.wrong !== undefined}>Save limits</Button></div>
@@ -259,7 +276,7 @@ function Addresses({ name, edit }: { name: string; edit: boolean }) {
           <Loaded query={routes} lines={2}>
             {(data) => (
               <LinesForm
-                key={JSON.stringify(data)} label="Routes" hint="One a line: host and path, with * at the beginning of the host and the end of the path. Example: app.example.com/*"
+                label="Routes" hint={<>One a line: host and path, with <code>*</code> at the beginning of the host and the end of the path. Example: <code className="nowrap">app.example.com/*</code></>}
                 initial={data.map((route) => route.pattern)} edit={edit}
                 onSave={async (patterns) => { await fetchResult(`${path}/routes`, { method: "PUT", body: patterns.map((pattern) => ({ pattern })) }); await refresh("routes"); }}
               />
@@ -268,14 +285,14 @@ function Addresses({ name, edit }: { name: string; edit: boolean }) {
         )}
         {own === undefined ? null : (
           <LinesForm
-            key={JSON.stringify(own)} label="Custom domains" hint="One host name a line." initial={own} edit={edit}
+            label="Custom domains" hint={<>One host name a line, without a path. Example: <code className="nowrap">app.example.com</code></>} initial={own} edit={edit}
             onSave={async (names) => { await fetchResult(`${path}/domains/records`, { method: "PUT", body: { override_scope: true, override_existing_origin: false, origins: names.map((hostname) => ({ hostname })) } }); await refresh("domains"); }}
           />
         )}
         <Loaded query={schedules} lines={2}>
           {(data) => (
             <LinesForm
-              key={JSON.stringify(data)} label="Cron triggers" hint="One expression a line, in UTC. Example: */5 * * * *" initial={data.map((schedule) => schedule.cron)} edit={edit}
+              label="Cron triggers" hint={<>One expression a line, in UTC. Example: <code className="nowrap">*/5 * * * *</code></>} initial={data.map((schedule) => schedule.cron)} edit={edit}
               onSave={async (crons) => { await fetchResult(`${path}/schedules`, { method: "PUT", body: crons.map((cron) => ({ cron })) }); await refresh("schedules"); }}
             />
           )}
@@ -285,38 +302,43 @@ function Addresses({ name, edit }: { name: string; edit: boolean }) {
   );
 }
 
-function LinesForm({ label, hint, initial, edit, onSave }: { label: string; hint: string; initial: readonly string[]; edit: boolean; onSave: (values: string[]) => Promise<void> }) {
-  const [text, setText] = useState(initial.join("\n"));
+function LinesForm({ label, hint, initial, edit, onSave }: { label: string; hint: ReactNode; initial: readonly string[]; edit: boolean; onSave: (values: string[]) => Promise<void> }) {
+  const text = useDraft(initial.join("\n"));
   const { busy, failure, submit } = useSaving(async () => {
-    await onSave(lines(text));
+    text.send();
+    await onSave(lines(text.value));
     tell(`${label} saved.`);
   });
   const wrong = failure instanceof ApiFailure && failure.errors.some((item) => item.source?.pointer !== undefined) ? failure.message : undefined;
   return (
     <form className="stack tight" onSubmit={(event) => void submit(event)} noValidate>
-      <TextInput label={label} hint={hint} multiline value={text} onChange={setText} disabled={!edit} wrong={wrong} />
+      <TextInput label={label} hint={hint} multiline value={text.value} onChange={text.set} disabled={!edit} wrong={wrong} />
       {failure === null || wrong !== undefined ? null : <Failed error={failure} />}
-      <div><Button small type="submit" isDisabled={!edit || busy || lines(text).join("\n") === initial.join("\n")}>Save {label.toLowerCase()}</Button></div>
+      <div><Button small type="submit" isDisabled={!edit || busy || lines(text.value).join("\n") === initial.join("\n")}>Save {label.toLowerCase()}</Button></div>
     </form>
   );
 }
 
 function Observability({ name, settings, edit }: { name: string; settings: Settings; edit: boolean }) {
   const { path, changed } = useWorker(name);
-  const [enabled, setEnabled] = useState(settings.observability?.enabled ?? true);
-  const [rate, setRate] = useState(String(settings.observability?.head_sampling_rate ?? 1));
-  const number = Number(rate);
-  const valid = rate.trim() !== "" && number >= 0 && number <= 1;
-  const changes = enabled !== (settings.observability?.enabled ?? true) || number !== (settings.observability?.head_sampling_rate ?? 1);
+  const enabled = useDraft(settings.observability?.enabled ?? true);
+  const rate = useDraft(String(settings.observability?.head_sampling_rate ?? 1));
+  const number = Number(rate.value);
+  const valid = rate.value.trim() !== "" && number >= 0 && number <= 1;
+  const changes = enabled.value !== (settings.observability?.enabled ?? true) || number !== (settings.observability?.head_sampling_rate ?? 1);
   const { busy, failure, submit } = useSaving(async () => {
-    await fetchResult(`${path}/script-settings`, { method: "PATCH", body: { observability: { ...settings.observability, enabled, head_sampling_rate: number } } });
+    enabled.send();
+    rate.send();
+    await fetchResult(`${path}/script-settings`, { method: "PATCH", body: { observability: { ...settings.observability, enabled: enabled.value, head_sampling_rate: number } } });
     await changed("Saved.");
   });
   return (
     <Panel title="Invocation logs">
       <form className="form" onSubmit={(event) => void submit(event)} noValidate>
-        <CheckInput label="Keep a record of each invocation" value={enabled} onChange={setEnabled} disabled={!edit} />
-        <TextInput label="Share of the invocations that is kept" value={rate} onChange={setRate} wrong={valid ? undefined : "A number from 0 to 1."} hint="1 keeps all. Metrics always count all." disabled={!edit} />
+        <CheckInput label="Keep a record of each invocation" value={enabled.value} onChange={enabled.set} disabled={!edit} />
+        <div className="form-grid">
+          <TextInput label="Share that is kept" value={rate.value} onChange={rate.set} wrong={valid ? undefined : "A number from 0 to 1."} hint="0.1 keeps one in ten, 1 keeps all. Metrics always count all." disabled={!edit} />
+        </div>
         {failure === null ? null : <Failed error={failure} />}
         <div className="actions"><Button small type="submit" isDisabled={!edit || busy || !valid || !changes}>Save logging</Button></div>
       </form>
@@ -331,7 +353,7 @@ function Delete({ name }: { name: string }) {
   const [open, setOpen] = useState(false);
   return (
     <Panel title="Delete">
-      <div className="row"><p className="muted">Its versions, secrets and routes are deleted with it.</p><Button look="danger" onPress={() => setOpen(true)}>Delete this Worker</Button></div>
+      <div className="row"><Button look="danger" onPress={() => setOpen(true)}>Delete this Worker</Button><span className="muted">Its versions, secrets and routes are deleted with it.</span></div>
       <ConfirmDialog
         title={`Delete ${name}?`} action="Delete" typed={name} open={open} onClose={() => setOpen(false)}
         onConfirm={async () => {

@@ -2,7 +2,8 @@
 
 import { useParams } from "wouter";
 import { useWorkers } from "../api/queries";
-import { PageHead, Tabs } from "../ui/page";
+import { ButtonLink } from "../ui/controls";
+import { PageHead, Panel, Tabs } from "../ui/page";
 import { Empty, Loaded } from "../ui/states";
 import { WorkerBindings } from "./worker-bindings";
 import { WorkerDeployments } from "./worker-deployments";
@@ -32,7 +33,7 @@ export default function WorkerPage({ tab }: { tab: "metrics" | "logs" | "deploym
         ]}
       />
       <Loaded query={workers}>
-        {(all) => !all.some((item) => item.id === name) && tab !== "logs" && tab !== "metrics" ? <Empty title={`There is no Worker ${name}`} />
+        {(all) => !all.some((item) => item.id === name) && tab !== "logs" && tab !== "metrics" ? <Panel><Empty title={`There is no Worker ${name}, or no longer`}><ButtonLink href="/workers">All Workers</ButtonLink></Empty></Panel>
           : tab === "metrics" ? <WorkerMetrics name={name} url={worker?.url} />
           : tab === "logs" ? <WorkerLogs name={name} />
           : tab === "deployments" ? <WorkerDeployments name={name} />

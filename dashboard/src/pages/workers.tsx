@@ -50,7 +50,7 @@ export default function Workers() {
                       { label: "Requests, 6 h", align: "end", cell: (worker) => formatCount(groups.get(worker.id)?.count ?? 0) },
                       { label: "Success", align: "end", cell: (worker) => { const group = groups.get(worker.id); return group === undefined ? <span className="muted">–</span> : formatShare(group.count - group.failed, group.count); } },
                       { label: "CPU, p50", align: "end", cell: (worker) => { const cpu = times.get(worker.id)?.cpu; return cpu === undefined ? <span className="muted">–</span> : formatDuration(cpu.p50); } },
-                      { label: "Requests", cell: (worker) => metrics.data === undefined ? null : <Sparkline range={metrics.data} points={groups.get(worker.id)?.points ?? []} label="Requests" /> },
+                      { label: "Last 6 hours", cell: (worker) => metrics.data === undefined ? null : <Sparkline range={metrics.data} points={groups.get(worker.id)?.points ?? []} label="Requests" /> },
                       { label: "Changed", cell: (worker) => <Time at={worker.modified_on} /> },
                     ]}
                   />

@@ -6,6 +6,7 @@
 import { useEffect, useId, useRef, useState } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import { extents } from "../model/columns";
 import { stack } from "../model/series";
 import { formatTime, formatUtc } from "../model/time";
 import { ScrollRegion } from "./scroll-region";
@@ -61,12 +62,88 @@ function lonely(values: ArrayLike<number | null | undefined>): number[] {
   return found;
 }
 
-/** Bars while each has room, and an area where there are more of them than half the columns of pixels: it looks the same, and is drawn ten times as fast. */
-function barsOrArea(): uPlot.Series.PathBuilder | undefined {
-  const bars = uPlot.paths.bars?.({ size: [0.82, 28], align: 1 });
-  const area = uPlot.paths.linear?.();
-  if (bars === undefined || area === undefined) return bars;
-  return (plot, series, first, last) => ((last - first) * 2 > plot.bbox.width ? area : bars)(plot, series, first, last);
+/** With fewer columns of pixels than this for a bar, or a point of a line, single ones are hard to tell apart. */
+const CROWDED = { "stacked-bars": 3, lines: 2 } as const;
+
+/** In pixels. */
+const LINE_WIDTH = 1.75;
+
+/** A bar's share of the room between two times, and its greatest width in pixels. */
+const BAR_SHARE = 0.82;
+const BAR_WIDTH = 28;
+
+/** In seconds: what a single point stands for. */
+const SHORTEST_STEP = 60;
+
+/** Whether a chart has so many points that it is drawn by columns of pixels. */
+function isCrowded(plot: uPlot, kind: ChartProps["kind"]): boolean {
+  return plot.data[0].length * CROWDED[kind] > plot.bbox.width;
+}
+
+/** Where a value stands on the canvas. */
+function heightsOf({ bbox, scales }: uPlot): (value: number) => number {
+  const bottom = scales.y?.min ?? 0;
+  const scale = bbox.height / ((scales.y?.max ?? 1) - bottom);
+  return (value) => bbox.top + bbox.height - (value - bottom) * scale;
+}
+
+const linear = uPlot.paths.linear?.();
+
+/** uPlot's own paths while there is room for each point; a line is drawn by `drawColumns` where there is not. */
+const linePaths: uPlot.Series.PathBuilder = (plot, series, first, last) => (isCrowded(plot, "lines") ? null : (linear?.(plot, series, first, last) ?? null));
+
+/** A line column by column: upright rectangles cost a fraction of what a path of as many corners does, and look the same. */
+function drawColumns(plot: uPlot, series: number, colour: string): void {
+  const { ctx, bbox, scales, data } = plot;
+  const { lowest, highest } = extents(data[0], data[series] ?? [], scales.x?.min ?? 0, scales.x?.max ?? 1, Math.round(bbox.width), false);
+  const y = heightsOf(plot);
+  // Where values run into a band, a hairline shows more of it.
+  const thickness = (data[0].length > bbox.width ? 1 : LINE_WIDTH) * window.devicePixelRatio;
+  ctx.fillStyle = colour;
+  for (let column = 0; column < highest.length; column += 1) {
+    const upper = y(highest[column] ?? NaN);
+    // No value is no rectangle.
+    if (upper === upper) ctx.fillRect(bbox.left + column, upper - thickness / 2, 1, y(lowest[column] ?? NaN) - upper + thickness);
+  }
+}
+
+/** All bars of a chart, of each only what the next one does not cover; as rectangles, of which uPlot's paths of some hundred take a tenth of a second. */
+function drawBars(plot: uPlot, colours: readonly string[]): void {
+  const { ctx, bbox, scales, data } = plot;
+  const [from, to] = [scales.x?.min ?? 0, scales.x?.max ?? 1];
+  const times = data[0];
+  const crowded = isCrowded(plot, "stacked-bars");
+  const tops = colours.map((_, index): ArrayLike<number | null | undefined> => {
+    const values = data[index + 1] ?? [];
+    return crowded ? extents(times, values, from, to, Math.round(bbox.width), true).highest : values;
+  });
+  const y = heightsOf(plot);
+  const floor = Math.round(bbox.top + bbox.height);
+  const scale = bbox.width / (to - from);
+  const room = crowded ? 1 : ((times[1] ?? to) - (times[0] ?? from)) * scale;
+  const width = crowded ? 1 : Math.max(1, Math.round(Math.min(room * BAR_SHARE, BAR_WIDTH * window.devicePixelRatio)));
+  const left = (bar: number) => Math.round(bbox.left + (crowded ? bar : ((times[bar] ?? from) - from) * scale));
+  colours.forEach((colour, index) => {
+    ctx.fillStyle = colour;
+    const bars = tops[index]?.length ?? 0;
+    for (let bar = 0; bar < bars; bar += 1) {
+      const sum = tops[index]?.[bar] ?? 0;
+      const below = index + 1 < colours.length ? (tops[index + 1]?.[bar] ?? 0) : 0;
+      if (!(sum > below)) continue;
+      const lower = below > 0 ? Math.round(y(below)) : floor;
+      // One failure among thousands is to be seen as well.
+      const upper = Math.min(Math.round(y(sum)), lower - 1);
+      ctx.fillRect(left(bar), upper, width, lower - upper);
+    }
+  });
+}
+
+/** As much room as the longest label needs. */
+function labelRoom(font: string): (plot: uPlot, labels: string[] | null) => number {
+  return (plot, labels) => {
+    plot.ctx.font = font;
+    return Math.ceil(Math.max(0, ...(labels ?? []).map((label) => plot.ctx.measureText(label).width))) + 12;
+  };
 }
 
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
@@ -118,41 +195,45 @@ export function Chart(props: ChartProps) {
     const bars = kind === "stacked-bars";
     // The tallest sum is drawn first, so that each series covers what is not its own.
     const order = bars ? drawn.map((_, index) => drawn.length - 1 - index) : drawn.map((_, index) => index);
+    const colours = order.map((index) => resolve(element, `series-${drawn[index]?.colour ?? "1"}`));
     const plot = new uPlot(
       {
         width: Math.max(element.clientWidth, 100),
         height,
         legend: { show: false },
         cursor: { drag: { x: true, y: false, setScale: false }, points: { show: !bars }, ...(sync === undefined ? {} : { sync: { key: sync } }) },
-        // A bar stands right of its time, the newest one too.
-        scales: { ...(bars ? { x: { range: (self: uPlot, min: number, max: number): [number, number] => [min, max + ((self.data[0][1] ?? 0) - (self.data[0][0] ?? 0))] } } : {}), y: { range: (_, __, max) => [0, Number.isFinite(max) && max > 0 ? max * 1.1 : 1] } },
+        // A bar stands right of its time, the newest one too, and the only one.
+        scales: { ...(bars ? { x: { range: (self: uPlot, min: number, max: number): [number, number] => [min, max + ((self.data[0][1] ?? min + SHORTEST_STEP) - (self.data[0][0] ?? min))] } } : {}), y: { range: (_, __, max) => [0, Number.isFinite(max) && max > 0 ? max * 1.1 : 1] } },
         axes: [
           {
-            stroke: text, font, grid: { show: false }, ticks: { stroke: grid, width: 1, size: 4 }, space: 70,
+            stroke: text, font, grid: { show: false }, ticks: { stroke: grid, width: 1, size: 4 }, space: 70, size: 44,
             values: (_, ticks, __, ___, increment) => ticks.map((tick, index) => tickLabel(tick, ticks[index - 1], increment)),
           },
           {
-            stroke: text, font, grid: { stroke: grid, width: 1 }, ticks: { show: false }, size: 62, space: 26, ...(unit === undefined ? {} : { incrs: TICKS[unit] }),
+            stroke: text, font, grid: { stroke: grid, width: 1 }, ticks: { show: false }, size: labelRoom(font), space: 26, ...(unit === undefined ? {} : { incrs: TICKS[unit] }),
             values: (_, ticks) => ticks.map((tick) => latest.current.format(tick)),
           },
         ],
         series: [
           {},
-          ...order.map((index): uPlot.Series => {
-            const colour = resolve(element, `series-${drawn[index]?.colour ?? "1"}`);
-            const paths = bars ? barsOrArea() : undefined;
+          ...order.map((index, place): uPlot.Series => {
+            const colour = colours[place] ?? text;
+            if (bars) return { label: drawn[index]?.label ?? "", points: { show: false }, paths: () => null };
             return {
               label: drawn[index]?.label ?? "",
-              stroke: bars ? "transparent" : colour,
-              width: bars ? 0 : 1.75,
-              points: bars ? { show: false } : { show: true, size: 5, width: 0, stroke: colour, fill: colour, filter: (self, seriesIndex) => lonely(self.data[seriesIndex] ?? []) },
+              stroke: colour,
+              width: LINE_WIDTH,
+              points: { show: true, size: 5, width: 0, stroke: colour, fill: colour, filter: (self, seriesIndex) => (isCrowded(self, kind) ? [] : lonely(self.data[seriesIndex] ?? [])) },
               spanGaps: false,
-              ...(bars ? { fill: colour } : {}),
-              ...(paths === undefined ? {} : { paths }),
+              paths: linePaths,
             };
           }),
         ],
         hooks: {
+          drawSeries: [(self, index) => {
+            if (bars && index === 1) drawBars(self, colours);
+            else if (!bars && isCrowded(self, kind)) drawColumns(self, index, colours[index - 1] ?? text);
+          }],
           setCursor: [(self) => setAt(self.cursor.idx ?? null)],
           setSelect: [
             (self) => {
@@ -179,15 +260,10 @@ export function Chart(props: ChartProps) {
   }, [shape, kind, height, theme]);
 
   useEffect(() => {
-    const columns = kind === "stacked-bars" ? stack(series.map((item) => item.values)).reverse() : series.map((item) => item.values);
     const plot = chart.current;
     if (plot === null) return;
-    // More points than columns of pixels run into a band, for which a hairline is as clear, and several times as fast to draw.
-    const dense = times.length > 2 * plot.width;
-    plot.series.forEach((drawn, index) => {
-      if (index > 0 && kind === "lines") drawn.width = dense ? 1 : 1.75;
-    });
-    plot.setData([[...times], ...columns] as uPlot.AlignedData);
+    const columns = kind === "stacked-bars" ? stack(series.map((item) => item.values)).reverse() : series.map((item) => item.values);
+    plot.setData([times, ...columns] as uPlot.AlignedData);
   }, [times, series, kind, shape, theme]);
 
   const time = at === null ? undefined : times[at];

@@ -1,7 +1,7 @@
 /** The range of time of a page, kept in its address: `range=6h`, or `since` and `until`. */
 
 import { useState } from "react";
-import { DEFAULT_PRESET, PRESETS, readRange, toLocalInput, type Range } from "../model/time";
+import { DEFAULT_PRESET, formatTime, formatUtc, PRESETS, readRange, toLocalInput, type Range } from "../model/time";
 import { useAddress } from "./address";
 import { Button, SelectInput, TextInput } from "./controls";
 import { DialogFrame } from "./dialog";
@@ -30,7 +30,7 @@ export function RangePicker({ fallback = DEFAULT_PRESET }: { fallback?: string }
   const [, change] = useAddress();
   const [open, setOpen] = useState(false);
   const options = [
-    ...(range.preset === null ? [{ id: FIXED, label: `${short(range.since)} – ${short(range.until)}` }] : []),
+    ...(range.preset === null ? [{ id: FIXED, label: `${formatTime(range.since, "short")} – ${formatTime(range.until, "short")}` }] : []),
     ...PRESETS.map(({ id, label }) => ({ id, label })),
     { id: OTHER, label: "From … to …" },
   ];
@@ -40,16 +40,14 @@ export function RangePicker({ fallback = DEFAULT_PRESET }: { fallback?: string }
   };
   return (
     <>
-      <SelectInput label="Time" compact value={range.preset?.id ?? FIXED} options={options} onChange={choose} />
+      <div title={range.preset === null ? `${formatUtc(range.since)} – ${formatUtc(range.until)}` : undefined}>
+        <SelectInput label="Time" compact value={range.preset?.id ?? FIXED} options={options} onChange={choose} />
+      </div>
       <DialogFrame title="Time range" open={open} onClose={() => setOpen(false)}>
         <FixedRange range={range} onClose={() => setOpen(false)} onChoose={(since, until) => change({ range: null, since: String(since), until: String(until) }, { replace: false })} />
       </DialogFrame>
     </>
   );
-}
-
-function short(at: number): string {
-  return toLocalInput(at).slice(5).replace("T", " ");
 }
 
 function FixedRange({ range, onClose, onChoose }: { range: Range; onClose: () => void; onChoose: (since: number, until: number) => void }) {
