@@ -76,7 +76,11 @@ unsafe extern "C" fn collected(_: *mut RawJSContext, status: JSGCStatus, _: GCRe
 }
 
 /// An allocation failed; script gets a catchable error, but if the isolate is over its limit it will not come to catch it.
-unsafe extern "C" fn out_of_memory(_: *mut RawJSContext, _: *mut c_void) {
+unsafe extern "C" fn out_of_memory(cx: *mut RawJSContext, _: *mut c_void) {
+    if let (Some(cx), Some(state)) = (NonNull::new(cx), current()) {
+        // SAFETY: this is a callback of the engine, in which one `JSContext` may be made from its pointer.
+        memory::ran_out(&unsafe { JSContext::from_ptr(cx) }, &state);
+    }
     check_soon();
 }
 

@@ -121,6 +121,14 @@ pub(crate) fn check(cx: &mut JSContext, state: &Rc<State>) {
     bound_allocations(state);
 }
 
+/// The engine gives no more. Whether that is the limit's doing is seen now: on its way out of where it failed, script lets go of what it holds.
+pub(crate) fn ran_out(cx: &JSContext, state: &State) {
+    let (used, limit) = (count(cx, state), state.memory.ledger.limit());
+    if used > limit {
+        state.stop(Termination::MemoryLimit { used, limit });
+    }
+}
+
 /// Up to two collections, until no more than `enough` bytes are in use: the second waits for the background sweeping of the first, which is when
 /// the memory of dead strings and buffers is subtracted.
 fn collect(cx: &mut JSContext, state: &Rc<State>, enough: usize) -> usize {
