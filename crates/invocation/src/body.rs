@@ -142,8 +142,8 @@ mod tests {
         }
     }
 
-    fn data(text: &'static str) -> Item {
-        Ok(Frame::data(Bytes::from_static(text.as_bytes())))
+    fn data(text: &'static str) -> Frame<Bytes> {
+        Frame::data(Bytes::from_static(text.as_bytes()))
     }
 
     /// A body of so many bytes that come when they are sent.
@@ -157,7 +157,7 @@ mod tests {
     fn what_is_there_is_one_piece() {
         let (sender, body) = body(6);
         for piece in ["ab", "", "cdef"] {
-            sender.send(data(piece)).unwrap();
+            sender.send(Ok(data(piece))).unwrap();
         }
         drop(sender);
         assert_eq!(at_hand(body).ok().unwrap(), "abcdef");
@@ -168,10 +168,10 @@ mod tests {
     #[tokio::test]
     async fn what_is_still_to_come_comes_after_what_was_there() {
         let (sender, body) = body(6);
-        sender.send(data("ab")).unwrap();
+        sender.send(Ok(data("ab"))).unwrap();
         let resumed = at_hand(body).err().unwrap();
         assert_eq!(resumed.size_hint().exact(), Some(6));
-        sender.send(data("cdef")).unwrap();
+        sender.send(Ok(data("cdef"))).unwrap();
         let mut trailers = HeaderMap::new();
         trailers.insert("checked", http::HeaderValue::from_static("yes"));
         sender.send(Ok(Frame::trailers(trailers.clone()))).unwrap();
@@ -184,7 +184,7 @@ mod tests {
     #[tokio::test]
     async fn an_error_is_for_the_reader() {
         let (sender, body) = body(6);
-        sender.send(data("ab")).unwrap();
+        sender.send(Ok(data("ab"))).unwrap();
         sender.send(Err(BodyError::Network("lost".to_owned()))).unwrap();
         let mut broken = at_hand(body).err().unwrap();
         assert_eq!(broken.frame().await.unwrap().unwrap().into_data().unwrap(), "ab");
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn a_long_body_is_left_alone() {
         let (sender, body) = body(SHORT + 1);
-        sender.send(data("ab")).unwrap();
+        sender.send(Ok(data("ab"))).unwrap();
         let body = at_hand(body).err().unwrap();
         assert_eq!(body.size_hint().exact(), Some(SHORT + 1));
     }

@@ -31,7 +31,7 @@ pub(crate) fn tune(cx: &mut JSContext, memory_limit: usize) {
     let percent = max_bytes.saturating_mul(100) / collect_at.max(1);
     // Strings and buffers have a trigger of their own, which the engine sets to up to three times this, whatever the limit: with its 38 MiB, garbage
     // alone could fill an isolate, and the next large allocation would find no room. In MiB.
-    let malloc_base = (memory_limit / 8 >> 20).max(1);
+    let malloc_base = ((memory_limit / 8) >> 20).max(1);
     let [max_bytes, percent, malloc_base] =
         [max_bytes, percent, malloc_base].map(|value| u32::try_from(value).unwrap_or(u32::MAX));
     let parameters = [
