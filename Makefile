@@ -20,7 +20,7 @@ dashboard_sources := $(filter-out dashboard/src/api dashboard/src/api/schema.ts,
 node_sources := $(shell find crates/workers/node/src) $(addprefix crates/workers/node/,build.mjs modules.mjs)
 node_modules_built := crates/workers/node/dist/names.txt
 
-.PHONY: help env setup build dashboard node-modules demo test test-rust test-builtins test-apps test-sdk node-tests test-dashboard test-errors test-postgres lint bench wpt test-clients asan
+.PHONY: help env setup build dashboard node-modules demo test test-rust test-builtins test-apps test-sdk node-tests test-dashboard test-errors test-postgres lint bench wpt test-clients
 
 help:
 	@echo "make demo    install what is missing, build, and show everything on this machine"
@@ -36,7 +36,6 @@ help:
 	@echo "make dashboard   build the dashboard's files only, which make build puts into the program"
 	@echo "make node-modules   build the modules of Node.js only, which make build puts into the program"
 	@echo "make test-clients   run stock wrangler (two versions) and schemathesis against the API, and print what they say"
-	@echo "make asan    hostile Workers and ten thousand isolates on a program that AddressSanitizer looks over"
 	@echo "make bench   measure (see bench/README.md)"
 	@echo "make wpt WPT=DIR   run the Web Platform Tests of a checkout at DIR"
 	@echo "make env     print the variables for working with cargo directly: eval \"\$$(make -s env)\""
@@ -136,15 +135,6 @@ lint: build node_modules/.installed
 	npm run --silent lint:builtins
 	cd dashboard && npm run --silent lint
 	scripts/check-licences
-
-# What the sanitizer needs of the compiler is not stable, hence RUSTC_BOOTSTRAP. Isolates are let go whole, with what their threads' stacks point
-# to, so leaks are looked for by the soak and not by the sanitizer. Its malloc keeps what is freed for a while: a little less of it than usual.
-asan_target := $(cache)/target-asan
-asan: build
-	RUSTC_BOOTSTRAP=1 RUSTFLAGS='-Zsanitizer=address --cfg sanitizer="address"' CARGO_TARGET_DIR=$(asan_target) \
-	  cargo build --release --locked --target $(shell rustc -vV | sed -n 's/^host: //p') --package culvert
-	CULVERT=$(asan_target)/$(shell rustc -vV | sed -n 's/^host: //p')/release/culvert ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=32 \
-	  cargo test --release --locked -p culvert --test it -- torture soak --nocapture
 
 bench: build
 	bench/run

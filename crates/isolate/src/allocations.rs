@@ -149,15 +149,10 @@ pub(crate) fn give_back() {
     }
 }
 
-// Under AddressSanitizer (`--cfg sanitizer="address"`, see CONTRIBUTING.md) what it puts in their place.
 unsafe extern "C" {
-    #[cfg_attr(sanitizer = "address", link_name = "__interceptor_malloc")]
     fn __libc_malloc(size: usize) -> *mut c_void;
-    #[cfg_attr(sanitizer = "address", link_name = "__interceptor_calloc")]
     fn __libc_calloc(count: usize, size: usize) -> *mut c_void;
-    #[cfg_attr(sanitizer = "address", link_name = "__interceptor_realloc")]
     fn __libc_realloc(pointer: *mut c_void, size: usize) -> *mut c_void;
-    #[cfg_attr(sanitizer = "address", link_name = "__interceptor_memalign")]
     fn __libc_memalign(alignment: usize, size: usize) -> *mut c_void;
 }
 

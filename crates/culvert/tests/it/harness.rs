@@ -14,14 +14,9 @@ use tempfile::TempDir;
 /// How long anything may take before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Where the program under test is. `CULVERT` names another one, one that looks for memory errors perhaps.
-pub fn program() -> PathBuf {
-    std::env::var_os("CULVERT").map_or_else(|| env!("CARGO_BIN_EXE_culvert").into(), PathBuf::from)
-}
-
 /// The program under test.
 pub fn culvert() -> Command {
-    let mut command = Command::new(program());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_culvert"));
     for name in ["CULVERT_API", "CULVERT_API_TOKEN", "CULVERT_DATABASE", "CULVERT_SECRETS_KEY", "TUNNEL_TOKEN"] {
         command.env_remove(name);
     }

@@ -56,8 +56,5 @@ fn ten_thousand_isolates_leave_no_memory_behind() {
     }
     let resident = resident(&edge);
     println!("{warm} MiB resident after {WARM} isolates, {resident} MiB after {ISOLATES}");
-    assert!(
-        std::env::var_os("CULVERT").is_some() || resident <= warm + GROWTH,
-        "{warm} MiB after {WARM} isolates, {resident} MiB after {ISOLATES}"
-    );
+    assert!(resident <= warm + GROWTH, "{warm} MiB after {WARM} isolates, {resident} MiB after {ISOLATES}");
 }

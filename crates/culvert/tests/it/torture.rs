@@ -219,9 +219,8 @@ fn hostile_workers_end_as_they_should() {
         }
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), hostile.len(), wrong.join("\n"));
-    // Another program than the usual one, one that looks for memory errors, needs more of it.
     assert!(
-        std::env::var_os("CULVERT").is_some() || peak < MEMORY * ISOLATES + PROGRAM,
+        peak < MEMORY * ISOLATES + PROGRAM,
         "{peak} MiB were resident, and {ISOLATES} isolates of {MEMORY} MiB are allowed"
     );
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 
 use super::{Wrangler, after, uuid_in};
-use crate::harness::{Process, http_service, program};
+use crate::harness::{Process, http_service};
 
 /// A private service. Asked for `/wait` it says so, and answers nothing before its end.
 pub struct Service {
@@ -67,7 +67,7 @@ pub fn tunnels(wrangler: &Wrangler) -> (String, Connector) {
     let script = format!(
         "#!/bin/sh\n[ \"$1\" = tunnel ] || exit 9\necho $$ > {}\nexec {} connect --edge {} --ca {}/tunnel-ca.pem\n",
         pid.display(),
-        program().display(),
+        env!("CARGO_BIN_EXE_culvert"),
         edge.addresses.tunnel,
         edge.data().display()
     );
