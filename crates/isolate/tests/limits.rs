@@ -10,8 +10,8 @@ use common::{Log, Modules, isolate, isolate_with, on_thread, run, run_for, termi
 use isolate::{Arguments, Engine, HostFunction, IsolateOptions, Ledger, Module, Scope, Termination, Throw, Value};
 
 const BUDGET: Duration = Duration::from_millis(50);
-/// Generous, because the tests share two cores: the accuracy is measured by `examples/measure.rs`.
-const SLACK: Duration = Duration::from_millis(200);
+/// Generous, because the tests share two cores, and leaving ten thousand frames takes its time there: the accuracy is measured by `bench/run overrun`.
+const SLACK: Duration = Duration::from_secs(1);
 
 fn stopped_by_cpu(source: &str) -> Rc<Log> {
     let (mut isolate, log) = isolate();
