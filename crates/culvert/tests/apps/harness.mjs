@@ -1,41 +1,23 @@
 /**
- * A `culvert serve` of its own, applications deployed to it by stock wrangler, and visitors. `CULVERT` names the program; `make test-apps` sets it.
+ * Applications deployed to an edge by stock wrangler, and their visitors. `CULVERT` names the program; `make test-apps` sets it.
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { request } from "node:http";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import * as edges from "../edge.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
-const PATIENCE_MS = 60_000;
 
-/** An edge with an empty data directory on free ports; plain `fetch` reaches the servers of the tests on this machine. */
+/** An edge whose Workers reach the servers of the tests on this machine by plain `fetch`. */
 export async function startEdge() {
-  const program = process.env["CULVERT"];
-  assert(program, "CULVERT must name the program to test: run `make test-apps`");
-  const directory = await mkdtemp(join(tmpdir(), "culvert-apps-"));
-  const data = join(directory, "data");
-  const any = "127.0.0.1:0";
-  const child = spawn(program, ["serve", "--data-dir", data, "--http", any, "--api", any, "--tunnel", any, "--allow-private-fetch"], { stdio: ["ignore", "ignore", "pipe"] });
-  let log = "";
-  child.stderr.on("data", (chunk) => (log += chunk));
-  const read = (name) => readFile(join(data, name), "utf8").catch(() => undefined);
-  const deadline = Date.now() + PATIENCE_MS;
-  let addresses;
-  while ((addresses = await read("addresses.json")) === undefined) {
-    assert(child.exitCode === null && Date.now() < deadline, `culvert serve does not serve:\n${log}`);
-    await wait(20);
-  }
-  const { http, api } = JSON.parse(addresses);
-  const token = (await read("admin-token")).trim();
+  const edge = await edges.startEdge("--allow-private-fetch");
+  const { api, token, directory } = edge;
 
   return {
-    log: () => log,
+    log: edge.log,
+    stop: edge.stop,
 
     /**
      * Deploys `src/FILE` as the Worker NAME.
@@ -47,7 +29,7 @@ export async function startEdge() {
         cwd: here,
         env: {
           ...process.env,
-          CLOUDFLARE_API_BASE_URL: `http://${api}/client/v4`, CLOUDFLARE_API_TOKEN: token, CLOUDFLARE_ACCOUNT_ID: "local",
+          CLOUDFLARE_API_BASE_URL: api, CLOUDFLARE_API_TOKEN: token, CLOUDFLARE_ACCOUNT_ID: "local",
           WRANGLER_SEND_METRICS: "false", CI: "1", NO_COLOR: "1", HOME: directory, XDG_CONFIG_HOME: directory,
         },
         stdio: ["ignore", "pipe", "pipe"],
@@ -64,29 +46,21 @@ export async function startEdge() {
      * @param {string} name @param {string} path @param {{method?: string, headers?: Record<string, string>, body?: string | Uint8Array}} [options]
      */
     async visit(name, path, { method = "GET", headers = {}, body } = {}) {
-      const [hostname, port] = http.split(":");
-      const outgoing = request({ hostname, port, method, path, headers: { host: `${name}.localhost`, ...headers }, timeout: PATIENCE_MS });
-      outgoing.on("timeout", () => outgoing.destroy(new Error(`${name}${path}: no answer in ${PATIENCE_MS} ms`)));
-      outgoing.end(body);
-      const [response] = await once(outgoing, "response");
-      const chunks = [];
-      for await (const chunk of response) chunks.push(chunk);
-      const bytes = Buffer.concat(chunks);
+      const answer = await edge.visit(`${name}.localhost`, path, { method, headers, body });
       return {
-        status: response.statusCode, headers: response.headers, bytes, chunks,
-        text: () => bytes.toString(),
+        ...answer,
         json() {
           try {
-            return JSON.parse(bytes.toString());
+            return JSON.parse(answer.text());
           } catch {
-            throw new Error(`${name}${path}: ${response.statusCode}, not JSON: ${bytes.toString().slice(0, 500)}`);
+            throw new Error(`${name}${path}: ${answer.status}, not JSON: ${answer.text().slice(0, 500)}`);
           }
         },
       };
     },
 
     /** Where a WebSocket of a Worker is opened, and the header that names the Worker. @param {string} name */
-    socket: (name) => ({ url: `ws://${http}/`, options: { headers: { host: `${name}.localhost` } } }),
+    socket: (name) => ({ url: `ws://${edge.http}/`, options: { headers: { host: `${name}.localhost` } } }),
 
     /**
      * Uploads modules as they are, `worker.js` first; gives why they are refused.
@@ -100,24 +74,18 @@ export async function startEdge() {
         const type = file.endsWith(".json") ? "application/json" : "application/javascript+module";
         form.set(file, new File([text], file, { type }));
       }
-      const answer = await fetch(`http://${api}/client/v4/accounts/local/workers/scripts/${name}`, { method: "PUT", headers: { authorization: `Bearer ${token}` }, body: form });
+      const answer = await fetch(`${api}/accounts/local/workers/scripts/${name}`, { method: "PUT", headers: { authorization: `Bearer ${token}` }, body: form });
       const { success, errors } = await answer.json();
       return success ? undefined : errors[0].message;
     },
 
     /** @param {string} name */
-    remove: (name) => fetch(`http://${api}/client/v4/accounts/local/workers/scripts/${name}`, { method: "DELETE", headers: { authorization: `Bearer ${token}` } }),
+    remove: (name) => fetch(`${api}/accounts/local/workers/scripts/${name}`, { method: "DELETE", headers: { authorization: `Bearer ${token}` } }),
 
     /** The newest record of a Worker's invocations, which says what it threw. @param {string} name */
     async record(name) {
-      const answer = await fetch(`http://${api}/client/v4/accounts/local/workers/invocations?script=${name}`, { headers: { authorization: `Bearer ${token}` } });
+      const answer = await fetch(`${api}/accounts/local/workers/invocations?worker=${name}`, { headers: { authorization: `Bearer ${token}` } });
       return (await answer.json()).result[0];
-    },
-
-    async stop() {
-      child.kill("SIGTERM");
-      if (child.exitCode === null) await once(child, "exit");
-      await rm(directory, { recursive: true, force: true });
     },
   };
 }

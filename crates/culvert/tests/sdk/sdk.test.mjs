@@ -4,61 +4,13 @@
  * every difference for a change that it has to undo. `CULVERT` names the program; `make test-sdk` sets it.
  */
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { request } from "node:http";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { execFileSync } from "node:child_process";
 import { after, before, describe, test } from "node:test";
-import { setTimeout as wait } from "node:timers/promises";
 import Cloudflare, { toFile } from "cloudflare";
+import { PATIENCE_MS, startEdge } from "../edge.mjs";
 
-const PATIENCE_MS = 60_000;
 const ACCOUNT = { account_id: "local" };
 const NOWHERE = "00000000-0000-4000-8000-000000000000";
-
-/** An edge with an empty data directory on free ports. */
-async function startEdge() {
-  const program = process.env["CULVERT"];
-  assert(program, "CULVERT must name the program to test: run `make test-sdk`");
-  const directory = await mkdtemp(join(tmpdir(), "culvert-sdk-"));
-  const data = join(directory, "data");
-  const any = "127.0.0.1:0";
-  const child = spawn(program, ["serve", "--data-dir", data, "--http", any, "--api", any, "--tunnel", any], { stdio: ["ignore", "ignore", "pipe"] });
-  let log = "";
-  child.stderr.on("data", (chunk) => (log += chunk));
-  const read = (name) => readFile(join(data, name), "utf8").catch(() => undefined);
-  const deadline = Date.now() + PATIENCE_MS;
-  let addresses;
-  while ((addresses = await read("addresses.json")) === undefined) {
-    assert(child.exitCode === null && Date.now() < deadline, `culvert serve does not serve:\n${log}`);
-    await wait(20);
-  }
-  const { http, api } = JSON.parse(addresses);
-  const token = (await read("admin-token")).trim();
-  return {
-    client: (apiToken = token) => new Cloudflare({ apiToken, baseURL: `http://${api}/client/v4`, maxRetries: 0, timeout: PATIENCE_MS }),
-
-    /** What a visitor of a host name is answered. */
-    async visit(host, path = "/") {
-      const [hostname, port] = http.split(":");
-      const outgoing = request({ hostname, port, path, headers: { host }, timeout: PATIENCE_MS });
-      outgoing.on("timeout", () => outgoing.destroy(new Error(`${host}${path}: no answer in ${PATIENCE_MS} ms`)));
-      outgoing.end();
-      const [response] = await once(outgoing, "response");
-      let text = "";
-      for await (const chunk of response) text += chunk;
-      return { status: response.statusCode, text };
-    },
-
-    async stop() {
-      child.kill("SIGTERM");
-      if (child.exitCode === null) await once(child, "exit");
-      await rm(directory, { recursive: true, force: true });
-    },
-  };
-}
 
 /** Whether all that was sent is read back as it was; what else is read, the server knows. */
 function assertSame(read, sent, at = "") {
@@ -94,11 +46,12 @@ const AS_FORM = { headers: { "Content-Type": null } };
 
 describe("the SDK of Cloudflare", () => {
   let edge;
+  const clientOf = (apiToken) => new Cloudflare({ apiToken, baseURL: edge.api, maxRetries: 0, timeout: PATIENCE_MS });
   /** @type {Cloudflare} */
   let client;
   before(async () => {
     edge = await startEdge();
-    client = edge.client();
+    client = clientOf(edge.token);
   });
   after(() => edge?.stop());
 
@@ -131,13 +84,13 @@ describe("the SDK of Cloudflare", () => {
     assertSame(await scripts.scriptAndVersionSettings.get("script", ACCOUNT), shown);
     const content = await (await scripts.content.get("script", ACCOUNT)).formData();
     assert.equal(await content.get("index.js").text(), code("hello"));
-    assert.equal((await edge.visit("script.localhost")).text, "hello, world");
+    assert.equal((await edge.visit("script.localhost")).text(), "hello, world");
 
     // In place, and the secret with it.
     const changed = { ...metadata, bindings: [metadata.bindings[0], { name: "KEY", type: "secret_text", text: "hunter3" }], compatibility_flags: [], logpush: false };
     await deploy("script", changed, code("good day"));
     assertSame(await scripts.scriptAndVersionSettings.get("script", ACCOUNT), { ...changed, bindings: [metadata.bindings[0], { name: "KEY", type: "secret_text" }] });
-    assert.equal((await edge.visit("script.localhost")).text, "good day, world");
+    assert.equal((await edge.visit("script.localhost")).text(), "good day, world");
     assertSame(await scripts.settings.edit("script", { ...ACCOUNT, tags: ["a"] }), { tags: ["a"], observability: metadata.observability });
     assertSame(await scripts.settings.get("script", ACCOUNT), { tags: ["a"] });
     assert.deepEqual((await all(scripts.list(ACCOUNT))).map((script) => script.id), ["script"]);
@@ -173,7 +126,7 @@ describe("the SDK of Cloudflare", () => {
     assertSame(await versions.get(second.id, { ...ACCOUNT, script_name: "deployed" }), { id: second.id, number: 2, annotations });
     const [newest, oldest] = await all(versions.list("deployed", ACCOUNT));
     assert.equal(newest.id, second.id);
-    assert.equal((await edge.visit("deployed.localhost")).text, "one");
+    assert.equal((await edge.visit("deployed.localhost")).text(), "one");
 
     const script = { ...ACCOUNT, script_name: "deployed" };
     const split = { strategy: "percentage", versions: [{ percentage: 90, version_id: oldest.id }, { percentage: 10, version_id: newest.id }], annotations: { "workers/message": "a part" } };
@@ -183,7 +136,7 @@ describe("the SDK of Cloudflare", () => {
     const whole = { strategy: "percentage", versions: [{ percentage: 100, version_id: second.id }] };
     const last = await deployments.create("deployed", { ...ACCOUNT, ...whole });
     assertSame(await deployments.get(last.id, script), whole);
-    assert.equal((await edge.visit("deployed.localhost")).text, "two");
+    assert.equal((await edge.visit("deployed.localhost")).text(), "two");
     // Cloudflare answers an object with the list in it, which the SDK does not go through page by page.
     const { result } = await deployments.list("deployed", ACCOUNT);
     assert.deepEqual(result.deployments.map((deployment) => deployment.id).slice(0, 2), [last.id, first.id]);
@@ -236,10 +189,10 @@ describe("the SDK of Cloudflare", () => {
 
     const { deployments } = client.workers.scripts;
     const deployment = await deployments.create("made", { ...ACCOUNT, strategy: "percentage", versions: [{ percentage: 100, version_id: second.id }] });
-    assert.equal((await edge.visit("made.localhost")).text, "two!");
+    assert.equal((await edge.visit("made.localhost")).text(), "two!");
     assert.equal((await workers.get(made.id, ACCOUNT)).deployed_on, deployment.created_on);
     const third = await workers.versions.create(made.id, { ...ACCOUNT, ...next, deploy: true, modules: content("three") });
-    assert.equal((await edge.visit("made.localhost")).text, "three!");
+    assert.equal((await edge.visit("made.localhost")).text(), "three!");
     await workers.versions.delete(first.id, here);
     await assertRefused(workers.versions.get(first.id, here), 404);
     await assertRefused(workers.versions.delete(third.id, here), 409);
@@ -276,10 +229,10 @@ describe("the SDK of Cloudflare", () => {
     const route = { pattern: "app.example.test/*", script: "shop" };
     const made = await routes.create({ ...in_zone, ...route });
     assertSame(await routes.get(made.id, in_zone), route);
-    assert.equal((await edge.visit("app.example.test")).text, "shop");
+    assert.equal((await edge.visit("app.example.test")).text(), "shop");
     await routes.update(made.id, { ...in_zone, ...route, script: "blog" });
     assertSame(await routes.get(made.id, in_zone), { ...route, script: "blog" });
-    assert.equal((await edge.visit("app.example.test")).text, "blog");
+    assert.equal((await edge.visit("app.example.test")).text(), "blog");
     assert.deepEqual((await all(routes.list(in_zone))).map((one) => one.id), [made.id]);
     await routes.delete(made.id, in_zone);
     await assertRefused(routes.get(made.id, in_zone), 404);
@@ -290,7 +243,7 @@ describe("the SDK of Cloudflare", () => {
       assertSame(await domains.get(made.id, ACCOUNT), domain);
       await domains.update({ ...ACCOUNT, ...domain, service: "blog" });
       assertSame(await domains.get(made.id, ACCOUNT), { ...domain, service: "blog" });
-      assert.equal((await edge.visit("www.example.test")).text, "blog");
+      assert.equal((await edge.visit("www.example.test")).text(), "blog");
       assert.deepEqual((await all(domains.list({ ...ACCOUNT, hostname: domain.hostname, service: "blog" }))).map((one) => one.id), [made.id]);
       assert.deepEqual(await all(domains.list({ ...ACCOUNT, service: "shop" })), []);
       await domains.delete(made.id, ACCOUNT);
@@ -426,20 +379,20 @@ describe("the SDK of Cloudflare", () => {
     };
     const made = await tokens.create({ ...ACCOUNT, ...sent });
     check(await tokens.get(made.id, ACCOUNT), sent);
-    assert.equal((await edge.client(made.value).accounts.tokens.verify(ACCOUNT)).status, "active");
-    await assertRefused(edge.client(made.value).zeroTrust.tunnels.cloudflared.create({ ...ACCOUNT, name: "t" }), 403);
+    assert.equal((await clientOf(made.value).accounts.tokens.verify(ACCOUNT)).status, "active");
+    await assertRefused(clientOf(made.value).zeroTrust.tunnels.cloudflared.create({ ...ACCOUNT, name: "t" }), 403);
 
     const changed = { name: "cd", policies: await policy("Cloudflare Tunnel Write", "Workers Scripts Read") };
     await tokens.update(made.id, { ...ACCOUNT, ...changed });
     check(await tokens.get(made.id, ACCOUNT), changed);
     const value = await tokens.value.update(made.id, { ...ACCOUNT, body: {} });
-    await assertRefused(edge.client(made.value).accounts.tokens.verify(ACCOUNT), 401);
-    assert.deepEqual(await all(edge.client(value).zeroTrust.tunnels.cloudflared.list(ACCOUNT)), []);
+    await assertRefused(clientOf(made.value).accounts.tokens.verify(ACCOUNT), 401);
+    assert.deepEqual(await all(clientOf(value).zeroTrust.tunnels.cloudflared.list(ACCOUNT)), []);
     assert((await all(tokens.list(ACCOUNT))).some((token) => token.id === made.id));
 
     await tokens.delete(made.id, ACCOUNT);
     await assertRefused(tokens.get(made.id, ACCOUNT), 404);
-    await assertRefused(edge.client(value).accounts.tokens.verify(ACCOUNT), 401);
+    await assertRefused(clientOf(value).accounts.tokens.verify(ACCOUNT), 401);
   });
 
   test("what Culvert does not have is refused by its name", async () => {
