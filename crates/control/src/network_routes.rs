@@ -15,7 +15,7 @@ use crate::api::{Api, Body, delete, get, patch, post};
 use crate::auth::{Access, Caller};
 use crate::envelope::{ApiError, Reply};
 use crate::query::{Form, PAGE, Parameter, QueryParams, per_page};
-use crate::request::{JsonBody, Params, path_uuid, rfc3339};
+use crate::request::{JsonBody, Params, path_uuid, rfc3339, text_member};
 use crate::virtual_networks;
 
 const READ: Access = Access::Needs(Permission::TunnelRead);
@@ -185,33 +185,24 @@ async fn list<K: Kind>(State(state): State<ControlState>, query: QueryParams) ->
     Reply::page(views, page)
 }
 
-/// A member that is a text, where it is given.
-fn text<'a>(body: &'a Value, member: &str) -> Result<Option<&'a str>, ApiError> {
-    match body.get(member) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(other) => Err(ApiError::field(format!("/{member}"), format!("{member} must be a string, not {other}."))),
-    }
-}
-
 /// What a body says of a route, as far as it does.
 fn wanted<K: Kind>(state: &ControlState, body: &Value) -> Result<NetworkRouteChange, ApiError> {
-    let destination = text(body, K::FIELD)?.map(|given| {
+    let destination = text_member(body, K::FIELD)?.map(|given| {
         K::parse(given.trim()).ok_or_else(|| {
             let field = K::FIELD;
             ApiError::field(format!("/{field}"), format!("{field} must be {}, not \"{given}\".", K::EXAMPLE))
         })
     });
-    let tunnel_id = text(body, "tunnel_id")?.map(|given| {
+    let tunnel_id = text_member(body, "tunnel_id")?.map(|given| {
         Uuid::parse_str(given.trim())
             .map_err(|_| ApiError::field("/tunnel_id", "tunnel_id must be the UUID of a tunnel."))
     });
-    let network = text(body, "virtual_network_id")?.filter(|network| !network.is_empty());
+    let network = text_member(body, "virtual_network_id")?.filter(|network| !network.is_empty());
     if network.is_some_and(|network| Uuid::parse_str(network) != Ok(virtual_networks::id(state))) {
         let message = "Culvert has one virtual network: leave virtual_network_id out.";
         return Err(ApiError::field("/virtual_network_id", message));
     }
-    let comment = text(body, "comment")?.map(str::to_owned);
+    let comment = text_member(body, "comment")?.map(str::to_owned);
     Ok(NetworkRouteChange { tunnel_id: tunnel_id.transpose()?, destination: destination.transpose()?, comment })
 }
 

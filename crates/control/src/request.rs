@@ -88,6 +88,15 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Params<
     }
 }
 
+/// A member of a body that is a text, where it is given.
+pub(crate) fn text_member<'a>(body: &'a Value, member: &str) -> Result<Option<&'a str>, ApiError> {
+    match body.get(member) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(other) => Err(ApiError::field(format!("/{member}"), format!("{member} must be a string, not {other}."))),
+    }
+}
+
 /// Reads a path parameter that is a UUID.
 pub(crate) fn path_uuid(text: &str, what: &str) -> Result<Uuid, ApiError> {
     Uuid::parse_str(text).map_err(|_| {

@@ -10,7 +10,7 @@ use crate::auth::Caller;
 use crate::codes;
 use crate::envelope::{ApiError, Reply};
 use crate::query::{FORCE, Form, Parameter, QueryParams, per_page};
-use crate::request::{JsonBody, Params, rfc3339};
+use crate::request::{JsonBody, Params, rfc3339, text_member};
 use crate::worker::settings::{read_subdomain_flags, subdomain};
 use crate::worker::zones::zone_of;
 use crate::worker::{check_name, metadata};
@@ -170,14 +170,6 @@ fn members(body: &Value) -> Result<&Map<String, Value>, ApiError> {
     body.as_object().ok_or_else(|| ApiError::field("", "A Worker must be an object."))
 }
 
-fn name(members: &Map<String, Value>) -> Result<Option<&str>, ApiError> {
-    match members.get("name") {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(name)) => Ok(Some(name)),
-        Some(other) => Err(ApiError::field("/name", format!("name must be a string, not {other}."))),
-    }
-}
-
 /// `GET …/workers`.
 pub(crate) async fn list(State(state): State<ControlState>, query: QueryParams) -> Result<Reply, ApiError> {
     let page = query.page(&PER_PAGE)?;
@@ -207,7 +199,7 @@ pub(crate) async fn create(
     JsonBody(body): JsonBody,
 ) -> Result<Reply, ApiError> {
     let members = members(&body)?;
-    let name = name(members)?.ok_or_else(|| ApiError::field("/name", "A Worker needs a name."))?;
+    let name = text_member(&body, "name")?.ok_or_else(|| ApiError::field("/name", "A Worker needs a name."))?;
     check_name(name)?;
     let settings = settings(members, Unmentioned::Reset)?;
     check_tail_consumers(&state, name, &settings).await?;
@@ -238,7 +230,7 @@ async fn set(
 ) -> Result<Reply, ApiError> {
     let members = members(body)?;
     let worker = find(state, worker).await?;
-    if let Some(other) = name(members)?.filter(|name| *name != worker.name) {
+    if let Some(other) = text_member(body, "name")?.filter(|name| *name != worker.name) {
         let message = format!(
             "The Worker \"{}\" keeps its name, by which others and its visitors know it. Make a Worker \"{other}\" and delete this one (with Terraform: apply -replace).",
             worker.name

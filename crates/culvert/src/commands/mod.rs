@@ -20,7 +20,7 @@ mod records;
 use std::future::Future;
 use std::num::NonZeroUsize;
 
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::{Arguments, Command};
 use crate::demo;
@@ -46,11 +46,11 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
 
 /// An event loop on so many threads.
 pub fn event_loop(threads: NonZeroUsize) -> Result<Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads.get())
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::failed(format!("cannot start the event loop: {error}")))
+    built(Builder::new_multi_thread().worker_threads(threads.get()))
+}
+
+fn built(event_loop: &mut Builder) -> Result<Runtime, Failure> {
+    event_loop.enable_all().build().map_err(|error| Failure::failed(format!("cannot start the event loop: {error}")))
 }
 
 /// As many as there are processors.
@@ -66,9 +66,5 @@ pub fn half_the_processors() -> NonZeroUsize {
 
 /// Runs a short command's future on this thread.
 pub fn on_one_thread<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::failed(format!("cannot start the event loop: {error}")))?
-        .block_on(command)
+    built(&mut Builder::new_current_thread())?.block_on(command)
 }
