@@ -24,6 +24,8 @@ const MAX_CPU_MS: u64 = 300_000;
 const ISOLATE_MEMORY_MIB: RangeInclusive<u64> = 16..=4096;
 /// What all isolates may be given, in MiB.
 const ISOLATES_MEMORY_MIB: RangeInclusive<u64> = 64..=u32::MAX as u64;
+/// How long the edge may stay awake, in microseconds.
+const BUSY_POLL_US: RangeInclusive<u64> = 0..=10_000;
 
 /// Bytes.
 fn mebibytes(count: Option<u32>) -> Option<usize> {
@@ -60,6 +62,8 @@ pub struct Configuration {
     pub restrict: Vec<IpNet>,
     /// The most CPU time that a version may ask for.
     pub cpu_ceiling: Duration,
+    /// How long the edge stays awake at most for what it waits for; its own choice when absent.
+    pub busy_poll: Option<Duration>,
     /// The most isolates of one Worker; by the number of cores when absent.
     pub max_isolates: Option<NonZeroUsize>,
     /// Bytes of memory of one isolate; Workers' usual amount when absent.
@@ -87,6 +91,7 @@ struct File {
     #[serde(default, deserialize_with = "ranges")]
     restrict: Vec<IpNet>,
     max_cpu_ms: Option<u64>,
+    busy_poll_us: Option<u32>,
     max_isolates: Option<NonZeroUsize>,
     isolate_memory_mib: Option<u32>,
     isolates_memory_mib: Option<u32>,
@@ -110,6 +115,7 @@ impl File {
             _ => Ok(()),
         };
         bounded("max-cpu-ms", file.max_cpu_ms, 1..=MAX_CPU_MS)?;
+        bounded("busy-poll-us", file.busy_poll_us.map(u64::from), BUSY_POLL_US)?;
         bounded("isolate-memory-mib", file.isolate_memory_mib.map(u64::from), ISOLATE_MEMORY_MIB)?;
         bounded("isolates-memory-mib", file.isolates_memory_mib.map(u64::from), ISOLATES_MEMORY_MIB)?;
         Ok(file)
@@ -150,6 +156,7 @@ impl Configuration {
             proxy_status: arguments.proxy_status || file.proxy_status.unwrap_or(false),
             restrict,
             cpu_ceiling: Duration::from_millis(arguments.max_cpu_ms.or(file.max_cpu_ms).unwrap_or(MAX_CPU_MS)),
+            busy_poll: arguments.busy_poll_us.or(file.busy_poll_us).map(|micros| Duration::from_micros(micros.into())),
             max_isolates: arguments.max_isolates.or(file.max_isolates),
             isolate_memory: mebibytes(arguments.isolate_memory_mib.or(file.isolate_memory_mib)),
             isolates_memory: mebibytes(arguments.isolates_memory_mib.or(file.isolates_memory_mib)),
@@ -207,6 +214,14 @@ mod tests {
     }
 
     #[test]
+    fn staying_awake_can_be_turned_off() {
+        assert_eq!(configuration("", &[]).unwrap().busy_poll, None);
+        assert_eq!(configuration("busy-poll-us = 0", &[]).unwrap().busy_poll, Some(Duration::ZERO));
+        let given = configuration("busy-poll-us = 0", &["--busy-poll-us", "250"]).unwrap();
+        assert_eq!(given.busy_poll, Some(Duration::from_micros(250)));
+    }
+
+    #[test]
     fn a_database_url_is_taken_and_its_password_not_shown() {
         let read = configuration("", &["--database", "postgres://ops:hunter2@db/culvert"]).unwrap();
         assert!(matches!(read.database, DatabaseLocation::Postgres(_)));
@@ -224,6 +239,7 @@ mod tests {
             ("edge-name = \"a, b\"", "a, b"),
             ("restrict = [\"10.0.0.0/33\"]", "restrict"),
             ("isolate-memory-mib = 1", "isolate-memory-mib"),
+            ("busy-poll-us = 10001", "busy-poll-us"),
         ] {
             let failure = configuration(file, &[]).unwrap_err();
             assert_eq!(failure.exit_code(), 2);

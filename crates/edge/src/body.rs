@@ -13,6 +13,7 @@ use invocation::{Body, BodyError};
 use tokio::time::{Sleep, sleep};
 
 use crate::activity::Activity;
+use crate::vigil::Awaited;
 use crate::visit::Visit;
 
 /// A visitor's request body.
@@ -152,6 +153,7 @@ pub(crate) struct ResponseBody {
     /// Who is told when it is over.
     pub visit: Option<Visit>,
     pub _in_flight: InFlight,
+    pub _awaited: Awaited,
 }
 
 impl HttpBody for ResponseBody {

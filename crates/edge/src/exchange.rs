@@ -34,6 +34,7 @@ pub(crate) async fn answer(
     mut request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     shared.counters.request();
+    let awaited = shared.vigil.awaiting();
     let wish = Wish::of(&mut request);
     let in_flight = InFlight::begin(peer.activity.clone(), request.version() >= Version::HTTP_2);
     let ray = shared.rays.next();
@@ -90,7 +91,7 @@ pub(crate) async fn answer(
             visit.completed();
         }
     }
-    Ok(response.map(|()| ResponseBody { content, visit, _in_flight: in_flight }))
+    Ok(response.map(|()| ResponseBody { content, visit, _in_flight: in_flight, _awaited: awaited }))
 }
 
 /// The ray id as a header's value.

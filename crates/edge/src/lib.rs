@@ -34,6 +34,7 @@ mod serve;
 mod target;
 mod transport;
 mod upgrade;
+mod vigil;
 mod visit;
 
 pub use counters::Counters;

@@ -60,6 +60,9 @@ pub struct EdgeOptions {
     /// Which share of the requests that belong to no trace yet begin a recorded one (W3C Trace Context). `None`: requests are not
     /// traced, and what a visitor says of traces is the Worker's alone.
     pub trace_sampling: Option<f64>,
+    /// How long an event loop stays awake at most for what it is waiting for, while few requests are in flight. Costs CPU time and saves the
+    /// time that waking takes. Zero: it always sleeps.
+    pub busy_poll: Duration,
     /// How long requests in flight may go on once shutdown has begun.
     pub drain_timeout: Duration,
 }
@@ -81,6 +84,7 @@ impl Default for EdgeOptions {
             body_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(60),
             trace_sampling: None,
+            busy_poll: Duration::from_micros(500),
             drain_timeout: Duration::from_secs(30),
         }
     }

@@ -11,12 +11,13 @@ use telemetry::Sink;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::connection;
 use crate::counters::Counters;
 use crate::options::EdgeOptions;
 use crate::ray::RayIds;
+use crate::vigil::Vigil;
 
 /// How far a listener's life is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     pub rays: RayIds,
     /// Who is told of each request.
     pub sink: Option<Arc<dyn Sink>>,
+    pub vigil: Arc<Vigil>,
     pub protocol: auto::Builder<TokioExecutor>,
     connections: Arc<Semaphore>,
 }
@@ -61,6 +63,7 @@ impl Edge {
         sink: Option<Arc<dyn Sink>>,
     ) -> Self {
         let protocol = connection::protocol(&options);
+        let vigil = Arc::new(Vigil::new(options.busy_poll));
         let connections = Arc::new(Semaphore::new(options.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
         Self {
             shared: Arc::new(Shared {
@@ -70,6 +73,7 @@ impl Edge {
                 counters: Arc::default(),
                 rays: RayIds::new(),
                 sink,
+                vigil,
                 protocol,
                 connections,
             }),
@@ -90,6 +94,7 @@ impl Edge {
         let (stage, stage_seen) = watch::channel(Stage::Serving);
         let abort = CancellationToken::new();
         let tasks = TaskTracker::new();
+        let _vigil = AbortOnDropHandle::new(tokio::spawn(self.shared.vigil.clone().keep()));
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
             let accepted = tokio::select! {

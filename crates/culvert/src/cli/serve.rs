@@ -50,6 +50,10 @@ pub struct Serve {
     /// How many CPU-milliseconds an invocation may be given at most, whatever its version asks for [default: 300000]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=300_000))]
     pub max_cpu_ms: Option<u64>,
+    /// How many microseconds the edge stays awake at most for what it waits for while it has little to do: costs CPU time, saves the time of
+    /// waking up; 0 for never [default: 500]
+    #[arg(long, value_name = "US", value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    pub busy_poll_us: Option<u32>,
     /// How many isolates one Worker may have at once [default: the number of cores]
     #[arg(long, value_name = "N")]
     pub max_isolates: Option<std::num::NonZeroUsize>,

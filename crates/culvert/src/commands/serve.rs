@@ -206,10 +206,12 @@ fn vpc_options(configuration: &Configuration, addresses: &Addresses) -> vpc::Opt
 }
 
 fn edge_options(configuration: &Configuration) -> edge::EdgeOptions {
+    let defaults = edge::EdgeOptions::default();
     edge::EdgeOptions {
         name: configuration.edge_name.clone(),
         proxy_status: configuration.proxy_status,
-        ..edge::EdgeOptions::default()
+        busy_poll: configuration.busy_poll.unwrap_or(defaults.busy_poll),
+        ..defaults
     }
 }
 
