@@ -181,6 +181,22 @@ impl Arguments<'_> {
         value::bytes(&mut cx, object.handle()).ok_or_else(wrong)
     }
 
+    /// Looks at the bytes of an `ArrayBuffer` or a view of one where they are. What may enter the engine cannot be sent, so `look` has no
+    /// scope: script or a collection could move or free the bytes meanwhile.
+    ///
+    /// # Errors
+    /// `TypeError` for any other type and for a detached buffer.
+    pub fn with_bytes<T>(&self, index: usize, look: impl FnOnce(&[u8]) -> T + Send) -> Result<T, Throw> {
+        let value = self.get(index).get();
+        let wrong = || self.wrong(index, "an ArrayBuffer or a view that is not detached");
+        if !value.is_object() {
+            return Err(wrong());
+        }
+        let mut cx = self.cx();
+        rooted!(&in(cx) let object = value.to_object());
+        value::with_bytes(&mut cx, object.handle(), look).ok_or_else(wrong)
+    }
+
     /// A dense array of strings.
     ///
     /// # Errors

@@ -240,9 +240,18 @@ pub(crate) fn byte_length(object: HandleObject<'_>) -> usize {
 
 /// A copy of the bytes of an `ArrayBuffer` or a view. `None` when it is neither, or detached.
 pub(crate) fn bytes(cx: &mut JSContext, object: HandleObject<'_>) -> Option<Vec<u8>> {
+    with_bytes(cx, object, <[u8]>::to_vec)
+}
+
+/// Looks at the bytes of an `ArrayBuffer` or a view where they are. `None` when it is neither, or detached.
+pub(crate) fn with_bytes<T>(
+    cx: &mut JSContext,
+    object: HandleObject<'_>,
+    look: impl FnOnce(&[u8]) -> T + Send,
+) -> Option<T> {
     let (mut length, mut shared, mut data) = (0, false, std::ptr::null_mut::<u8>());
-    // SAFETY: the object is rooted. The address is valid while nothing collects and no script runs, and the bytes are copied
-    // at once. Memory is never shared: the realm has no shared memory.
+    // SAFETY: the object is rooted. The address is valid while nothing collects and no script runs: `look` can do neither, because
+    // whatever leads into the engine cannot be sent. Memory is never shared: the realm has no shared memory.
     unsafe {
         if IsArrayBufferObject(object.get()) {
             if IsDetachedArrayBufferObject(object.get()) {
@@ -258,14 +267,14 @@ pub(crate) fn bytes(cx: &mut JSContext, object: HandleObject<'_>) -> Option<Vec<
                     mozjs::rust::wrappers2::JS_ClearPendingException(cx);
                     return None;
                 }
-                return (!IsDetachedArrayBufferObject(buffer)).then(Vec::new);
+                return (!IsDetachedArrayBufferObject(buffer)).then(|| look(&[]));
             }
         } else {
             return None;
         }
         if data.is_null() || length == 0 {
-            return Some(Vec::new());
+            return Some(look(&[]));
         }
-        Some(std::slice::from_raw_parts(data, length).to_vec())
+        Some(look(std::slice::from_raw_parts(data, length)))
     }
 }

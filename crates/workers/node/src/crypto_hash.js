@@ -9,7 +9,10 @@ const FINISHED = () => coded(Error, "ERR_CRYPTO_HASH_FINALIZED", "Digest already
 
 /** A stream whose output is what `finish` gives. */
 class DigestBase extends Transform {
+  /** Nothing can be added any more. */
   finished = false;
+  /** The digest that the stream gave at its end: `digest()` may ask for it once more. @type {Uint8Array | undefined} */
+  streamed = undefined;
 
   /** @param {any} [options] of the stream */
   constructor(options) {
@@ -29,7 +32,8 @@ class DigestBase extends Transform {
   /** @param {(error?: any) => void} done */
   _flush(done) {
     try {
-      this.push(this.digest());
+      this.streamed = this.digest();
+      this.push(this.streamed);
       done();
     } catch (error) {
       done(error);
@@ -45,6 +49,9 @@ class DigestBase extends Transform {
 
   /** @param {any} [encoding] */
   digest(encoding) {
+    const streamed = this.streamed;
+    this.streamed = undefined;
+    if (streamed !== undefined) return encoded(new Uint8Array(streamed), encoding);
     if (this.finished) throw FINISHED();
     this.finished = true;
     return encoded(this.finish(), encoding);

@@ -56,7 +56,8 @@ fn length_of_derivation(arguments: &Arguments<'_>, index: usize) -> Result<Optio
 
 /// `digest(hash, bytes)`
 pub(super) fn digest(_: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Value, Throw> {
-    Ok(Value::Bytes(hash(arguments, 0)?.digest(&arguments.bytes(1)?)))
+    let hash = hash(arguments, 0)?;
+    Ok(Value::Bytes(arguments.with_bytes(1, |data| hash.digest(data))?))
 }
 
 /// `hashCreate(hash)`
@@ -79,9 +80,8 @@ fn keep(host: &Host, hasher: Hasher) -> Result<Value, Throw> {
 /// `hashUpdate(id, bytes)`
 pub(super) fn hash_update(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Value, Throw> {
     let host = scope.data::<Host>();
-    let piece = arguments.bytes(1)?;
     match host.hashers.borrow_mut().table.get_mut(id(arguments, 0)?) {
-        Some((_, hasher)) => hasher.update(&piece),
+        Some((_, hasher)) => arguments.with_bytes(1, |piece| hasher.update(piece))?,
         None => return Err(Throw::Error("The request that this digest belongs to has ended.".to_owned())),
     }
     Ok(Value::Undefined)
@@ -105,7 +105,8 @@ pub(super) fn hash_finish(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> R
 
 /// `hmac(hash, key, bytes)`
 pub(super) fn hmac(_: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Value, Throw> {
-    Ok(bytes(hash(arguments, 0)?.hmac(&arguments.bytes(1)?, &arguments.bytes(2)?)))
+    let (hash, key) = (hash(arguments, 0)?, arguments.bytes(1)?);
+    Ok(bytes(arguments.with_bytes(2, |data| hash.hmac(&key, data))?))
 }
 
 /// `timingSafeEqual(a, b)`

@@ -25,7 +25,18 @@ fn version() -> Option<Arc<WorkerVersion>> {
 async fn they_do_what_node_does() {
     let Some(version) = version() else { return };
     let world = World::new();
-    for check in ["globals", "buffers", "hashes", "ciphers", "signatures", "events", "streams", "storage", "paths"] {
+    for check in [
+        "globals",
+        "buffers",
+        "hashes",
+        "streamedHashes",
+        "ciphers",
+        "signatures",
+        "events",
+        "streams",
+        "storage",
+        "paths",
+    ] {
         let (status, said) = world.text(&version, &format!("/{check}")).await;
         assert_eq!((status, said.as_str()), (200, "right"), "{check}: {said}");
     }

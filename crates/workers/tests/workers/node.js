@@ -36,6 +36,15 @@ const checks = {
     // RFC 7914, section 12.
     assert.strictEqual(scryptSync("password", "NaCl", 16, { N: 1024, r: 8, p: 16 }).toString("hex"), "fdbabe1c9d3472007856e7190d01e9fe");
   },
+  async streamedHashes() {
+    const hash = createHash("sha256");
+    await pipeline(Readable.from(["a", "bc"]), hash);
+    const expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert.strictEqual(hash.digest("hex"), expected);
+    assert.strictEqual(hash.read().toString("hex"), expected);
+    assert.throws(() => hash.digest(), { code: "ERR_CRYPTO_HASH_FINALIZED" });
+    assert.throws(() => hash.update("d"), { code: "ERR_CRYPTO_HASH_FINALIZED" });
+  },
   ciphers() {
     const data = Buffer.alloc(1000, "some text, ");
     for (const mode of ["cbc", "ctr", "gcm"]) {
