@@ -12,6 +12,8 @@ import { Shell } from "./shell";
 import { Empty, Failed, Loading } from "./ui/states";
 import { PageHead, Panel } from "./ui/page";
 import { ButtonLink } from "./ui/controls";
+import { Boundary } from "./ui/boundary";
+import { pageOf } from "./ui/focus";
 import { Toasts } from "./ui/toasts";
 
 const Overview = lazy(() => import("./pages/overview"));
@@ -29,7 +31,7 @@ const Access = lazy(() => import("./pages/access"));
 const SESSION = ["session"];
 
 export function App() {
-  const [, navigate] = useLocation();
+  const [location, navigate] = useLocation();
   const queries = useQueryClient();
   const [expired, setExpired] = useState(false);
   const session = useQuery({ queryKey: SESSION, staleTime: Infinity, queryFn: ({ signal }) => fetchResult<Session>("/session", { signal }) });
@@ -75,40 +77,42 @@ export function App() {
     <SessionContext value={session.data}>
       <RouterProvider navigate={(path) => navigate(path)}>
         <Shell onSignedOut={signOut}>
-          <Suspense fallback={<Loading lines={6} />}>
-            <Switch>
-              <Route path="/"><Overview /></Route>
-              <Route path="/services"><Services /></Route>
-              <Route path="/services/new"><NewService /></Route>
-              <Route path="/services/:id"><Service tab="metrics" /></Route>
-              <Route path="/services/:id/settings"><Service tab="settings" /></Route>
-              <Route path="/services/:id/used-by"><Service tab="used-by" /></Route>
-              <Route path="/services/:id/diagnose"><Service tab="diagnose" /></Route>
-              <Route path="/tunnels"><Tunnels /></Route>
-              <Route path="/tunnels/new"><NewTunnel /></Route>
-              <Route path="/tunnels/:id">{({ id }) => <TunnelPage key={id} id={id} tab="connectors" />}</Route>
-              <Route path="/tunnels/:id/metrics">{({ id }) => <TunnelPage key={id} id={id} tab="metrics" />}</Route>
-              <Route path="/workers"><Workers /></Route>
-              <Route path="/workers/:name"><WorkerPage tab="metrics" /></Route>
-              <Route path="/workers/:name/logs"><WorkerPage tab="logs" /></Route>
-              <Route path="/workers/:name/deployments"><WorkerPage tab="deployments" /></Route>
-              <Route path="/workers/:name/bindings"><WorkerPage tab="bindings" /></Route>
-              <Route path="/workers/:name/settings"><WorkerPage tab="settings" /></Route>
-              <Route path="/errors"><Errors /></Route>
-              <Route path="/errors/:code">{({ code }) => <Errors code={code} />}</Route>
-              <Route path="/access"><Redirect to="/access/tokens" replace /></Route>
-              <Route path="/access/tokens"><Access tab="tokens" /></Route>
-              <Route path="/access/audit"><Access tab="audit" /></Route>
-              <Route>
-                <PageHead title="No such page" />
-                <Panel>
-                  <Empty title="There is nothing at this address">
-                    <ButtonLink href="/" look="primary">To the overview</ButtonLink>
-                  </Empty>
-                </Panel>
-              </Route>
-            </Switch>
-          </Suspense>
+          <Boundary page={pageOf(location)}>
+            <Suspense fallback={<Loading lines={6} />}>
+              <Switch>
+                <Route path="/"><Overview /></Route>
+                <Route path="/services"><Services /></Route>
+                <Route path="/services/new"><NewService /></Route>
+                <Route path="/services/:id"><Service tab="metrics" /></Route>
+                <Route path="/services/:id/settings"><Service tab="settings" /></Route>
+                <Route path="/services/:id/used-by"><Service tab="used-by" /></Route>
+                <Route path="/services/:id/diagnose"><Service tab="diagnose" /></Route>
+                <Route path="/tunnels"><Tunnels /></Route>
+                <Route path="/tunnels/new"><NewTunnel /></Route>
+                <Route path="/tunnels/:id">{({ id }) => <TunnelPage key={id} id={id} tab="connectors" />}</Route>
+                <Route path="/tunnels/:id/metrics">{({ id }) => <TunnelPage key={id} id={id} tab="metrics" />}</Route>
+                <Route path="/workers"><Workers /></Route>
+                <Route path="/workers/:name"><WorkerPage tab="metrics" /></Route>
+                <Route path="/workers/:name/logs"><WorkerPage tab="logs" /></Route>
+                <Route path="/workers/:name/deployments"><WorkerPage tab="deployments" /></Route>
+                <Route path="/workers/:name/bindings"><WorkerPage tab="bindings" /></Route>
+                <Route path="/workers/:name/settings"><WorkerPage tab="settings" /></Route>
+                <Route path="/errors"><Errors /></Route>
+                <Route path="/errors/:code">{({ code }) => <Errors code={code} />}</Route>
+                <Route path="/access"><Redirect to="/access/tokens" replace /></Route>
+                <Route path="/access/tokens"><Access tab="tokens" /></Route>
+                <Route path="/access/audit"><Access tab="audit" /></Route>
+                <Route>
+                  <PageHead title="No such page" />
+                  <Panel>
+                    <Empty title="There is nothing at this address">
+                      <ButtonLink href="/" look="primary">To the overview</ButtonLink>
+                    </Empty>
+                  </Panel>
+                </Route>
+              </Switch>
+            </Suspense>
+          </Boundary>
         </Shell>
       </RouterProvider>
       <Toasts />

@@ -139,6 +139,11 @@ describe("a new program", { skip, timeout: 1_800_000 }, () => {
       const row = reference.find((each) => each.code === "dns_error" && each.category === category);
       await page.getByRole("region", { name: `As a ${category} failure` }).getByText(row.meaning.split("`")[0]).waitFor();
     }
+    // Away from it, and back.
+    await page.getByRole("link", { name: "Connection errors" }).click();
+    await shows(reference.length);
+    await page.goBack();
+    await page.getByRole("heading", { name: "dns_error" }).waitFor();
     await page.goto(`${world.program.url}/errors/no_such_code`);
     await page.getByText("There is no such code").waitFor();
     await finish(page);
@@ -182,6 +187,25 @@ describe("a new program", { skip, timeout: 1_800_000 }, () => {
     assert.equal(await time.getAttribute("title"), at.toISOString().replace("T", " ").replace("Z", " UTC"));
     const vienna = new Intl.DateTimeFormat("en-GB", { timeZone: "Europe/Vienna", hour: "2-digit", minute: "2-digit" }).format(at);
     assert.ok((await time.innerText()).includes(vienna), `${await time.innerText()} has ${vienna}`);
+    await finish(page);
+  });
+
+  test("a page whose files are gone says so, and others are shown", async () => {
+    const page = await signedIn(world, "/");
+    await page.getByRole("heading", { name: "Overview" }).waitFor();
+    // As after the program was replaced by one of another version.
+    await page.route("**/assets/workers-*.js", (route) => route.fulfill({ status: 404 }));
+    await page.getByRole("link", { name: "Workers", exact: true }).click();
+    await page.getByRole("heading", { name: "This page cannot be shown" }).waitFor();
+    await page.getByRole("link", { name: "Tunnels", exact: true }).click();
+    await page.getByRole("heading", { name: "Tunnels", exact: true }).waitFor();
+    await page.goBack();
+    await page.getByRole("heading", { name: "This page cannot be shown" }).waitFor();
+    await page.unroute("**/assets/workers-*.js");
+    await button(page, "Load it again").click();
+    await page.getByRole("heading", { name: "Workers", exact: true }).waitFor();
+    assert.ok(page.complaints.length > 0 && page.complaints.every((words) => /dynamically imported module/.test(words)), page.complaints.join("\n"));
+    page.complaints.length = 0;
     await finish(page);
   });
 

@@ -64,7 +64,10 @@ function Reference({ rows }: { rows: readonly ErrorRow[] }) {
 
 function OneCode({ code, rows }: { code: string; rows: readonly ErrorRow[] }) {
   const crumb = { href: "/errors", label: "Connection errors" };
-  useEffect(() => window.scrollTo(0, 0), [code]);
+  useEffect(() => {
+    // Without handing on what it gives: in newer browsers that is a promise, which React would take for what undoes the effect.
+    window.scrollTo(0, 0);
+  }, [code]);
   if (rows.length === 0) {
     return (
       <>
