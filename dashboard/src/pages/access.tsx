@@ -47,7 +47,7 @@ function Tokens() {
           <Table
             label="API tokens" rows={[...all].sort((a, b) => b.issued_on.localeCompare(a.issued_on))} rowKey={(token) => token.id}
             columns={[
-              { label: "Name", primary: true, cell: (token) => <span>{token.name}{token.id === session.token_id ? <span className="muted plain-weight nowrap"> (this session)</span> : null}</span> },
+              { label: "Name", primary: true, cell: (token) => <span>{token.name}{token.id === session.token_id ? <span className="muted plain-weight"> (this session)</span> : null}</span> },
               { label: "State", cell: (token) => { const [health, words] = STATUS[token.status]; return <Badge health={health}>{words}</Badge>; } },
               { label: "Permissions", wide: true, cell: (token) => token.permissions.length === groups.data?.length ? "All" : <span className="small">{token.permissions.map(label).join(", ")}</span> },
               { label: "Last used", cell: (token) => <Time at={token.last_used_on} /> },
