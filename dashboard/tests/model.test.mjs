@@ -13,6 +13,8 @@ const columns = await load("columns");
 const waterfall = await load("waterfall");
 const health = await load("health");
 const worker = await load("worker");
+const sentence = await load("sentence");
+const pages = await load("pages");
 
 const TUNNEL = "33333333-3333-4333-8333-333333333333";
 const draft = (changes) => ({ ...service.EMPTY_DRAFT, name: "api", tunnel: TUNNEL, ipv4: "10.0.0.5", ...changes });
@@ -56,7 +58,7 @@ test("a range is read from an address, and nonsense is the default", () => {
   assert.equal(read("").preset.id, "1h");
   assert.equal(read("range=6h").since, 10_000_000_000 - 6 * 3_600_000);
   assert.deepEqual(read("since=1000&until=3601000"), { preset: null, since: 1000, until: 3_601_000, step: 60 });
-  for (const bad of ["range=99y", "since=5&until=5", "since=a&until=9", "since=9"]) assert.equal(read(bad).preset.id, "1h", bad);
+  for (const bad of ["range=99y", "since=5&until=5", "since=a&until=9", "since=9", "since=0&until=8640000000000000", "since=8640000000000000&until=8640000000000001"]) assert.equal(read(bad).preset.id, "1h", bad);
 });
 
 test("points fall into their steps, and steps without one are empty", () => {
@@ -123,4 +125,28 @@ test("a variable is changed among bindings that are inherited; a split adds up t
   assert.deepEqual(worker.split("z", 30, deployments), [{ version_id: "z", percentage: 30 }, { version_id: "x", percentage: 70 }]);
   assert.deepEqual(worker.split("x", 50, deployments), [{ version_id: "x", percentage: 50 }, { version_id: "y", percentage: 50 }]);
   assert.deepEqual(worker.split("y", 100, deployments), [{ version_id: "y", percentage: 100 }]);
+});
+
+test("times, days and known names are found in a sentence, and nothing else is", () => {
+  const parts = (text, names) => sentence.partsOf(text, names).map(({ kind, text: words, at }) => (at === undefined ? [kind, words] : [kind, words, at]));
+  const noon = Date.UTC(2026, 10, 29, 12);
+  assert.deepEqual(parts("The API token expired at 2026-11-29T12:00:00.000000Z. Make a new one."), [["text", "The API token expired at "], ["time", "2026-11-29T12:00:00.000000Z", noon], ["text", ". Make a new one."]]);
+  assert.deepEqual(parts("2026-11-29T13:00:00+01:00"), [["time", "2026-11-29T13:00:00+01:00", noon]]);
+  assert.deepEqual(parts("at 2026-11-29 12:00 UTC"), [["text", "at "], ["time", "2026-11-29 12:00 UTC", noon]]);
+  assert.deepEqual(parts("valid from 2026-09-01 to 2026-10-01, names a"), [["text", "valid from "], ["day", "2026-09-01"], ["text", " to "], ["day", "2026-10-01"], ["text", ", names a"]]);
+  assert.deepEqual(parts("Start `culvert connect` by 2026-11-29, not `cloudflared"), [["text", "Start "], ["code", "culvert connect"], ["text", " by "], ["day", "2026-11-29"], ["text", ", not `cloudflared"]]);
+  // A time without a zone is nobody's; names, paths and impossible dates are what they are.
+  for (const text of ["2026-11-29T12:00:00", "report-2026-11-29", "/backup/2026-11-29/a", "2026-11-29.log", "on 2026-13-41.", "10.0.0.5:2026-11", ""]) {
+    assert.equal(parts(text).map(([, words]) => words).join(""), text);
+    assert.ok(parts(text).every(([kind]) => kind === "text"), text);
+  }
+  assert.deepEqual(
+    parts('VPC Service "a" is still used by Worker "shop", Worker "2026-01-01"; change those first', ['Worker "shop"', 'Worker "2026-01-01"', 'Worker "other"']),
+    [["text", 'VPC Service "a" is still used by '], ["name", 'Worker "shop"'], ["text", ", "], ["name", 'Worker "2026-01-01"'], ["text", "; change those first"]],
+  );
+});
+
+test("the pages of a list are read from an address, within reason", () => {
+  const read = (text) => pages.readPages(new URLSearchParams(text));
+  for (const [text, wanted] of [["", 1], ["pages=3", 3], ["pages=0", 1], ["pages=-2", 1], ["pages=2.5", 1], ["pages=x", 1], ["pages=1000000", pages.MOST_PAGES]]) assert.equal(read(text), wanted, text);
 });

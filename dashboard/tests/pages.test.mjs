@@ -55,9 +55,12 @@ describe("a program with every kind of trouble", { skip, timeout: 1_800_000 }, (
     await dialog.getByLabel("To", { exact: true }).fill("2019-01-01T00:00");
     await dialog.getByText("The end must be after the beginning.").waitFor();
     await dialog.getByLabel("To", { exact: true }).fill("2020-01-01T01:00");
+    await dialog.getByText("In UTC: 2019-12-31 23:00 to 2020-01-01 00:00.").waitFor();
     await dialog.getByRole("button", { name: "Show", exact: true }).click();
     await page.getByText("Nothing went through this tunnel in this range").waitFor();
     // Midnight in Vienna is an hour earlier in UTC.
+    await dialog.waitFor({ state: "detached" });
+    assert.equal(new URL(page.url()).searchParams.get("dialog"), null);
     assert.equal(new URL(page.url()).searchParams.get("since"), String(Date.UTC(2019, 11, 31, 23)));
     await finish(page);
   });

@@ -8,6 +8,26 @@ import { choose, params, until } from "./harness.mjs";
 import { privateService, resolver, selfSigned } from "./program.mjs";
 import { button, cells, connectionMetrics, finish, number, reads, SERVICES, setUp, signedIn, skip, sum } from "./real.mjs";
 
+/** A chart tells the time of a tick, and of what is pointed at, in UTC. */
+async function pointsAtTimes(page) {
+  const chart = page.locator(".chart").first();
+  await chart.scrollIntoViewIfNeeded();
+  for (const part of [".u-axis", ".u-over"]) {
+    const box = await chart.locator(part).first().boundingBox();
+    await page.mouse.move(box.x + box.width * 0.4, box.y + 12);
+    await page.mouse.move(box.x + box.width * 0.5, box.y + 12);
+    const title = await until(() => chart.locator(part).first().getAttribute("title"), `${part} names a time`);
+    assert.match(title, /^\d{4}-\d{2}-\d{2} \d{2}:\d{2}:00\.000 UTC$/);
+    const moment = Date.parse(title.replace(" UTC", "Z").replace(" ", "T"));
+    assert.ok(Math.abs(Date.now() - 1_800_000 - moment) < 700_000, `${title} is about half an hour ago`);
+  }
+  // The legend has the same moment in the reader's zone.
+  const shown = await chart.locator(".legend li.muted").innerText();
+  const title = await chart.locator(".u-over").getAttribute("title");
+  const vienna = new Intl.DateTimeFormat("en-GB", { timeZone: "Europe/Vienna", hour: "2-digit", minute: "2-digit" }).format(Date.parse(title.replace(" UTC", "Z").replace(" ", "T")));
+  assert.ok(shown.includes(vienna), `${shown} has ${vienna}`);
+}
+
 describe("services behind a tunnel", { skip, timeout: 1_800_000 }, () => {
   const world = setUp(async ({ directory }) => ({
     resolver: await resolver(),
@@ -231,9 +251,12 @@ describe("services behind a tunnel", { skip, timeout: 1_800_000 }, () => {
     await until(async () => (await page.locator(".event").count()) === Math.min(20, sum(all, "failed")), "all of them");
     // What the chart draws, point by point, from its table.
     await page.locator(".chart summary").first().click();
+    await until(() => params(page).get("table-successful-connections") === "shown", "the opened table in the address");
+    await page.reload();
     const points = page.getByRole("table", { name: "Successful connections as a table" }).locator("td.end");
     await points.first().waitFor();
     assert.equal((await points.allInnerTexts()).map(number).reduce((first, second) => first + second), of(all, null));
+    await pointsAtTimes(page);
     // Latency, in the API's quantiles.
     const [whole] = await connectionMetrics(world, `tunnel=${facts.tunnel}&quantiles=true`);
     const median = `${Number(whole.connect.p50.toPrecision(3))} ms`;
@@ -282,9 +305,36 @@ describe("services behind a tunnel", { skip, timeout: 1_800_000 }, () => {
     }
     const page = await signedIn(world, `/services/${facts.vault}/diagnose`);
     await button(page, "Diagnose").click();
-    await page.locator(".note.bad").getByText("tls_certificate_error").waitFor();
+    const failure = page.locator(".note.bad").getByText("tls_certificate_error");
+    await failure.waitFor();
     assert.match(await page.locator(".waterfall").innerText(), /tls\s+failed/);
     await page.getByRole("table", { name: "Connectors" }).getByRole("row").nth(2).waitFor();
+    // What was asked, and when, is in the address: whoever comes back finds the answer.
+    for (const name of ["scheme", "host", "path", "ran"]) assert.ok(params(page).get(name), name);
+    assert.equal(params(page).get("scheme"), "https");
+    const ran = Number(params(page).get("ran"));
+    assert.ok(Math.abs(Date.now() - ran) < 600_000, String(ran));
+    await page.locator(".phase-list").getByText("Facts").last().click();
+    await page.getByText("The service's certificate", { exact: true }).waitFor();
+    await failure.click();
+    await page.getByRole("heading", { name: "tls_certificate_error" }).waitFor();
+    await page.goBack();
+    await failure.waitFor();
+    await page.getByText("The service's certificate", { exact: true }).waitFor();
+    // A link does not connect to anything by itself: it says what was asked, and offers to ask again.
+    const calls = [];
+    page.on("request", (request) => { if (request.url().endsWith("/diagnose") && request.method() === "POST") calls.push(request.postDataJSON()); });
+    await page.goto(`${world.program.url}/services/${facts.vault}/diagnose?scheme=https&host=vault.internal&path=%2Fhealth&ran=${ran}`);
+    await page.getByText("What came of it is not kept").locator("time").waitFor();
+    assert.equal(await page.getByLabel("Path").inputValue(), "/health");
+    assert.deepEqual(calls, []);
+    await button(page, "Diagnose again").click();
+    await failure.waitFor();
+    assert.deepEqual(calls, [{ scheme: "https", host: "vault.internal", path: "/health" }]);
+    // The answer to another question is not shown.
+    await page.getByLabel("Path").fill("/other");
+    await failure.waitFor({ state: "detached" });
+    assert.equal(params(page).get("ran"), null);
     await page.goto(`${world.program.url}/services/${facts.stock}/diagnose`);
     await button(page, "Diagnose").click();
     await page.getByText(/It answers, after/).waitFor();
@@ -296,7 +346,13 @@ describe("services behind a tunnel", { skip, timeout: 1_800_000 }, () => {
     await button(page, "Delete this service").click();
     await page.getByLabel("Type stock to confirm").fill("stock");
     await button(page, "Delete").click();
-    await page.getByRole("alert").getByText('Worker "prober"').waitFor();
+    assert.equal(params(page).get("dialog"), "delete");
+    await page.getByRole("alert").getByRole("link", { name: 'Worker "other"' }).waitFor();
+    assert.equal(await page.getByRole("alert").getByRole("link").count(), 2);
+    await page.getByRole("alert").getByRole("link", { name: 'Worker "prober"' }).click();
+    await page.getByRole("row", { name: /env.STOCK/ }).getByRole("link", { name: "stock" }).waitFor();
+    assert.equal(new URL(page.url()).pathname, "/workers/prober/bindings");
+    assert.equal(await page.getByRole("dialog").count(), 0);
     const unused = await service("unused", { host: behind() });
     await page.goto(`${world.program.url}/services/${unused}/settings`);
     await button(page, "Delete this service").click();
@@ -304,6 +360,7 @@ describe("services behind a tunnel", { skip, timeout: 1_800_000 }, () => {
     await button(page, "Delete").click();
     await page.getByText("Deleted unused.").waitFor();
     assert.ok(!(await world.program.api(SERVICES)).some(({ name }) => name === "unused"));
+    assert.equal(page.url(), `${world.program.url}/services`);
     await finish(page);
   });
 
@@ -372,11 +429,15 @@ describe("services behind a tunnel", { skip, timeout: 1_800_000 }, () => {
     await button(page, "Delete this tunnel").click();
     await page.getByLabel("Type lab to confirm").fill("lab");
     await button(page, "Delete").click();
-    await page.getByRole("alert").getByText("stock").waitFor();
+    const refusal = page.getByRole("alert");
+    assert.equal(await refusal.getByRole("link", { name: 'VPC Service "stock"' }).getAttribute("href"), `/services/${facts.stock}/settings`);
     await button(page, "Cancel").click();
+    await page.getByRole("dialog").waitFor({ state: "detached" });
     await button(page, "Rotate the token").click();
+    assert.equal(params(page).get("dialog"), "rotate");
     await button(page, "Rotate").click();
     await page.getByText("No connector", { exact: true }).waitFor();
+    await until(() => params(page).get("commands") === "shown" && !params(page).has("dialog"), "the commands instead of the dialog in the address");
     const command = await page.locator('pre[aria-label="culvert command"]').innerText();
     assert.notEqual(command, facts.commands[1]);
     assert.equal((await world.program.visit("/STOCK/7")).status, 500);

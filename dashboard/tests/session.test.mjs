@@ -179,6 +179,57 @@ describe("a new program", { skip, timeout: 1_800_000 }, () => {
     await finish(page);
   });
 
+  test("a dialog is in the address: the way back closes it, closing it goes back, and a link opens it", async () => {
+    const page = await signedIn(world, "/errors");
+    const dialog = page.getByRole("dialog", { name: "Create an API token" });
+    await page.getByRole("link", { name: "Access", exact: true }).click();
+    await button(page, "Create a token").click();
+    await dialog.waitFor();
+    assert.equal(params(page).get("dialog"), "create-token");
+    await page.goBack();
+    await dialog.waitFor({ state: "detached" });
+    assert.equal(new URL(page.url()).pathname, "/access/tokens");
+    await page.goForward();
+    await dialog.waitFor();
+    await page.reload();
+    await dialog.waitFor();
+    // Closing leaves nothing behind: the next way back leads to the page before.
+    await button(page, "Cancel").click();
+    await until(() => !params(page).has("dialog"), "the address without it");
+    await dialog.waitFor({ state: "detached" });
+    await page.goBack();
+    await until(() => new URL(page.url()).pathname === "/errors", "the page before");
+    // Opened by a link there is nothing to go back to, and the page stays.
+    const token = (await world.program.api("/tokens")).find(({ status }) => status === "active");
+    await page.goto(`${world.program.url}/access/tokens?dialog=revoke-token&of=${token.id}`);
+    await page.getByRole("dialog", { name: `Revoke ${token.name}?` }).waitFor();
+    await page.keyboard.press("Escape");
+    await until(() => page.url() === `${world.program.url}/access/tokens`, "the page without it");
+    assert.equal((await world.program.api("/tokens")).find(({ id }) => id === token.id).status, "active");
+    // What is not there is not asked about.
+    await page.goto(`${world.program.url}/access/tokens?dialog=revoke-token&of=none`);
+    await page.getByRole("row", { name: new RegExp(`^${token.name}`) }).waitFor();
+    assert.equal(await page.getByRole("dialog").count(), 0);
+    await finish(page);
+  });
+
+  test("a time in a sentence of the server is in the reader's zone, and in UTC on hover", async () => {
+    const page = await openPage(world);
+    const expires = new Date(Date.now() + 1_000);
+    const { value } = await world.program.api("/tokens", { method: "POST", body: { name: "short", permissions: ["workers-scripts.read"], expires_on: expires.toISOString() } });
+    const status = async () => (await fetch(`${world.program.url}/client/v4/accounts/local/workers/scripts`, { headers: { authorization: `Bearer ${value}` } })).status;
+    await until(async () => (await status()) === 401, "it has expired");
+    await page.goto(world.program.url);
+    await page.getByLabel("API token").fill(value);
+    await button(page, "Sign in").click();
+    const alert = page.getByRole("alert").filter({ hasText: "The API token expired at" });
+    const time = alert.locator("time");
+    assert.equal(await time.getAttribute("title"), expires.toISOString().replace("T", " ").replace("Z", " UTC"));
+    const vienna = new Intl.DateTimeFormat("en-GB", { timeZone: "Europe/Vienna", dateStyle: "medium", timeStyle: "long" }).format(expires);
+    assert.ok((await alert.innerText()).includes(`The API token expired at ${vienna}. Make a new one.`), await alert.innerText());
+    await finish(page);
+  });
+
   test("times are in the reader's zone, and in UTC on hover", async () => {
     const page = await signedIn(world, "/access/audit");
     const time = page.locator("time").first();
@@ -287,6 +338,31 @@ describe("a new program", { skip, timeout: 1_800_000 }, () => {
     await page.locator(".event-body").getByText("by admin").waitFor();
     await page.goto(`${world.program.url}/access/audit?resource=tunnel`);
     await page.locator(".event-head", { hasText: "attic" }).waitFor();
+    await finish(page);
+  });
+
+  test("older pages of a list are in its address, and an opened entry is found however old it is", async () => {
+    const { api, url } = world.program;
+    for (let number = 0; number < 55; number += 1) await api("/cfd_tunnel", { method: "POST", body: { name: `pit-${number}`, config_src: "cloudflare" } });
+    const all = (await api("/audit_logs?resource=tunnel&limit=1000")).length;
+    const page = await signedIn(world, "/access/audit?resource=tunnel");
+    const entries = page.locator(".event");
+    const shows = (count) => until(async () => (await entries.count()) === count, `${count} entries`);
+    await shows(50);
+    await button(page, "Older ones").click();
+    await shows(all);
+    assert.equal(params(page).get("pages"), "2");
+    await page.reload();
+    await shows(all);
+    await button(page, "Older ones").waitFor({ state: "detached" });
+    await page.locator(".event-head").last().click();
+    const entry = params(page).get("entry");
+    await page.goto(`${url}/access/audit?resource=tunnel&entry=${entry}`);
+    await page.locator(`#entry-${entry}`).getByText('"name": "attic"').waitFor();
+    // Another filter begins with its newest again.
+    await choose(page, "What", "Everything");
+    await shows(50);
+    assert.equal(new URL(page.url()).search, "");
     await finish(page);
   });
 });

@@ -99,17 +99,30 @@ describe("a Worker", { skip, timeout: 1_800_000 }, () => {
     await page.goto(`${world.program.url}/workers/prober/logs?ray=${record.rayId}`);
     await shows(1, "one record by its ray id");
     await page.getByText("nothing is bound as missing").waitFor();
+    await page.getByText("Request headers").click();
+    await page.locator(".event-body").getByText("prober.localhost", { exact: true }).waitFor();
+    assert.equal(params(page).get("headers"), "shown");
+    // It opened by itself, and can be closed all the same.
+    await page.locator(".event-head").click();
+    await page.locator(".event-body").waitFor({ state: "detached" });
+    await page.reload();
+    await shows(1, "the record again");
+    assert.equal(await page.locator(".event-body").count(), 0);
     await finish(page);
   });
 
   test("an older version takes a share of the requests, then all of them", async () => {
     const page = await signedIn(world, "/workers/prober/deployments");
     await button(page, "Roll back to version 1").click();
+    // The dialog is in the address, with the version that it is about.
+    await page.reload();
+    await page.getByRole("dialog", { name: "Roll back to version #1" }).waitFor();
     await page.getByLabel("Share of the requests, in percent").fill("25");
     await page.getByText("25 % to #1, 75 % to #2.").waitFor();
     await page.getByLabel("Message").fill("Look at the old one");
     await button(page, "Deploy").click();
     await page.getByText("Deployed. Every request from now on sees it.").waitFor();
+    assert.equal(page.url(), `${world.program.url}/workers/prober/deployments`);
     const shares = async () => (await world.program.api("/workers/scripts/prober/deployments")).deployments[0].versions.map(({ percentage }) => percentage).sort();
     assert.deepEqual(await shares(), [25, 75]);
     await page.getByRole("row", { name: /^#1/ }).getByText("25 %").waitFor();
@@ -148,6 +161,7 @@ describe("a Worker", { skip, timeout: 1_800_000 }, () => {
     await button(page, "Save and deploy").click();
     await button(page, "Replace PASSWORD").waitFor();
     assert.equal((await world.program.visit("/greeting")).text, "good day, open sesame");
+    assert.equal(page.url(), `${world.program.url}/workers/prober/settings`);
     await page.reload();
     await button(page, "Replace PASSWORD").waitFor();
     await button(page, "Add a variable").click();

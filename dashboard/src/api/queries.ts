@@ -1,9 +1,10 @@
 /** What the pages read, with how often it is read again. One hook a call; keys begin with what is read. */
 
-import { keepPreviousData, useInfiniteQuery, useQuery, useQueryClient, type UseQueryResult } from "@tanstack/react-query";
-import { createContext, useContext } from "react";
+import { keepPreviousData, useInfiniteQuery, useQuery, useQueryClient, type InfiniteData, type UseQueryResult } from "@tanstack/react-query";
+import { createContext, useContext, useEffect } from "react";
+import { MOST_PAGES } from "../model/pages";
 import { readRange, type Range } from "../model/time";
-import { ApiFailure, call, fetchAll, fetchResult, type QueryValue } from "./client";
+import { ApiFailure, call, fetchAll, fetchResult, type Answer, type QueryValue } from "./client";
 import type {
   ApiToken, AuditEntry, ConnectionEvent, ConnectionMetrics, Connector, CustomDomain, Deployments, Edge, ErrorRow, Invocation,
   InvocationMetrics, PermissionGroup, Reference, Route, Schedules, Script, Session, Subdomain, Tunnel, Versions, VpcService, WorkerSettings,
@@ -16,6 +17,15 @@ const LIST = 10_000;
 /** How often to read again, unless the server has no such call: asking more often will not help then. */
 function every(interval: number | false) {
   return (query: { state: { error: Error | null } }) => (query.state.error instanceof ApiFailure && query.state.error.isUnknownCall ? false : interval);
+}
+
+/** The same for a list: one that is read page by page is read again the less often, the more of them there are. */
+function everyPage(interval: number | false) {
+  const again = every(interval);
+  return (query: { state: { error: Error | null; data: { pages: unknown[] } | undefined } }) => {
+    const whole = again(query);
+    return whole === false ? false : whole * Math.max(1, query.state.data?.pages.length ?? 1);
+  };
 }
 
 export const SessionContext = createContext<Session | null>(null);
@@ -128,29 +138,48 @@ export function useInvocationMetrics(range: Range, query: MetricsQuery & { point
   return useMetrics<InvocationMetrics>("invocation-metrics", "/workers/metrics", range, query);
 }
 
-function useRecords<T>(head: string, path: string, range: Range, filters: Filters, live: boolean) {
+/** The pages of a list that are wanted, as one list, and whether there are older ones. */
+function pagesOf<T>(data: InfiniteData<Answer<T[]>>, wanted: number) {
+  const pages = data.pages.slice(0, wanted);
+  return {
+    rows: pages.flatMap((page) => page.result),
+    lost: pages[0]?.info.lost ?? 0,
+    read: pages.length,
+    more: (pages.at(-1)?.info.cursor ?? "") !== "",
+  };
+}
+
+/** Reads a list on until it has the pages that are wanted, one after the other: where one begins, the one before it says. */
+function useReadOn(query: { data: { read: number; more: boolean } | undefined; error: unknown; isFetching: boolean; isPlaceholderData: boolean; fetchNextPage: () => unknown }, wanted: number): void {
+  const { data, error, isFetching, isPlaceholderData, fetchNextPage } = query;
+  const read = data?.read ?? 0;
+  const next = data?.more === true && read < wanted && !isFetching && !isPlaceholderData && error === null;
+  useEffect(() => {
+    if (next) void fetchNextPage();
+  }, [next, read, fetchNextPage]);
+}
+
+function useRecords<T>(head: string, path: string, range: Range, filters: Filters, pages: number, live: boolean) {
   const account = useAccount();
-  return useInfiniteQuery({
+  const query = useInfiniteQuery({
     queryKey: [head, rangeKey(range), filters],
-    refetchInterval: every(live && range.preset !== null ? LIVE : false),
+    refetchInterval: everyPage(live && range.preset !== null ? LIVE : false),
     placeholderData: keepPreviousData,
     initialPageParam: "",
     queryFn: ({ signal, pageParam }) => call<T[]>(account(path), { signal, query: { limit: 50, ...filters, ...current(range), cursor: pageParam } }),
     getNextPageParam: (page) => page.info.cursor ?? "",
-    select: (data) => ({
-      rows: data.pages.flatMap((page) => page.result),
-      lost: data.pages[0]?.info.lost ?? 0,
-      more: (data.pages.at(-1)?.info.cursor ?? "") !== "",
-    }),
+    select: (data) => pagesOf(data, pages),
   });
+  useReadOn(query, pages);
+  return query;
 }
 
-export function useConnectionEvents(range: Range, filters: Filters, live = true) {
-  return useRecords<ConnectionEvent>("events", "/connectivity/events", range, filters, live);
+export function useConnectionEvents(range: Range, filters: Filters, pages: number) {
+  return useRecords<ConnectionEvent>("events", "/connectivity/events", range, filters, pages, true);
 }
 
-export function useInvocations(range: Range, filters: Filters, live = true) {
-  return useRecords<Invocation>("invocations", "/workers/invocations", range, filters, live);
+export function useInvocations(range: Range, filters: Filters, pages: number, live: boolean) {
+  return useRecords<Invocation>("invocations", "/workers/invocations", range, filters, pages, live);
 }
 
 /** One record, however old: by its id and the millisecond it is of. */
@@ -232,13 +261,21 @@ export function usePermissionGroups() {
   return useQuery({ queryKey: ["permission-groups"], staleTime: Infinity, queryFn: ({ signal }) => fetchResult<PermissionGroup[]>(account("/tokens/permission_groups"), { signal }) });
 }
 
-export function useAudit(resource: string) {
+/** The log of changes. One that is opened is read on to, however old it is, as far as lists go. */
+export function useAudit(resource: string, pages: number, opened: string | null) {
   const account = useAccount();
-  return useInfiniteQuery({
+  const query = useInfiniteQuery({
     queryKey: ["audit", resource],
+    refetchInterval: everyPage(LIST),
     initialPageParam: "",
     queryFn: ({ signal, pageParam }) => call<AuditEntry[]>(account("/audit_logs"), { signal, query: { limit: 50, resource, cursor: pageParam } }),
     getNextPageParam: (page) => page.info.cursor ?? "",
-    select: (data) => ({ rows: data.pages.flatMap((page) => page.result), more: (data.pages.at(-1)?.info.cursor ?? "") !== "" }),
+    select: (data) => {
+      const at = opened === null ? -1 : data.pages.findIndex((page) => page.result.some((entry) => entry.id === opened));
+      const sought = opened !== null && at < 0;
+      return { ...pagesOf(data, sought ? MOST_PAGES : Math.max(pages, at + 1)), sought };
+    },
   });
+  useReadOn(query, query.data?.sought ? MOST_PAGES : pages);
+  return query;
 }

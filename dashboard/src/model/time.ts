@@ -31,6 +31,9 @@ export interface Range {
   step: number;
 }
 
+/** Of what is kept for years a chart has a point a day. */
+const LONGEST = 20 * 366 * DAY;
+
 const STEPS = [60, 300, 900, 3600, 21_600, 86_400];
 
 /** The finest step that gives at most `most` points. */
@@ -38,11 +41,16 @@ export function stepFor(length: number, most = 200): number {
   return STEPS.find((step) => length / (step * 1000) <= most) ?? 86_400;
 }
 
+/** Whether a number of milliseconds is a moment that a calendar has. */
+export function isMoment(at: number): boolean {
+  return !Number.isNaN(new Date(at).getTime());
+}
+
 /** Reads `range`, or `since` and `until` (milliseconds), of an address. What makes no sense is the default. */
 export function readRange(params: URLSearchParams, now: number, fallback = DEFAULT_PRESET): Range {
   const since = Number(params.get("since") ?? NaN);
   const until = Number(params.get("until") ?? NaN);
-  if (Number.isFinite(since) && Number.isFinite(until) && since >= 0 && since < until) {
+  if (isMoment(since) && isMoment(until) && since >= 0 && since < until && until - since <= LONGEST) {
     return { preset: null, since, until, step: stepFor(until - since) };
   }
   const wanted = params.get("range") ?? fallback;
@@ -77,6 +85,14 @@ export function formatTime(at: number, form: keyof typeof FORMATS, now = Date.no
 export function formatUtc(at: number): string {
   return new Date(at).toISOString().replace("T", " ").replace("Z", " UTC");
 }
+
+/** A time in UTC as one types it: to the minute, without naming the zone. */
+export function formatUtcMinute(at: number): string {
+  return new Date(at).toISOString().slice(0, 16).replace("T", " ");
+}
+
+/** The reader's zone, by its name. */
+export const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 const RELATIVE = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "long" });
 

@@ -5,9 +5,11 @@ import { ApiFailure, fetchResult } from "../api/client";
 import { useAccount, useAudit, usePermissionGroups, useRefresh, useSession, useTokens } from "../api/queries";
 import type { ApiToken, AuditEntry } from "../api/types";
 import { may } from "../model/permissions";
+import { formatUtcMinute, ZONE } from "../model/time";
 import { useAddress } from "../ui/address";
 import { Button, CheckInput, CodeBlock, SelectInput, TextInput } from "../ui/controls";
-import { ConfirmDialog, DialogFrame } from "../ui/dialog";
+import { ConfirmDialog, DialogFrame, useDialog } from "../ui/dialog";
+import { Older, usePages } from "../ui/older";
 import { Badge, PageHead, Panel, Tabs, Time } from "../ui/page";
 import { LongText } from "../ui/scroll-region";
 import { Empty, Failed, Loaded } from "../ui/states";
@@ -27,8 +29,6 @@ export default function Access({ tab }: { tab: "tokens" | "audit" }) {
   );
 }
 
-const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
-
 const STATUS = { active: ["healthy", "Active"], expired: ["idle", "Expired"], disabled: ["down", "Revoked"] } as const;
 
 function Tokens() {
@@ -37,11 +37,12 @@ function Tokens() {
   const refresh = useRefresh();
   const tokens = useTokens();
   const groups = usePermissionGroups();
-  const [creating, setCreating] = useState(false);
-  const [revoking, setRevoking] = useState<ApiToken | null>(null);
+  const creating = useDialog("create-token");
+  const revoking = useDialog("revoke-token");
+  const revoked = tokens.data?.find((token) => token.id === revoking.of && token.status === "active");
   const label = (key: string) => groups.data?.find((group) => group.id === key)?.name ?? key;
   return (
-    <Panel title="API tokens" aside={<Button small onPress={() => setCreating(true)}>Create a token</Button>} flush>
+    <Panel title="API tokens" aside={<Button small onPress={() => creating.open()}>Create a token</Button>} flush>
       <Loaded query={tokens}>
         {(all) => (
           <Table
@@ -53,29 +54,29 @@ function Tokens() {
               { label: "Last used", cell: (token) => <Time at={token.last_used_on} /> },
               { label: "Expires", cell: (token) => token.expires_on === null ? "never" : <Time at={token.expires_on} form="short" /> },
               { label: "Made", cell: (token) => <Time at={token.issued_on} /> },
-              { label: "", align: "end", cell: (token) => token.status === "active" ? <Button small look="danger" aria-label={`Revoke ${token.name}`} onPress={() => setRevoking(token)}>Revoke</Button> : null },
+              { label: "", align: "end", cell: (token) => token.status === "active" ? <Button small look="danger" aria-label={`Revoke ${token.name}`} onPress={() => revoking.open(token.id)}>Revoke</Button> : null },
             ]}
           />
         )}
       </Loaded>
-      <DialogFrame title="Create an API token" open={creating} onClose={() => setCreating(false)}>
-        <NewToken onDone={() => setCreating(false)} />
+      <DialogFrame title="Create an API token" open={creating.of !== null} onClose={creating.close}>
+        <NewToken onCancel={creating.close} onDone={() => creating.done()} />
       </DialogFrame>
       <ConfirmDialog
-        title={`Revoke ${revoking?.name ?? ""}?`} action="Revoke" open={revoking !== null} onClose={() => setRevoking(null)}
+        title={`Revoke ${revoked?.name ?? ""}?`} action="Revoke" open={revoked !== undefined} onClose={revoking.close} onDone={() => revoking.done()}
         onConfirm={async () => {
-          await fetchResult(account(`/tokens/${revoking?.id ?? ""}`), { method: "DELETE" });
+          await fetchResult(account(`/tokens/${revoked?.id ?? ""}`), { method: "DELETE" });
           await refresh("tokens");
-          tell(`Revoked ${revoking?.name ?? ""}.`);
+          tell(`Revoked ${revoked?.name ?? ""}.`);
         }}
       >
-        <p>It stops working at once, and sessions that were begun with it end.{revoking?.id === session.token_id ? " This is your own session." : ""}</p>
+        <p>It stops working at once, and sessions that were begun with it end.{revoked?.id === session.token_id ? " This is your own session." : ""}</p>
       </ConfirmDialog>
     </Panel>
   );
 }
 
-function NewToken({ onDone }: { onDone: () => void }) {
+function NewToken({ onCancel, onDone }: { onCancel: () => void; onDone: () => void }) {
   const session = useSession();
   const account = useAccount();
   const refresh = useRefresh();
@@ -86,6 +87,7 @@ function NewToken({ onDone }: { onDone: () => void }) {
   const [wrong, setWrong] = useState<Record<string, string>>({});
   const [failure, setFailure] = useState<unknown>(null);
   const [made, setMade] = useState<ApiToken | null>(null);
+  const expires = new Date(expiry).getTime();
   const submit = async (event: SyntheticEvent) => {
     event.preventDefault();
     setFailure(null);
@@ -130,9 +132,9 @@ function NewToken({ onDone }: { onDone: () => void }) {
         </Loaded>
         {wrong.permissions === undefined ? null : <p className="wrong" role="alert">{wrong.permissions}</p>}
       </fieldset>
-      <TextInput label="Expires" type="datetime-local" value={expiry} onChange={setExpiry} wrong={wrong.expires_on} hint={`In your time zone, ${ZONE}. Empty: never.`} />
+      <TextInput label="Expires" type="datetime-local" value={expiry} onChange={setExpiry} wrong={wrong.expires_on} hint={`In your time zone, ${ZONE}. ${Number.isFinite(expires) ? `In UTC: ${formatUtcMinute(expires)}.` : "Empty: never."}`} />
       {failure === null ? null : <Failed error={failure} />}
-      <div className="dialog-actions"><Button onPress={onDone}>Cancel</Button><Button look="primary" type="submit">Create</Button></div>
+      <div className="dialog-actions"><Button onPress={onCancel}>Cancel</Button><Button look="primary" type="submit">Create</Button></div>
     </form>
   );
 }
@@ -143,21 +145,21 @@ function Audit() {
   const [params, change] = useAddress();
   const resource = params.get("resource") ?? "";
   const open = params.get("entry");
-  const audit = useAudit(resource);
+  const audit = useAudit(resource, usePages(), open);
   const options = [...new Set([...RESOURCES, ...(resource === "" ? [] : [resource]), ...(audit.data?.rows.map((row) => row.resource.type) ?? [])])];
   return (
     <>
       <div className="filters">
-        <SelectInput label="What" compact value={resource} onChange={(value) => change({ resource: value })} options={[{ id: "", label: "Everything" }, ...options.map((id) => ({ id, label: id }))]} />
+        <SelectInput label="What" compact value={resource} onChange={(value) => change({ resource: value, pages: null, entry: null })} options={[{ id: "", label: "Everything" }, ...options.map((id) => ({ id, label: id }))]} />
       </div>
       <Panel title="Changes" aside="Newest first">
         <Loaded query={audit} lines={8}>
           {(data) => data.rows.length === 0 ? <Empty title="No changes" /> : (
             <div className="stack">
               <ul className="event-list">
-                {data.rows.map((entry) => <Entry key={entry.id} entry={entry} open={open === entry.id} onToggle={() => change({ entry: open === entry.id ? null : entry.id })} />)}
+                {data.rows.map((entry) => <Entry key={entry.id} entry={entry} open={open === entry.id} onToggle={() => change({ entry: open === entry.id ? null : entry.id, pages: data.read === 1 ? null : String(data.read) })} />)}
               </ul>
-              {data.more ? <div><Button isDisabled={audit.isFetchingNextPage} onPress={() => void audit.fetchNextPage()}>Older ones</Button></div> : null}
+              <Older list={data} busy={audit.isFetchingNextPage} />
             </div>
           )}
         </Loaded>

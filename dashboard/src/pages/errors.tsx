@@ -8,9 +8,10 @@ import { formatCount } from "../model/format";
 import { readRange } from "../model/time";
 import { useAddress } from "../ui/address";
 import { SelectInput, TextInput } from "../ui/controls";
-import { CategoryName, CodeLink, Facts, PageHead, Panel, Prose, Time, useNow } from "../ui/page";
+import { CategoryName, CodeLink, Facts, PageHead, Panel, Time, useNow } from "../ui/page";
 import { Empty, Loaded } from "../ui/states";
 import { Table } from "../ui/table";
+import { Sentence } from "../ui/words";
 
 const WHOSE: Record<Category, string> = {
   "Bad Upstream": "the private service, its network or its configuration",
@@ -52,8 +53,8 @@ function Reference({ rows }: { rows: readonly ErrorRow[] }) {
             columns={[
               { label: "Code", primary: true, cell: (row) => <CodeLink code={row.code} /> },
               { label: "Phase", cell: (row) => row.phases.length === PHASES.length ? "any" : row.phases.join(", ") },
-              { label: "What happened", wide: true, cell: (row) => <Prose text={row.meaning} /> },
-              { label: "What to do", wide: true, cell: (row) => <span className="muted"><Prose text={row.fix} /></span> },
+              { label: "What happened", wide: true, cell: (row) => <Sentence text={row.meaning} /> },
+              { label: "What to do", wide: true, cell: (row) => <span className="muted"><Sentence text={row.fix} /></span> },
             ]}
           />
         </Panel>
@@ -83,8 +84,8 @@ function OneCode({ code, rows }: { code: string; rows: readonly ErrorRow[] }) {
         <Panel key={row.category} title={rows.length > 1 ? `As a ${row.category} failure` : "What it means"}>
           <Facts
             items={[
-              ["What happened", <Prose key="meaning" text={row.meaning} />],
-              ["What to do", <strong key="fix"><Prose text={row.fix} /></strong>],
+              ["What happened", <Sentence key="meaning" text={row.meaning} />],
+              ["What to do", <strong key="fix"><Sentence text={row.fix} /></strong>],
               ["Whose fault", <span key="whose"><CategoryName category={row.category} />: {WHOSE[row.category]}</span>],
               ["Phase", row.phases.length === PHASES.length ? "any" : row.phases.join(", ")],
               ["Status in Proxy-Status", String(row.status)],

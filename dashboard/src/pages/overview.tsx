@@ -9,11 +9,12 @@ import { isTrouble, serviceHealth, tunnelHealth } from "../model/health";
 import { total } from "../model/series";
 import { tunnelOf } from "../model/service";
 import { readRange } from "../model/time";
-import { Badge, CategoryName, CodeLink, PageHead, Panel, Prose, Time, useNow } from "../ui/page";
+import { Badge, CategoryName, CodeLink, PageHead, Panel, Time, useNow } from "../ui/page";
 import { useAddress } from "../ui/address";
 import { RangePicker, useRange } from "../ui/range";
 import { Empty, Failed, Loaded } from "../ui/states";
 import { Table } from "../ui/table";
+import { Sentence } from "../ui/words";
 import { Button, ButtonLink } from "../ui/controls";
 import { Connections } from "./service-metrics";
 
@@ -146,7 +147,7 @@ function Failures({ groups }: { groups: readonly { key: { code?: string | null; 
           { label: "Whose fault", cell: (group) => group.key.category ? <CategoryName category={group.key.category} /> : "–" },
           { label: "Count", align: "end", cell: (group) => formatCount(group.count) },
           { label: "Last seen", cell: (group) => <Time at={group.last} /> },
-          { label: "What to do", wide: true, cell: (group) => <span className="muted"><Prose text={reference.data?.find((row) => row.code === group.key.code && row.category === group.key.category)?.fix ?? ""} /></span> },
+          { label: "What to do", wide: true, cell: (group) => <span className="muted"><Sentence text={reference.data?.find((row) => row.code === group.key.code && row.category === group.key.category)?.fix ?? ""} /></span> },
         ]}
       />
       {all ? null : <div className="panel-foot"><Button small onPress={() => change({ failures: "all" })}>Show all {formatCount(rows.length)}</Button></div>}

@@ -1,31 +1,55 @@
-/** A connection to one service, made now, phase by phase. What is asked stands in the address; it runs when the button is pressed. */
+/** A connection to one service, made now, phase by phase. What was asked, and when it ran, stand in the address; it runs only when the button is pressed. */
 
-import { useMutation } from "@tanstack/react-query";
+import { skipToken, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "wouter";
 import { fetchResult } from "../api/client";
 import { useAccount, useErrorRows } from "../api/queries";
 import type { Diagnosis, DiagnosisPhase, VpcService } from "../api/types";
 import { formatDuration, shortId } from "../model/format";
 import { httpPorts } from "../model/service";
+import { isMoment } from "../model/time";
 import { useAddress } from "../ui/address";
 import { Button, SelectInput, TextInput } from "../ui/controls";
-import { Badge, CategoryName, CodeLink, Facts, Panel, Prose, Time } from "../ui/page";
+import { Disclosure } from "../ui/disclosure";
+import { Badge, CategoryName, CodeLink, Facts, Panel, Time } from "../ui/page";
 import { Failed, Loading } from "../ui/states";
 import { Table } from "../ui/table";
 import { Waterfall } from "../ui/waterfall";
+import { Sentence } from "../ui/words";
+
+/** By when it began: as long as this page is loaded, whoever comes back to its address finds it. */
+const resultKey = (service: string, ran: number) => ["diagnosis", service, ran];
+
+const ROOT = "/";
 
 export function Diagnose({ service }: { service: VpcService }) {
   const account = useAccount();
+  const queries = useQueryClient();
   const [params, change] = useAddress();
   const ports = httpPorts(service);
   const scheme = params.get("scheme") ?? (ports.http === null ? "https" : "http");
-  const host = params.get("host") ?? service.host.hostname ?? service.host.ipv4 ?? service.host.ipv6 ?? "";
-  const path = params.get("path") ?? "/";
+  const ownHost = service.host.hostname ?? service.host.ipv4 ?? service.host.ipv6 ?? "";
+  const host = params.get("host") ?? ownHost;
+  const path = params.get("path") ?? ROOT;
+  const ran = Number(params.get("ran") ?? NaN);
+  const kept = useQuery<Diagnosis>({ queryKey: resultKey(service.service_id, ran), queryFn: skipToken, staleTime: Infinity, gcTime: Infinity });
   const run = useMutation({
     mutationFn: () => fetchResult<Diagnosis>(account(`/connectivity/directory/services/${service.service_id}/diagnose`), {
       method: "POST", body: service.type === "http" ? { scheme, host, path } : {},
     }),
   });
+  const start = () => run.mutate(undefined, {
+    // Not called where somebody left meanwhile: the address is another page's then.
+    onSuccess: (diagnosis) => {
+      queries.setQueryData(resultKey(service.service_id, diagnosis.started_at), diagnosis);
+      change(service.type === "http" ? { scheme, host, path, ran: String(diagnosis.started_at) } : { ran: String(diagnosis.started_at) });
+    },
+  });
+  // What is shown is the answer to what is asked.
+  const ask = (changes: Record<string, string>) => {
+    run.reset();
+    change({ ...changes, ran: null });
+  };
   return (
     <>
       <Panel title="Connect now">
@@ -33,16 +57,20 @@ export function Diagnose({ service }: { service: VpcService }) {
           <p className="muted">Makes one connection through the tunnel, as a Worker's request would, and says how far it comes. Nothing is changed.</p>
           {service.type === "http" ? (
             <div className="form-grid">
-              <SelectInput label="Scheme" value={scheme} onChange={(value) => change({ scheme: value })} options={[...(ports.http === null ? [] : [{ id: "http", label: `http, port ${ports.http}` }]), ...(ports.https === null ? [] : [{ id: "https", label: `https, port ${ports.https}` }])]} />
-              <TextInput label="Host" value={host} onChange={(value) => change({ host: value })} hint="Sent as Host and SNI." />
-              <TextInput label="Path" value={path} onChange={(value) => change({ path: value })} />
+              <SelectInput label="Scheme" value={scheme} onChange={(value) => ask({ scheme: value })} options={[...(ports.http === null ? [] : [{ id: "http", label: `http, port ${ports.http}` }]), ...(ports.https === null ? [] : [{ id: "https", label: `https, port ${ports.https}` }])]} />
+              <TextInput label="Host" value={params.get("host") ?? ""} placeholder={ownHost} onChange={(value) => ask({ host: value })} hint="Sent as Host and SNI." />
+              <TextInput label="Path" value={params.get("path") ?? ""} placeholder={ROOT} onChange={(value) => ask({ path: value })} />
             </div>
           ) : null}
-          <div><Button look="primary" isDisabled={run.isPending} onPress={() => run.mutate()}>{run.isPending ? "Connecting…" : "Diagnose"}</Button></div>
+          <div><Button look="primary" isDisabled={run.isPending} onPress={start}>{run.isPending ? "Connecting…" : isMoment(ran) ? "Diagnose again" : "Diagnose"}</Button></div>
         </div>
       </Panel>
       <div aria-live="polite">
-        {run.isPending ? <Panel><Loading /></Panel> : run.error ? <Failed error={run.error} /> : run.data === undefined ? null : <Result diagnosis={run.data} />}
+        {run.isPending ? <Panel><Loading /></Panel>
+          : run.error ? <Failed error={run.error} />
+          : kept.data !== undefined ? <Result diagnosis={kept.data} />
+          : isMoment(ran) ? <div className="note"><p>It was diagnosed <Time at={ran} /> with what stands above. What came of it is not kept: diagnose again to see how far a connection comes now.</p></div>
+          : null}
       </div>
     </>
   );
@@ -59,8 +87,8 @@ function Result({ diagnosis }: { diagnosis: Diagnosis }) {
         {error === undefined ? <strong>It answers, after {formatDuration(diagnosis.duration)}.</strong> : (
           <>
             <div className="row"><strong><CodeLink code={error.code} /></strong><CategoryName category={error.category} /></div>
-            <p>{error.detail}</p>
-            {row === undefined ? null : <p><strong>What to do:</strong> <Prose text={row.fix} /></p>}
+            <p><Sentence text={error.detail} /></p>
+            {row === undefined ? null : <p><strong>What to do:</strong> <Sentence text={row.fix} /></p>}
           </>
         )}
       </div>
@@ -78,7 +106,7 @@ function Result({ diagnosis }: { diagnosis: Diagnosis }) {
               { label: "Connector", primary: true, cell: (each) => <code title={each.connector}>{shortId(each.connector)}</code> },
               { label: "Version", cell: (each) => each.version },
               { label: "Result", cell: (each) => <Badge health={each.ok ? "healthy" : "failing"}>{each.ok ? "Connected" : "Failed"}</Badge> },
-              { label: "Detail", wide: true, cell: (each) => each.error ? <><CodeLink code={each.error.code} /> {each.error.detail}</> : "" },
+              { label: "Detail", wide: true, cell: (each) => each.error ? <><CodeLink code={each.error.code} /> <Sentence text={each.error.detail} /></> : "" },
             ]}
           />
         </Panel>
@@ -98,11 +126,10 @@ function PhaseRow({ phase }: { phase: DiagnosisPhase }) {
       <span className={`phase-mark ${phase.state}`} aria-hidden="true">{MARKS[phase.state]}</span>
       <div className="stack tight">
         <div><strong>{phase.phase}</strong> <span className="muted">{WORDS[phase.state]}{phase.duration === undefined || phase.state === "skipped" ? "" : `, ${formatDuration(phase.duration)}`}</span></div>
-        {phase.detail === undefined ? null : <p>{phase.detail}</p>}
+        {phase.detail === undefined ? null : <p><Sentence text={phase.detail} /></p>}
         {rows.length === 0 && !Array.isArray(chain) ? null : (
-          <details>
-            <summary>Facts</summary>
-            <Facts items={rows.map(([name, value]) => [name.replaceAll("_", " "), Array.isArray(value) ? value.join(", ") : typeof value === "string" ? value : JSON.stringify(value)] as const)} />
+          <Disclosure name={`facts-${phase.phase}`} summary="Facts">
+            <Facts items={rows.map(([name, value]) => [name.replaceAll("_", " "), <Sentence key={name} text={Array.isArray(value) ? value.join(", ") : typeof value === "string" ? value : JSON.stringify(value)} />] as const)} />
             {Array.isArray(chain) ? chain.map((certificate: Record<string, unknown>, index) => (
               <div key={index} className="note">
                 <strong>{index === 0 ? "The service's certificate" : "Its issuer's certificate"}</strong>
@@ -115,7 +142,7 @@ function PhaseRow({ phase }: { phase: DiagnosisPhase }) {
                 ]} />
               </div>
             )) : null}
-          </details>
+          </Disclosure>
         )}
         {phase.state === "failed" && phase.phase === "dns" ? <Link href="/errors/dns_error">About DNS errors</Link> : null}
       </div>

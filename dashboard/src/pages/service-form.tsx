@@ -5,7 +5,9 @@ import { ApiFailure } from "../api/client";
 import { useTunnels } from "../api/queries";
 import type { VpcServiceSpec } from "../api/types";
 import { placeErrors, readDraft, type DraftField, type FieldErrors, type ServiceDraft } from "../model/service";
+import { useShown } from "../ui/address";
 import { Button, ButtonLink, ChoiceInput, SelectInput, TextInput } from "../ui/controls";
+import { Disclosure } from "../ui/disclosure";
 import { Failed } from "../ui/states";
 
 export interface ServiceFormProps {
@@ -26,7 +28,8 @@ export function ServiceForm({ initial, action, onSubmit, onCancel, disabled = fa
   const anyWrong = Object.keys(wrong).length > 0;
   const [failure, setFailure] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
-  const [more, setMore] = useState(() => initial.breaker === "off" || ADVANCED.some((field) => initial[field] !== ""));
+  const [anySet] = useState(() => initial.breaker === "off" || ADVANCED.some((field) => initial[field] !== ""));
+  const [, showMore] = useShown("advanced", anySet);
 
   // The first field that is wrong gets the focus.
   useEffect(() => {
@@ -41,7 +44,7 @@ export function ServiceForm({ initial, action, onSubmit, onCancel, disabled = fa
   const text = (field: DraftField) => ({ value: draft[field], wrong: wrong[field], onChange: set(field) });
 
   const show = (errors: FieldErrors) => {
-    if (ADVANCED.some((field) => errors[field] !== undefined)) setMore(true);
+    if (ADVANCED.some((field) => errors[field] !== undefined)) showMore(true);
     setWrong(errors);
   };
 
@@ -127,8 +130,7 @@ export function ServiceForm({ initial, action, onSubmit, onCancel, disabled = fa
         </div>
       </fieldset>
 
-      <details open={more} onToggle={(event) => setMore(event.currentTarget.open)}>
-        <summary>Timeouts, limits and policy</summary>
+      <Disclosure name="advanced" summary="Timeouts, limits and policy" open={anySet}>
         <div className="stack">
           <fieldset className="group">
             <legend>Timeouts, in milliseconds</legend>
@@ -167,7 +169,7 @@ export function ServiceForm({ initial, action, onSubmit, onCancel, disabled = fa
             </div>
           </fieldset>
         </div>
-      </details>
+      </Disclosure>
 
       {failure === null ? null : <Failed error={failure} />}
       {anyWrong ? <p className="wrong" role="status">Some fields need another value.</p> : null}

@@ -7,15 +7,17 @@ import { CATEGORIES, type Category, type ConnectionEvent, type ConnectionMetrics
 import { formatCompact, formatCount, formatDuration, formatShare, plural, shortId } from "../model/format";
 import { column, steps, total } from "../model/series";
 import { httpPorts } from "../model/service";
-import { useAddress } from "../ui/address";
+import { useAddress, type Changes } from "../ui/address";
 import { Chart, type Series } from "../ui/chart";
 import { Button, CodeBlock, SelectInput, TextInput } from "../ui/controls";
-import { CategoryName, CodeLink, CodeName, Panel, Prose, Time } from "../ui/page";
+import { Older, usePages } from "../ui/older";
+import { CategoryName, CodeLink, CodeName, Panel, Time } from "../ui/page";
 import { usePin } from "../ui/pin";
 import { RangePicker, useRange } from "../ui/range";
 import { Empty, Failed, Loaded } from "../ui/states";
 import { Table } from "../ui/table";
 import { Waterfall } from "../ui/waterfall";
+import { Sentence } from "../ui/words";
 
 const COLOURS: Record<Category, "upstream" | "client" | "internal"> = { "Bad Upstream": "upstream", Client: "client", Internal: "internal" };
 
@@ -23,6 +25,7 @@ const COLOURS: Record<Category, "upstream" | "client" | "internal"> = { "Bad Ups
 export function ConnectionsReport({ fixed, empty }: { fixed: Filters; empty: React.ReactNode }) {
   const { range, choose } = useRange();
   const [params, change] = useAddress();
+  const filter = (changes: Changes) => change({ ...changes, pages: null });
   const filters: Filters = {
     ...fixed,
     category: params.get("category"),
@@ -49,11 +52,11 @@ export function ConnectionsReport({ fixed, empty }: { fixed: Filters; empty: Rea
     <>
       <div className="filters">
         <RangePicker />
-        <SelectInput label="Category" compact value={params.get("category") ?? ""} onChange={(category) => change({ category })} options={[{ id: "", label: "All categories" }, ...CATEGORIES.map((id) => ({ id, label: id }))]} />
-        <SelectInput label="Code" compact value={params.get("code") ?? ""} onChange={(code) => change({ code })} options={options(codes.data, "code", "All codes")} />
-        <SelectInput label="Worker" compact value={params.get("worker") ?? ""} onChange={(worker) => change({ worker })} options={options(workers.data, "worker", "All Workers")} />
-        <SelectInput label="Connector" compact value={params.get("connector") ?? ""} onChange={(connector) => change({ connector })} options={options(connectors.data, "connector", "All connectors")} />
-        {filtered ? <Button look="plain" onPress={() => change({ category: null, code: null, worker: null, connector: null, detail: null })}>Clear</Button> : null}
+        <SelectInput label="Category" compact value={params.get("category") ?? ""} onChange={(category) => filter({ category })} options={[{ id: "", label: "All categories" }, ...CATEGORIES.map((id) => ({ id, label: id }))]} />
+        <SelectInput label="Code" compact value={params.get("code") ?? ""} onChange={(code) => filter({ code })} options={options(codes.data, "code", "All codes")} />
+        <SelectInput label="Worker" compact value={params.get("worker") ?? ""} onChange={(worker) => filter({ worker })} options={options(workers.data, "worker", "All Workers")} />
+        <SelectInput label="Connector" compact value={params.get("connector") ?? ""} onChange={(connector) => filter({ connector })} options={options(connectors.data, "connector", "All connectors")} />
+        {filtered ? <Button look="plain" onPress={() => filter({ category: null, code: null, worker: null, connector: null, detail: null })}>Clear</Button> : null}
       </div>
       <Loaded query={byCategory} lines={8}>
         {(metrics) => {
@@ -183,13 +186,13 @@ function Codes({ metrics }: { metrics: ConnectionMetrics }) {
           label: "What it means, and what to do", wide: true,
           cell: ({ code, category }) => {
             const found = row(code, category);
-            return found === undefined ? <span className="muted">…</span> : <><div><Prose text={found.meaning} /></div><div className="muted small"><Prose text={found.fix} /></div></>;
+            return found === undefined ? <span className="muted">…</span> : <><div><Sentence text={found.meaning} /></div><div className="muted small"><Sentence text={found.fix} /></div></>;
           },
         },
         {
           label: "", align: "end", cell: ({ code, category }) => params.get("code") === code && params.get("category") === category ? (
-            <Button small look="plain" onPress={() => change({ code: null, category: null })}>Show all</Button>
-          ) : <Button small aria-label={`Only this: ${code}, ${category}`} onPress={() => change({ code, category })}>Only this</Button>,
+            <Button small look="plain" onPress={() => change({ code: null, category: null, pages: null })}>Show all</Button>
+          ) : <Button small aria-label={`Only this: ${code}, ${category}`} onPress={() => change({ code, category, pages: null })}>Only this</Button>,
         },
       ]}
     />
@@ -200,8 +203,8 @@ function FailedConnections({ fixed, filters }: { fixed: Filters; filters: Filter
   const { range } = useRange();
   const [params, change] = useAddress();
   const detail = params.get("detail") ?? "";
-  const events = useConnectionEvents(range, { ...filters, failed: true, detail, limit: 20 });
-  const [pin, toggle] = usePin("event");
+  const events = useConnectionEvents(range, { ...filters, failed: true, detail, limit: 20 }, usePages());
+  const [pin, setPin] = usePin("event");
   const pinned = usePinnedEvent(fixed, pin);
   const rows = events.data?.rows ?? [];
   // What is open stays there when newer ones push it out of the list, and when its address is opened much later.
@@ -210,7 +213,7 @@ function FailedConnections({ fixed, filters }: { fixed: Filters; filters: Filter
     <Panel title="Failed connections" aside="Newest first">
       <div className="stack">
         <div className="filters">
-          <TextInput label="Detail contains" compact type="search" value={detail} onChange={(value) => change({ detail: value })} placeholder="Address, errno …" />
+          <TextInput label="Detail contains" compact type="search" value={detail} onChange={(value) => change({ detail: value, pages: null })} placeholder="Address, errno …" />
         </div>
         {events.error ? <Failed error={events.error} /> : null}
         {events.data === undefined ? null : shown.length === 0 ? <p className="muted">None in this range.</p> : (
@@ -218,10 +221,10 @@ function FailedConnections({ fixed, filters }: { fixed: Filters; filters: Filter
             {events.data.lost > 0 ? <p className="note warn">{plural(events.data.lost, "record")} of this range were not kept because there was too much to write. The metrics above count them.</p> : null}
             <ul className="event-list">
               {shown.map((event) => (
-                <FailedConnection key={event.id} event={event} open={pin?.id === event.id} onToggle={() => toggle({ id: event.id, at: event.timestamp })} />
+                <FailedConnection key={event.id} event={event} open={pin?.id === event.id} onToggle={() => setPin(pin?.id === event.id ? null : { id: event.id, at: event.timestamp })} />
               ))}
             </ul>
-            {events.data.more ? <div><Button isDisabled={events.isFetchingNextPage} onPress={() => void events.fetchNextPage()}>Older ones</Button></div> : null}
+            <Older list={events.data} busy={events.isFetchingNextPage} />
           </>
         )}
       </div>
@@ -236,11 +239,11 @@ function FailedConnection({ event, open, onToggle }: { event: ConnectionEvent; o
       <button type="button" className="event-head" aria-expanded={open} aria-controls={body} onClick={onToggle}>
         <span className="muted"><Time at={event.timestamp} form="clock" /></span>
         <CodeName code={event.code ?? ""} />
-        <span className="event-detail">{event.detail}</span>
+        <span className="event-detail"><Sentence text={event.detail ?? ""} /></span>
       </button>
       {open ? (
         <div id={body} className="event-body stack">
-          <p className="shown-in-head">{event.detail}</p>
+          <p className="shown-in-head"><Sentence text={event.detail ?? ""} /></p>
           <Waterfall event={event} />
           <dl className="facts">
             <dt>When</dt><dd><Time at={event.timestamp} form="precise" /></dd>

@@ -1,7 +1,7 @@
 /** One VPC Service: its metrics, settings, who uses it, and a connection made now. */
 
 import { Fragment, useState } from "react";
-import { Link, useLocation, useParams } from "wouter";
+import { Link, useParams } from "wouter";
 import { ApiFailure, fetchResult } from "../api/client";
 import { useAccount, useRefresh, useService, useServiceReferences, useSession, useTunnels } from "../api/queries";
 import type { VpcService, VpcServiceSpec } from "../api/types";
@@ -9,11 +9,12 @@ import { serviceHealth } from "../model/health";
 import { may } from "../model/permissions";
 import { draftOf, hostText, portsText, tunnelOf } from "../model/service";
 import { Button, ButtonLink, CodeBlock, CopyButton } from "../ui/controls";
-import { ConfirmDialog } from "../ui/dialog";
+import { ConfirmDialog, useDialog } from "../ui/dialog";
 import { Badge, Facts, PageHead, Panel, Tabs, Time } from "../ui/page";
 import { Empty, Loaded } from "../ui/states";
 import { Table } from "../ui/table";
 import { tell } from "../ui/toasts";
+import { useNamed } from "./names";
 import { Diagnose } from "./service-diagnose";
 import { ServiceForm } from "./service-form";
 import { ServiceMetrics } from "./service-metrics";
@@ -75,8 +76,8 @@ function Settings({ service }: { service: VpcService }) {
   const session = useSession();
   const account = useAccount();
   const refresh = useRefresh();
-  const [, navigate] = useLocation();
-  const [deleting, setDeleting] = useState(false);
+  const deleting = useDialog("delete");
+  const named = useNamed(`VPC Service "${service.name}"`);
   // What the form began with. What somebody else changes meanwhile is told of, and does not take away what is being typed.
   const [base, setBase] = useState(service);
   const [generation, setGeneration] = useState(0);
@@ -90,8 +91,10 @@ function Settings({ service }: { service: VpcService }) {
   const remove = async () => {
     await fetchResult(path, { method: "DELETE" });
     tell(`Deleted ${service.name}.`);
-    navigate("/services");
-    await refresh("services");
+  };
+  const leave = () => {
+    deleting.done("/services");
+    void refresh("services");
   };
   return (
     <>
@@ -115,10 +118,10 @@ function Settings({ service }: { service: VpcService }) {
       {admin ? (
         <Panel title="Delete">
           <div className="row">
-            <Button look="danger" onPress={() => setDeleting(true)}>Delete this service</Button>
+            <Button look="danger" onPress={() => deleting.open()}>Delete this service</Button>
             <span className="muted"><Binders service={service.service_id} /></span>
           </div>
-          <ConfirmDialog title={`Delete ${service.name}?`} action="Delete" typed={service.name} open={deleting} onClose={() => setDeleting(false)} onConfirm={remove}>
+          <ConfirmDialog title={`Delete ${service.name}?`} action="Delete" typed={service.name} named={named} open={deleting.of !== null} onClose={deleting.close} onConfirm={remove} onDone={leave}>
             <p>Its registration is removed. Its metrics stay until they are too old to be kept.</p>
           </ConfirmDialog>
         </Panel>

@@ -3,6 +3,7 @@
 import { useEdge } from "../api/queries";
 import { connectCommands } from "../model/commands";
 import { CodeBlock } from "../ui/controls";
+import { Disclosure } from "../ui/disclosure";
 import { Loaded } from "../ui/states";
 
 export function TunnelCommands({ token }: { token: string }) {
@@ -15,11 +16,10 @@ export function TunnelCommands({ token }: { token: string }) {
           <div className="stack">
             <p className="muted">On a machine inside the private network. It needs no open port, only a way out to <code>{data.tunnel}</code> over UDP.</p>
             {commands.authority === null ? null : (
-              <details>
-                <summary>First save the edge's certificate authority</summary>
+              <Disclosure name="authority" summary="First save the edge's certificate authority">
                 <p className="muted">This edge has a certificate of its own authority. The connector checks it against this file.</p>
                 <CodeBlock label="command that saves the certificate authority" text={commands.authority} />
-              </details>
+              </Disclosure>
             )}
             <h3>With culvert</h3>
             <CodeBlock label="culvert command" text={commands.culvert} />

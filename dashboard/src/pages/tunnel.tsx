@@ -1,7 +1,6 @@
 /** One tunnel: who is connected, how well, what goes through it; rotating its secret, deleting it. */
 
-import { useState } from "react";
-import { Link, useLocation } from "wouter";
+import { Link } from "wouter";
 import { ApiFailure, fetchResult } from "../api/client";
 import { useAccount, useConnectors, useRefresh, useServices, useSession, useTunnel, useTunnelReferences, useTunnelToken } from "../api/queries";
 import type { Connector, Tunnel, VpcService } from "../api/types";
@@ -9,14 +8,16 @@ import { formatBytes, formatCount, formatDuration, plural, shortId } from "../mo
 import { tunnelHealth } from "../model/health";
 import { may } from "../model/permissions";
 import { portsText, tunnelOf } from "../model/service";
-import { useAddress } from "../ui/address";
+import { useShown } from "../ui/address";
 import { Button, ButtonLink, CopyButton } from "../ui/controls";
-import { ConfirmDialog } from "../ui/dialog";
+import { ConfirmDialog, useDialog } from "../ui/dialog";
 import { Badge, Facts, PageHead, Panel, Tabs, Time } from "../ui/page";
 import { Empty, Loaded } from "../ui/states";
 import { Table } from "../ui/table";
 import { tell } from "../ui/toasts";
+import { Sentence } from "../ui/words";
 import { HostName } from "./host-name";
+import { useNamed } from "./names";
 import { ConnectionsReport } from "./service-metrics";
 import { TunnelCommands } from "./tunnel-commands";
 
@@ -126,7 +127,7 @@ function Connectors({ connectors }: { connectors: readonly Connector[] }) {
             <span className="muted">{softwareOf(connector)} · {connector.platform} · {plural(connector.connections.length, "connection")}</span>
           </div>
           {connector.warnings.length === 0 ? null : (
-            <div className="note warn">{connector.warnings.map((warning) => <p key={warning}>{warning}</p>)}</div>
+            <div className="note warn">{connector.warnings.map((warning) => <p key={warning}><Sentence text={warning} /></p>)}</div>
           )}
         </div>
         <Table
@@ -155,14 +156,13 @@ function newSecret(): string {
 /** The commands with the token in them, for those who may see it and ask for it. */
 function Connect({ tunnel }: { tunnel: Tunnel }) {
   const session = useSession();
-  const [params, change] = useAddress();
-  const shown = params.get("commands") === "shown";
+  const [shown, show] = useShown("commands");
   const token = useTunnelToken(tunnel.id, shown);
   if (!may(session, "cloudflare-tunnel.edit")) return null;
   return (
     <Panel title="Connect">
       {shown ? <Loaded query={token}>{(text) => <TunnelCommands token={text} />}</Loaded> : (
-        <div className="row"><Button onPress={() => change({ commands: "shown" })}>Show the commands and the token</Button></div>
+        <div className="row"><Button onPress={() => show(true)}>Show the commands and the token</Button></div>
       )}
     </Panel>
   );
@@ -172,33 +172,34 @@ function Manage({ tunnel, used }: { tunnel: Tunnel; used: boolean }) {
   const session = useSession();
   const account = useAccount();
   const refresh = useRefresh();
-  const [, navigate] = useLocation();
-  const [, change] = useAddress();
-  const [asking, setAsking] = useState<"rotate" | "delete" | null>(null);
+  const rotating = useDialog("rotate");
+  const deleting = useDialog("delete");
+  const named = useNamed();
   if (!may(session, "cloudflare-tunnel.edit")) return null;
   const path = account(`/cfd_tunnel/${tunnel.id}`);
   const rotate = async () => {
     await fetchResult(path, { method: "PATCH", body: { tunnel_secret: newSecret() } });
-    change({ commands: "shown" });
     await refresh("tunnel-token", "tunnels");
     tell("The old token no longer works. Start the connectors with the new one.");
   };
   const remove = async () => {
     await fetchResult(path, { method: "DELETE" });
     tell(`Deleted ${tunnel.name}.`);
-    navigate("/tunnels");
-    await refresh("tunnels");
+  };
+  const leave = () => {
+    deleting.done("/tunnels");
+    void refresh("tunnels");
   };
   return (
     <Panel title="Rotate or delete">
       <div className="stack">
-        <div className="row"><Button look="danger" onPress={() => setAsking("rotate")}>Rotate the token</Button><span className="muted">Draws another secret and cuts every connection made with the old one.</span></div>
-        <div className="row"><Button look="danger" onPress={() => setAsking("delete")}>Delete this tunnel</Button><span className="muted">{used ? "Refused while services or Workers use it." : "Its connections are cut."}</span></div>
+        <div className="row"><Button look="danger" onPress={() => rotating.open()}>Rotate the token</Button><span className="muted">Draws another secret and cuts every connection made with the old one.</span></div>
+        <div className="row"><Button look="danger" onPress={() => deleting.open()}>Delete this tunnel</Button><span className="muted">{used ? "Refused while services or Workers use it." : "Its connections are cut."}</span></div>
       </div>
-      <ConfirmDialog title={`Rotate the token of ${tunnel.name}?`} action="Rotate" open={asking === "rotate"} onClose={() => setAsking(null)} onConfirm={rotate}>
+      <ConfirmDialog title={`Rotate the token of ${tunnel.name}?`} action="Rotate" open={rotating.of !== null} onClose={rotating.close} onConfirm={rotate} onDone={() => rotating.done({ commands: "shown" })}>
         <p>Every connector loses its connection at once and cannot come back with the old token. Services behind the tunnel are unreachable until one is started with the new token.</p>
       </ConfirmDialog>
-      <ConfirmDialog title={`Delete ${tunnel.name}?`} action="Delete" typed={tunnel.name} open={asking === "delete"} onClose={() => setAsking(null)} onConfirm={remove}>
+      <ConfirmDialog title={`Delete ${tunnel.name}?`} action="Delete" typed={tunnel.name} named={named} open={deleting.of !== null} onClose={deleting.close} onConfirm={remove} onDone={leave}>
         <p>Its connectors are disconnected and its token stops working.</p>
       </ConfirmDialog>
     </Panel>

@@ -8,7 +8,7 @@ import { shortId } from "../model/format";
 import { may } from "../model/permissions";
 import { shareOf, split, versionMessage, versionTag } from "../model/worker";
 import { Button, TextInput } from "../ui/controls";
-import { DialogFrame } from "../ui/dialog";
+import { DialogFrame, useDialog } from "../ui/dialog";
 import { Badge, Panel, Time } from "../ui/page";
 import { Empty, Failed, Loaded } from "../ui/states";
 import { Table } from "../ui/table";
@@ -18,8 +18,9 @@ export function WorkerDeployments({ name }: { name: string }) {
   const session = useSession();
   const versions = useVersions(name);
   const deployments = useDeployments(name);
-  const [chosen, setChosen] = useState<Version | null>(null);
+  const deploying = useDialog("deploy");
   const edit = may(session, "workers-scripts.edit");
+  const chosen = edit ? versions.data?.find((version) => version.id === deploying.of) : undefined;
   const numbers = new Map((versions.data ?? []).map((version) => [version.id, version.number]));
   const words = (id: string) => { const number = numbers.get(id); return number === undefined ? shortId(id) : `#${number}`; };
   const active = deployments.data ?? [];
@@ -54,7 +55,7 @@ export function WorkerDeployments({ name }: { name: string }) {
                 { label: "Made", cell: (version) => <Time at={version.metadata.created_on} /> },
                 { label: "By", cell: (version) => `${version.metadata.author_id} (${version.metadata.source})` },
                 { label: "Message", wide: true, cell: (version) => versionTag(version) === "" ? versionMessage(version) : <><Badge health="none">{versionTag(version)}</Badge> {versionMessage(version)}</> },
-                { label: "", align: "end", cell: (version) => edit && shareOf(version.id, active) < 100 ? <Button small aria-label={`${verb(version)} version ${version.number}`} onPress={() => setChosen(version)}>{version.number < oldest ? "Roll back" : "Deploy"}</Button> : null },
+                { label: "", align: "end", cell: (version) => edit && shareOf(version.id, active) < 100 ? <Button small aria-label={`${verb(version)} version ${version.number}`} onPress={() => deploying.open(version.id)}>{version.number < oldest ? "Roll back" : "Deploy"}</Button> : null },
               ]}
             />
           )}
@@ -76,8 +77,8 @@ export function WorkerDeployments({ name }: { name: string }) {
           )}
         </Loaded>
       </Panel>
-      <DialogFrame title={chosen === null ? "" : `${verb(chosen)} version #${chosen.number}`} open={chosen !== null} onClose={() => setChosen(null)}>
-        {chosen === null ? null : <DeployForm name={name} version={chosen} deployments={active} words={words} onDone={() => setChosen(null)} />}
+      <DialogFrame title={chosen === undefined ? "" : `${verb(chosen)} version #${chosen.number}`} open={chosen !== undefined} onClose={deploying.close}>
+        {chosen === undefined ? null : <DeployForm name={name} version={chosen} deployments={active} words={words} onCancel={deploying.close} onDone={() => deploying.done()} />}
       </DialogFrame>
     </>
   );
@@ -89,7 +90,7 @@ function who(deployment: Deployment): string {
   return author === "" ? deployment.source : `${author} (${deployment.source})`;
 }
 
-function DeployForm({ name, version, deployments, words, onDone }: { name: string; version: Version; deployments: readonly Deployment[]; words: (id: string) => string; onDone: () => void }) {
+function DeployForm({ name, version, deployments, words, onCancel, onDone }: { name: string; version: Version; deployments: readonly Deployment[]; words: (id: string) => string; onCancel: () => void; onDone: () => void }) {
   const account = useAccount();
   const refresh = useRefresh();
   const [percentage, setPercentage] = useState("100");
@@ -122,7 +123,7 @@ function DeployForm({ name, version, deployments, words, onDone }: { name: strin
       <TextInput label="Message" value={message} onChange={setMessage} placeholder="Why" />
       {failure === null ? null : <Failed error={failure} />}
       <div className="dialog-actions">
-        <Button onPress={onDone}>Cancel</Button>
+        <Button onPress={onCancel}>Cancel</Button>
         <Button look="primary" isDisabled={!valid || busy} onPress={() => void deploy()}>Deploy</Button>
       </div>
     </>

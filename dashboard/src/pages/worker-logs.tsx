@@ -4,13 +4,16 @@ import { useInvocations, usePinnedInvocation, useVersions, type Filters } from "
 import type { Invocation, Subrequest } from "../api/types";
 import { formatBytes, formatDuration, plural, shortId } from "../model/format";
 import { OUTCOMES, outcomeLabel, type Health } from "../model/health";
-import { useAddress } from "../ui/address";
+import { useAddress, type Changes } from "../ui/address";
 import { Button, CheckInput, SelectInput, TextInput } from "../ui/controls";
+import { Disclosure } from "../ui/disclosure";
+import { Older, usePages } from "../ui/older";
 import { Badge, CodeLink, Facts, Panel, Time } from "../ui/page";
 import { usePin } from "../ui/pin";
 import { RangePicker, useRange } from "../ui/range";
 import { LongText } from "../ui/scroll-region";
 import { Empty, Loaded } from "../ui/states";
+import { Sentence } from "../ui/words";
 
 const NAMES = ["q", "outcome", "status", "version", "ray", "min_cpu"];
 
@@ -21,6 +24,7 @@ const RAY = /^[0-9a-f]{16}$/;
 export function WorkerLogs({ name }: { name: string }) {
   const { range } = useRange("24h");
   const [params, change] = useAddress();
+  const filter = (changes: Changes) => change({ ...changes, pages: null });
   const live = params.get("live") !== "off" && range.preset !== null;
   const get = (field: string) => params.get(field) ?? "";
   const text = get("q").trim();
@@ -29,26 +33,32 @@ export function WorkerLogs({ name }: { name: string }) {
   const tooShort = text !== "" && text.length < SHORTEST_TEXT;
   const notRay = ray !== "" && !RAY.test(ray);
   const filters: Filters = { worker: name, q: tooShort ? "" : text, outcome: get("outcome"), status: get("status"), version: get("version"), ray_id: notRay ? "" : ray, min_cpu: get("min_cpu") };
-  const records = useInvocations(range, filters, live);
+  const records = useInvocations(range, filters, usePages(), live);
   const versions = useVersions(name);
-  const [pin, toggle] = usePin("record");
+  const [pin, setPin] = usePin("record");
   const pinned = usePinnedInvocation({ worker: name }, pin);
   const rows = records.data?.rows ?? [];
   // What is open stays there when newer ones push it out of the list, and when its address is opened much later.
   const shown = pinned === undefined || rows.some((row) => row.id === pinned.id) ? rows : [pinned, ...rows];
-  const open = pin?.id ?? (ray !== "" && !notRay && records.data?.rows.length === 1 ? records.data.rows[0]?.id : undefined);
+  // The only record of a ray opens by itself, until somebody closes it.
+  const only = ray !== "" && !notRay && !params.has("record") && records.data?.rows.length === 1 ? records.data.rows[0]?.id : undefined;
+  const open = pin?.id ?? only;
+  const toggle = (row: Invocation) => {
+    if (row.id === only) change({ record: "closed" });
+    else setPin(row.id === open ? null : { id: row.id, at: row.eventTimestamp });
+  };
   const filtered = NAMES.some((field) => get(field) !== "");
   return (
     <>
       <div className="filters">
         <RangePicker fallback="24h" />
-        <TextInput label="Text" compact type="search" value={get("q")} onChange={(q) => change({ q })} placeholder="URL, log, error" wrong={tooShort ? "Three characters or more." : undefined} />
-        <SelectInput label="Outcome" compact value={get("outcome")} onChange={(outcome) => change({ outcome })} options={[{ id: "", label: "Any outcome" }, ...Object.entries(OUTCOMES).map(([id, { label }]) => ({ id, label }))]} />
-        <SelectInput label="Status" compact value={get("status")} onChange={(status) => change({ status })} options={["", "2xx", "3xx", "4xx", "5xx"].map((id) => ({ id, label: id === "" ? "Any status" : id }))} />
-        <SelectInput label="Version" compact value={get("version")} onChange={(version) => change({ version })} options={[{ id: "", label: "All versions" }, ...(versions.data ?? []).map(({ id, number }) => ({ id, label: `#${number} (${shortId(id)})` }))]} />
-        <TextInput label="Ray id" compact value={get("ray")} onChange={(value) => change({ ray: value })} wrong={notRay ? "16 hexadecimal digits." : undefined} />
-        <TextInput label="CPU over, ms" compact numeric value={get("min_cpu")} onChange={(value) => change({ min_cpu: value.replace(/[^\d.]/g, "") })} />
-        {filtered ? <Button look="plain" onPress={() => change(Object.fromEntries([...NAMES, "record", "at"].map((field) => [field, null])))}>Clear</Button> : null}
+        <TextInput label="Text" compact type="search" value={get("q")} onChange={(q) => filter({ q })} placeholder="URL, log, error" wrong={tooShort ? "Three characters or more." : undefined} />
+        <SelectInput label="Outcome" compact value={get("outcome")} onChange={(outcome) => filter({ outcome })} options={[{ id: "", label: "Any outcome" }, ...Object.entries(OUTCOMES).map(([id, { label }]) => ({ id, label }))]} />
+        <SelectInput label="Status" compact value={get("status")} onChange={(status) => filter({ status })} options={["", "2xx", "3xx", "4xx", "5xx"].map((id) => ({ id, label: id === "" ? "Any status" : id }))} />
+        <SelectInput label="Version" compact value={get("version")} onChange={(version) => filter({ version })} options={[{ id: "", label: "All versions" }, ...(versions.data ?? []).map(({ id, number }) => ({ id, label: `#${number} (${shortId(id)})` }))]} />
+        <TextInput label="Ray id" compact value={get("ray")} onChange={(value) => filter({ ray: value, record: pin?.id ?? null })} wrong={notRay ? "16 hexadecimal digits." : undefined} />
+        <TextInput label="CPU over, ms" compact numeric value={get("min_cpu")} onChange={(value) => filter({ min_cpu: value.replace(/[^\d.]/g, "") })} />
+        {filtered ? <Button look="plain" onPress={() => filter(Object.fromEntries([...NAMES, "record", "at"].map((field) => [field, null])))}>Clear</Button> : null}
       </div>
       <Panel
         title="Invocations"
@@ -60,10 +70,10 @@ export function WorkerLogs({ name }: { name: string }) {
               {data.lost > 0 ? <p className="note warn">{plural(data.lost, "record")} of this range were not kept because there was too much to write. The metrics count them.</p> : null}
               {shown.length === 0 ? <Empty title={filtered ? "No invocation fits these filters" : "No invocations in this range"}><p>{filtered ? null : "They appear here a few seconds after the request."}</p></Empty> : (
                 <ul className="event-list">
-                  {shown.map((row) => <InvocationRow key={row.id} row={row} open={open === row.id} onToggle={() => toggle({ id: row.id, at: row.eventTimestamp })} />)}
+                  {shown.map((row) => <InvocationRow key={row.id} row={row} open={open === row.id} onToggle={() => toggle(row)} />)}
                 </ul>
               )}
-              {data.more ? <div><Button isDisabled={records.isFetchingNextPage} onPress={() => void records.fetchNextPage()}>Older ones</Button></div> : null}
+              <Older list={data} busy={records.isFetchingNextPage} />
             </div>
           )}
         </Loaded>
@@ -137,7 +147,7 @@ function Record({ row }: { row: Invocation }) {
       {row.exceptions.map((exception, index) => (
         <div key={index} className="note bad">
           <strong>{exception.name}: {exception.message}</strong>
-          {exception.connection === undefined ? null : <p><CodeLink code={exception.connection.code} />: {exception.connection.detail}</p>}
+          {exception.connection === undefined ? null : <p><CodeLink code={exception.connection.code} />: <Sentence text={exception.connection.detail} /></p>}
           {exception.stack === undefined || exception.stack === "" ? null : <LongText label="Stack" text={exception.stack} />}
         </div>
       ))}
@@ -158,15 +168,13 @@ function Record({ row }: { row: Invocation }) {
         </section>
       )}
       {request === undefined ? null : (
-        <details>
-          <summary>Request headers</summary>
+        <Disclosure name="headers" summary="Request headers">
           <Facts items={Object.entries(request.headers).map(([header, value]) => [header, <code key={header}>{value}</code>] as const)} />
-        </details>
+        </Disclosure>
       )}
-      <details>
-        <summary>The record as JSON</summary>
+      <Disclosure name="json" summary="The record as JSON">
         <LongText label="The record as JSON" text={JSON.stringify(row, null, 2)} />
-      </details>
+      </Disclosure>
     </>
   );
 }
@@ -185,7 +193,7 @@ function Subrequests({ rows, wall }: { rows: readonly Subrequest[]; wall: number
           <div><strong>{row.target}</strong> <code>{row.method} {row.url}</code></div>
           <div className="track" aria-hidden="true"><span className={`bar ${row.error === undefined ? "" : "failed"}`} style={{ left: `${(row.startedMs / scale) * 100}%`, width: `max(3px, ${(row.durationMs / scale) * 100}%)` }} /></div>
           <div className="small">
-            {row.error === undefined ? <span>Status {row.status ?? "unknown"}</span> : codeIn(row.error) !== null ? <CodeLink code={codeIn(row.error) ?? ""} /> : <span className="failed-words">{row.error}</span>}
+            {row.error === undefined ? <span>Status {row.status ?? "unknown"}</span> : codeIn(row.error) !== null ? <CodeLink code={codeIn(row.error) ?? ""} /> : <span className="failed-words"><Sentence text={row.error} /></span>}
             <span className="muted">, {formatDuration(row.durationMs)}, {formatDuration(row.startedMs)} after the beginning</span>
           </div>
         </li>

@@ -1,18 +1,18 @@
 /** What of a Worker is changed without an upload: limits, variables, secrets, where it is served, what is recorded; deleting it. */
 
 import { useState, type ReactNode, type SyntheticEvent } from "react";
-import { useLocation } from "wouter";
 import { ApiFailure, fetchResult } from "../api/client";
 import { useAccount, useDomains, useRefresh, useRoutes, useSchedules, useSession, useSubdomain, useWorkerSettings } from "../api/queries";
 import type { Binding, WorkerSettings as Settings } from "../api/types";
 import { may } from "../model/permissions";
 import { changedBindings, isVariable, variableFault, variableText, type VariableEdit } from "../model/worker";
 import { Button, CheckInput, ChoiceInput, TextInput } from "../ui/controls";
-import { ConfirmDialog, DialogFrame } from "../ui/dialog";
+import { ConfirmDialog, DialogFrame, useDialog } from "../ui/dialog";
 import { Facts, Panel } from "../ui/page";
 import { Empty, Failed, Loaded } from "../ui/states";
 import { Table } from "../ui/table";
 import { tell } from "../ui/toasts";
+import { useNamed } from "./names";
 
 /** The path of a Worker's calls, and what to do after a change of it. */
 function useWorker(name: string) {
@@ -123,15 +123,19 @@ function Limits({ name, settings, edit }: { name: string; settings: Settings; ed
 
 function Variables({ name, bindings, edit }: { name: string; bindings: readonly Binding[]; edit: boolean }) {
   const { path, changed } = useWorker(name);
-  const [editing, setEditing] = useState<Binding | "new" | null>(null);
-  const [removing, setRemoving] = useState<string | null>(null);
+  const adding = useDialog("add-variable");
+  const changing = useDialog("change-variable");
+  const removing = useDialog("delete-variable");
   const variables = bindings.filter(isVariable);
+  const taken = bindings.map((binding) => binding.name);
+  const variableOf = (of: string | null) => (edit ? variables.find((binding) => binding.name === of) : undefined);
+  const [before, removed] = [variableOf(changing.of), variableOf(removing.of)];
   const send = async (replaced: string | null, next: VariableEdit | null) => {
     await fetchResult(`${path}/settings`, { method: "PATCH", body: { bindings: changedBindings(bindings, replaced, next) } });
     await changed("Saved as a new version, which is deployed.");
   };
   return (
-    <Panel title="Variables" aside={edit ? <Button small onPress={() => setEditing("new")}>Add a variable</Button> : undefined} flush>
+    <Panel title="Variables" aside={edit ? <Button small onPress={() => adding.open()}>Add a variable</Button> : undefined} flush>
       {variables.length === 0 ? <Empty title="No variables" /> : (
         <Table
           label="Variables" rows={variables} rowKey={(binding) => binding.name}
@@ -142,25 +146,31 @@ function Variables({ name, bindings, edit }: { name: string; bindings: readonly 
             {
               label: "", align: "end", cell: (binding) => edit ? (
                 <span className="actions">
-                  <Button small aria-label={`Change ${binding.name}`} onPress={() => setEditing(binding)}>Change</Button>
-                  <Button small look="danger" aria-label={`Delete ${binding.name}`} onPress={() => setRemoving(binding.name)}>Delete</Button>
+                  <Button small aria-label={`Change ${binding.name}`} onPress={() => changing.open(binding.name)}>Change</Button>
+                  <Button small look="danger" aria-label={`Delete ${binding.name}`} onPress={() => removing.open(binding.name)}>Delete</Button>
                 </span>
               ) : null,
             },
           ]}
         />
       )}
-      <DialogFrame title={editing === "new" ? "Add a variable" : "Change a variable"} open={editing !== null} onClose={() => setEditing(null)}>
-        {editing === null ? null : <VariableForm initial={editing === "new" ? null : editing} taken={bindings.map((binding) => binding.name).filter((each) => editing === "new" || each !== editing.name)} onSave={send} onDone={() => setEditing(null)} />}
+      <DialogFrame title="Add a variable" open={edit && adding.of !== null} onClose={adding.close}>
+        <VariableForm initial={null} taken={taken} onSave={send} onCancel={adding.close} onDone={() => adding.done()} />
       </DialogFrame>
-      <ConfirmDialog title={`Delete ${removing ?? ""}?`} action="Delete" open={removing !== null} onClose={() => setRemoving(null)} onConfirm={() => send(removing, null)}>
+      <DialogFrame title="Change a variable" open={before !== undefined} onClose={changing.close}>
+        {before === undefined ? null : <VariableForm initial={before} taken={taken.filter((each) => each !== before.name)} onSave={send} onCancel={changing.close} onDone={() => changing.done()} />}
+      </DialogFrame>
+      <ConfirmDialog
+        title={`Delete ${removed?.name ?? ""}?`} action="Delete" open={removed !== undefined} onClose={removing.close} onDone={() => removing.done()}
+        onConfirm={() => send(removed?.name ?? null, null)}
+      >
         <p>A new version without it is deployed.</p>
       </ConfirmDialog>
     </Panel>
   );
 }
 
-function VariableForm({ initial, taken, onSave, onDone }: { initial: Binding | null; taken: readonly string[]; onSave: (replaced: string | null, edit: VariableEdit) => Promise<void>; onDone: () => void }) {
+function VariableForm({ initial, taken, onSave, onCancel, onDone }: { initial: Binding | null; taken: readonly string[]; onSave: (replaced: string | null, edit: VariableEdit) => Promise<void>; onCancel: () => void; onDone: () => void }) {
   const [edit, setEdit] = useState<VariableEdit>({ name: initial?.name ?? "", kind: initial?.type === "json" ? "json" : "plain_text", text: initial === null ? "" : variableText(initial) });
   const [shown, setShown] = useState(false);
   const fault = variableFault(edit, taken);
@@ -177,18 +187,25 @@ function VariableForm({ initial, taken, onSave, onDone }: { initial: Binding | n
       <ChoiceInput label="Type" value={edit.kind} onChange={(kind) => setEdit({ ...edit, kind })} options={[{ id: "plain_text", label: "Text" }, { id: "json", label: "JSON" }]} />
       <TextInput label="Value" multiline value={edit.text} onChange={(text) => setEdit({ ...edit, text })} wrong={wrong("text")} />
       {failure === null ? null : <Failed error={failure} />}
-      <div className="dialog-actions"><Button onPress={onDone}>Cancel</Button><Button look="primary" type="submit" isDisabled={busy}>Save and deploy</Button></div>
+      <div className="dialog-actions"><Button onPress={onCancel}>Cancel</Button><Button look="primary" type="submit" isDisabled={busy}>Save and deploy</Button></div>
     </form>
   );
 }
 
 function Secrets({ name, bindings, edit }: { name: string; bindings: readonly Binding[]; edit: boolean }) {
   const { path, changed } = useWorker(name);
-  const [setting, setSetting] = useState<string | null>(null);
-  const [removing, setRemoving] = useState<string | null>(null);
+  const adding = useDialog("add-secret");
+  const replacing = useDialog("replace-secret");
+  const removing = useDialog("delete-secret");
   const secrets = bindings.filter((binding) => binding.type === "secret_text");
+  const secretOf = (of: string | null) => (edit ? secrets.find((binding) => binding.name === of)?.name : undefined);
+  const [replaced, removed] = [secretOf(replacing.of), secretOf(removing.of)];
+  const save = async (secret: string, text: string) => {
+    await fetchResult(`${path}/secrets`, { method: "PUT", body: { name: secret, text, type: "secret_text" } });
+    await changed(`Set ${secret}, and deployed.`);
+  };
   return (
-    <Panel title="Secrets" aside={edit ? <Button small onPress={() => setSetting("")}>Add a secret</Button> : undefined} flush>
+    <Panel title="Secrets" aside={edit ? <Button small onPress={() => adding.open()}>Add a secret</Button> : undefined} flush>
       {secrets.length === 0 ? <Empty title="No secrets"><p>A secret is a variable whose value goes in and never comes out.</p></Empty> : (
         <Table
           label="Secrets" rows={secrets} rowKey={(binding) => binding.name}
@@ -198,30 +215,25 @@ function Secrets({ name, bindings, edit }: { name: string; bindings: readonly Bi
             {
               label: "", align: "end", cell: (binding) => edit ? (
                 <span className="actions">
-                  <Button small aria-label={`Replace ${binding.name}`} onPress={() => setSetting(binding.name)}>Replace</Button>
-                  <Button small look="danger" aria-label={`Delete ${binding.name}`} onPress={() => setRemoving(binding.name)}>Delete</Button>
+                  <Button small aria-label={`Replace ${binding.name}`} onPress={() => replacing.open(binding.name)}>Replace</Button>
+                  <Button small look="danger" aria-label={`Delete ${binding.name}`} onPress={() => removing.open(binding.name)}>Delete</Button>
                 </span>
               ) : null,
             },
           ]}
         />
       )}
-      <DialogFrame title={setting === "" ? "Add a secret" : `Replace ${setting ?? ""}`} open={setting !== null} onClose={() => setSetting(null)}>
-        {setting === null ? null : (
-          <SecretForm
-            initial={setting} onDone={() => setSetting(null)}
-            onSave={async (secret, text) => {
-              await fetchResult(`${path}/secrets`, { method: "PUT", body: { name: secret, text, type: "secret_text" } });
-              await changed(`Set ${secret}, and deployed.`);
-            }}
-          />
-        )}
+      <DialogFrame title="Add a secret" open={edit && adding.of !== null} onClose={adding.close}>
+        <SecretForm initial="" onSave={save} onCancel={adding.close} onDone={() => adding.done()} />
+      </DialogFrame>
+      <DialogFrame title={`Replace ${replaced ?? ""}`} open={replaced !== undefined} onClose={replacing.close}>
+        <SecretForm initial={replaced ?? ""} onSave={save} onCancel={replacing.close} onDone={() => replacing.done()} />
       </DialogFrame>
       <ConfirmDialog
-        title={`Delete ${removing ?? ""}?`} action="Delete" open={removing !== null} onClose={() => setRemoving(null)}
+        title={`Delete ${removed ?? ""}?`} action="Delete" open={removed !== undefined} onClose={removing.close} onDone={() => removing.done()}
         onConfirm={async () => {
-          await fetchResult(`${path}/secrets/${encodeURIComponent(removing ?? "")}`, { method: "DELETE" });
-          await changed(`Deleted ${removing ?? ""}.`);
+          await fetchResult(`${path}/secrets/${encodeURIComponent(removed ?? "")}`, { method: "DELETE" });
+          await changed(`Deleted ${removed ?? ""}.`);
         }}
       >
         <p>A new version without it is deployed. Its value cannot be brought back.</p>
@@ -230,7 +242,7 @@ function Secrets({ name, bindings, edit }: { name: string; bindings: readonly Bi
   );
 }
 
-function SecretForm({ initial, onSave, onDone }: { initial: string; onSave: (name: string, text: string) => Promise<void>; onDone: () => void }) {
+function SecretForm({ initial, onSave, onCancel, onDone }: { initial: string; onSave: (name: string, text: string) => Promise<void>; onCancel: () => void; onDone: () => void }) {
   const [secret, setSecret] = useState(initial);
   const [text, setText] = useState("");
   const { busy, failure, submit } = useSaving(async () => {
@@ -242,7 +254,7 @@ function SecretForm({ initial, onSave, onDone }: { initial: string; onSave: (nam
       {initial === "" ? <TextInput label="Name" value={secret} onChange={(value) => setSecret(value.trim())} autoFocus /> : null}
       <TextInput label="Value" type="password" autoComplete="new-password" value={text} onChange={setText} autoFocus={initial !== ""} />
       {failure === null ? null : <Failed error={failure} />}
-      <div className="dialog-actions"><Button onPress={onDone}>Cancel</Button><Button look="primary" type="submit" isDisabled={busy || secret === "" || text === ""}>Save and deploy</Button></div>
+      <div className="dialog-actions"><Button onPress={onCancel}>Cancel</Button><Button look="primary" type="submit" isDisabled={busy || secret === "" || text === ""}>Save and deploy</Button></div>
     </form>
   );
 }
@@ -349,18 +361,20 @@ function Observability({ name, settings, edit }: { name: string; settings: Setti
 function Delete({ name }: { name: string }) {
   const { path } = useWorker(name);
   const refresh = useRefresh();
-  const [, navigate] = useLocation();
-  const [open, setOpen] = useState(false);
+  const deleting = useDialog("delete");
+  const named = useNamed(`Worker "${name}"`);
   return (
     <Panel title="Delete">
-      <div className="row"><Button look="danger" onPress={() => setOpen(true)}>Delete this Worker</Button><span className="muted">Its versions, secrets and routes are deleted with it.</span></div>
+      <div className="row"><Button look="danger" onPress={() => deleting.open()}>Delete this Worker</Button><span className="muted">Its versions, secrets and routes are deleted with it.</span></div>
       <ConfirmDialog
-        title={`Delete ${name}?`} action="Delete" typed={name} open={open} onClose={() => setOpen(false)}
+        title={`Delete ${name}?`} action="Delete" typed={name} named={named} open={deleting.of !== null} onClose={deleting.close}
         onConfirm={async () => {
           await fetchResult(path, { method: "DELETE" });
           tell(`Deleted ${name}.`);
-          navigate("/workers");
-          await refresh("workers");
+        }}
+        onDone={() => {
+          deleting.done("/workers");
+          void refresh("workers");
         }}
       >
         <p>Requests to it are answered with an error page from then on.</p>

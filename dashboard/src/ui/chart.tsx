@@ -9,6 +9,7 @@ import "uplot/dist/uPlot.min.css";
 import { extents } from "../model/columns";
 import { stack } from "../model/series";
 import { formatTime, formatUtc } from "../model/time";
+import { Disclosure } from "./disclosure";
 import { ScrollRegion } from "./scroll-region";
 
 export interface Series {
@@ -152,6 +153,11 @@ function labelRoom(font: string): (plot: uPlot, labels: string[] | null) => numb
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
 
+/** The nearest of some moments. */
+function nearest(moments: readonly number[], at: number): number {
+  return moments.reduce((best, moment) => (Math.abs(moment - at) < Math.abs(best - at) ? moment : best), moments[0] ?? at);
+}
+
 /** A tick of the time axis in the reader's zone: the time, and the day below it where it changes. */
 function tickLabel(tick: number, before: number | undefined, increment: number): string {
   const day = DAY.format(tick * 1000);
@@ -167,7 +173,6 @@ export function Chart(props: ChartProps) {
   const latest = useRef(props);
   const [at, setAt] = useState<number | null>(null);
   const [theme, setTheme] = useState(0);
-  const [open, setOpen] = useState(false);
   const heading = useId();
 
   useEffect(() => {
@@ -196,6 +201,7 @@ export function Chart(props: ChartProps) {
     const grid = resolve(element, "grid");
     const font = `11px ${getComputedStyle(element).fontFamily}`;
     const bars = kind === "stacked-bars";
+    let ticks: readonly number[] = [];
     // The tallest sum is drawn first, so that each series covers what is not its own.
     const order = bars ? drawn.map((_, index) => drawn.length - 1 - index) : drawn.map((_, index) => index);
     const colours = order.map((index) => resolve(element, `series-${drawn[index]?.colour ?? "1"}`));
@@ -210,11 +216,14 @@ export function Chart(props: ChartProps) {
         axes: [
           {
             stroke: text, font, grid: { show: false }, ticks: { stroke: grid, width: 1, size: 4 }, space: 70, size: 44,
-            values: (_, ticks, __, ___, increment) => ticks.map((tick, index) => tickLabel(tick, ticks[index - 1], increment)),
+            values: (_, splits, __, ___, increment) => {
+              ticks = splits;
+              return splits.map((tick, index) => tickLabel(tick, splits[index - 1], increment));
+            },
           },
           {
             stroke: text, font, grid: { stroke: grid, width: 1 }, ticks: { show: false }, size: labelRoom(font), space: 26, ...(unit === undefined ? {} : { incrs: TICKS[unit] }),
-            values: (_, ticks) => ticks.map((tick) => latest.current.format(tick)),
+            values: (_, splits) => splits.map((tick) => latest.current.format(tick)),
           },
         ],
         series: [
@@ -237,7 +246,11 @@ export function Chart(props: ChartProps) {
             if (bars && index === 1) drawBars(self, colours);
             else if (!bars && isCrowded(self, kind)) drawColumns(self, index, colours[index - 1] ?? text);
           }],
-          setCursor: [(self) => setAt(self.cursor.idx ?? null)],
+          setCursor: [(self) => {
+            const index = self.cursor.idx ?? null;
+            self.over.title = index === null ? "" : formatUtc((self.data[0][index] ?? 0) * 1000);
+            setAt(index);
+          }],
           setSelect: [
             (self) => {
               if (self.select.width < 4) return;
@@ -253,6 +266,9 @@ export function Chart(props: ChartProps) {
       element,
     );
     chart.current = plot;
+    // Its labels are on the canvas, which has no parts to point at.
+    const axis = plot.root.querySelector<HTMLElement>(".u-axis");
+    axis?.addEventListener("pointermove", ({ offsetX }) => { axis.title = formatUtc(nearest(ticks, plot.posToVal(offsetX, "x")) * 1000); });
     const resized = new ResizeObserver(() => plot.setSize({ width: Math.max(element.clientWidth, 100), height }));
     resized.observe(element);
     return () => {
@@ -289,10 +305,9 @@ export function Chart(props: ChartProps) {
         {time === undefined ? null : <li className="muted" title={formatUtc(time * 1000)}>{formatTime(time * 1000, "short")}</li>}
       </ul>
       <div ref={box} className="chart-canvas" aria-hidden="true" />
-      <details onToggle={(event) => setOpen(event.currentTarget.open)}>
-        <summary>As a table</summary>
-        {open ? <NumbersTable label={label} times={times} series={series} format={format} /> : null}
-      </details>
+      <Disclosure name={`table-${label.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-")}`} summary="As a table">
+        <NumbersTable label={label} times={times} series={series} format={format} />
+      </Disclosure>
     </figure>
   );
 }

@@ -3,7 +3,7 @@
 import { Fragment, useEffect, useRef, useState, type ReactNode } from "react";
 import { Link, useLocation } from "wouter";
 import type { Category } from "../api/types";
-import { formatRelative, formatTime, formatUtc } from "../model/time";
+import { formatRelative, formatTime, formatUtc, isMoment } from "../model/time";
 import type { Health } from "../model/health";
 import { pageOf, takeFocus } from "./focus";
 
@@ -107,7 +107,7 @@ export function Time({ at, form = "relative" }: { at: number | string | null | u
   const now = useNow();
   if (at === null || at === undefined) return <span className="muted">never</span>;
   const time = typeof at === "number" ? at : Date.parse(at);
-  if (!Number.isFinite(time)) return <span className="muted">unknown</span>;
+  if (!isMoment(time)) return <span className="muted">unknown</span>;
   const words = form === "relative" ? formatRelative(time, now) : formatTime(time, form);
   return <time className="nowrap" dateTime={new Date(time).toISOString()} title={formatUtc(time)}>{words}</time>;
 }
@@ -120,11 +120,6 @@ const SWATCH: Record<Category, string> = { "Bad Upstream": "upstream", Client: "
 
 export function CategoryName({ category }: { category: Category }) {
   return <span className="category"><i className={`swatch ${SWATCH[category]}`} aria-hidden="true" />{category}</span>;
-}
-
-/** A sentence of the API, in which backticks mark code. */
-export function Prose({ text }: { text: string }) {
-  return <>{text.split("`").map((part, index) => (index % 2 === 1 ? <code key={index}>{part}</code> : part))}</>;
 }
 
 export function CodeLink({ code }: { code: string }) {

@@ -4,10 +4,10 @@ import type { Pin } from "../api/queries";
 import { useAddress } from "./address";
 
 /** The pin in the address, and a way to open a record, or to close the one that is open. */
-export function usePin(name: string): [Pin | null, (pin: Pin) => void] {
+export function usePin(name: string): [Pin | null, (pin: Pin | null) => void] {
   const [params, change] = useAddress();
   const id = params.get(name);
   const at = Number(params.get("at") ?? NaN);
-  const toggle = (pin: Pin) => change(id === pin.id ? { [name]: null, at: null } : { [name]: pin.id, at: String(pin.at) });
-  return [id === null || !Number.isSafeInteger(at) ? null : { id, at }, toggle];
+  const set = (pin: Pin | null) => change({ [name]: pin?.id ?? null, at: pin === null ? null : String(pin.at) });
+  return [id === null || !Number.isSafeInteger(at) ? null : { id, at }, set];
 }

@@ -3,6 +3,7 @@
 import type { ReactNode } from "react";
 import { ApiFailure } from "../api/client";
 import { Button } from "./controls";
+import { Sentence, type Named } from "./words";
 
 export function Loading({ lines = 4 }: { lines?: number }) {
   return (
@@ -12,8 +13,8 @@ export function Loading({ lines = 4 }: { lines?: number }) {
   );
 }
 
-/** A failed call in words: what the server said, or that it cannot be reached. */
-export function Failed({ error, onRetry }: { error: unknown; onRetry?: (() => void) | undefined }) {
+/** A failed call in words: what the server said, or that it cannot be reached. Those whom it names are links where they are `named`. */
+export function Failed({ error, onRetry, named }: { error: unknown; onRetry?: (() => void) | undefined; named?: readonly Named[] | undefined }) {
   const lines = error instanceof ApiFailure && error.errors.length > 0
     ? error.errors.map((item) => item.message)
     : [error instanceof Error ? error.message : "Something failed."];
@@ -22,7 +23,7 @@ export function Failed({ error, onRetry }: { error: unknown; onRetry?: (() => vo
   return (
     <div className="note bad" role="alert">
       {missing ? <strong>This server does not have this call of the API. Update Culvert.</strong> : null}
-      {lines.map((line, index) => <p key={index}>{line}</p>)}
+      {lines.map((line, index) => <p key={index}><Sentence text={line} named={named} /></p>)}
       <div className="row">
         {onRetry === undefined ? null : <Button small onPress={onRetry}>Try again</Button>}
         {code === undefined ? null : <span className="muted small">API error {code}</span>}
