@@ -41,13 +41,13 @@ pub struct AuditEntry {
     pub at: OffsetDateTime,
     /// Who.
     pub actor: Actor,
-    /// What was done: `create`, `update`, `delete`, `deploy`, `revoke`.
+    /// What was done: `create`, `update`, `delete`, `deploy`, `revoke`, `roll`, `cut`.
     pub action: String,
     /// The kind of thing, as [`Thing::as_str`] writes it.
     pub resource: String,
     /// Its identifier or name.
     pub resource_id: String,
-    /// How it was; absent for a creation.
+    /// How it was; absent for a creation. A version that follows another one has that one here.
     pub before: Option<Value>,
     /// How it became; absent for a deletion.
     pub after: Option<Value>,

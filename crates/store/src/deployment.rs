@@ -316,15 +316,17 @@ impl Store {
             let users = vec![format!("the traffic of Worker \"{worker}\"")];
             return Err(StoreError::InUse { thing: Thing::Deployment, name: id.to_string(), users });
         }
-        let gone = query("DELETE FROM deployments WHERE id = $1 AND worker_id = $2")
+        let row = query("SELECT * FROM deployments WHERE id = $1 AND worker_id = $2")
             .bind(id)
             .bind(worker_id)
-            .execute(write.transaction())
-            .await?;
-        if gone == 0 {
-            return Err(StoreError::not_found(Thing::Deployment, id));
-        }
-        write.record(by, Change::new("delete", Thing::Deployment, id).before(json!({ "worker": worker }))).await?;
+            .fetch_optional(write.transaction())
+            .await?
+            .ok_or_else(|| StoreError::not_found(Thing::Deployment, id))?;
+        let shares = read_shares(write.transaction(), row.try_get("id")?).await?;
+        let mut before = audit_view(&read(&row, shares)?);
+        before["worker"] = worker.into();
+        query("DELETE FROM deployments WHERE id = $1").bind(id).execute(write.transaction()).await?;
+        write.record(by, Change::new("delete", Thing::Deployment, id).before(before)).await?;
         write.commit().await
     }
 

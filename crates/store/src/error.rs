@@ -155,6 +155,14 @@ pub enum StoreError {
         "the key is not the one that the secrets in this database were sealed with; give the key file that belongs to it"
     )]
     KeyWrong,
+    /// Without this API token nobody could do everything any more.
+    #[error(
+        "API token \"{name}\" is the last one that has every permission and does not end; make another such token first"
+    )]
+    LastAdministrator {
+        /// The token's name.
+        name: String,
+    },
     /// A migration failed, or the database was written by a newer version of the program.
     #[error("the database cannot be brought to this version: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
@@ -214,6 +222,7 @@ impl StoreError {
             | StoreError::ConcurrentChange { .. }
             | StoreError::InUse { .. }
             | StoreError::Invalid { .. }
+            | StoreError::LastAdministrator { .. }
             | StoreError::NotFound { .. }
             | StoreError::QuotaExceeded { .. } => false,
             StoreError::Corrupt { .. }

@@ -1,9 +1,9 @@
 //! Publishing: a new version of a Worker, with the Worker itself where it is the first, and with a deployment where
 //! it is to take the traffic; all of it in one transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::Store;
@@ -12,7 +12,7 @@ use crate::database::{Transaction, Write, query, to_json};
 use crate::deployment::{self, Deployment, DeploymentDetail, Percentage, Share};
 use crate::error::{StoreError, Thing};
 use crate::seal::Secret;
-use crate::version::{BindingKind, Module, Version, VersionDetail, etag, secret_place};
+use crate::version::{self, BindingKind, Module, Version, VersionDetail, etag, read_secrets, secret_place};
 use crate::worker::{self, SettingsPatch, Worker};
 
 /// The code of a new version.
@@ -108,6 +108,43 @@ async fn keep_bundle(transaction: &mut Transaction, modules: &[Module]) -> Resul
     Ok(etag)
 }
 
+/// What the log says of a secret: which, and that there is one.
+fn secret_view(worker: &str, name: &str) -> Value {
+    json!({ "worker": worker, "name": name, "text": "(masked)" })
+}
+
+/// Names each secret that a version has and the one before it had not, had with another text, or had alone.
+async fn record_secrets(
+    write: &mut Write<'_>,
+    by: &Actor,
+    worker: &str,
+    before: &BTreeMap<String, Secret>,
+    after: &BTreeMap<String, Secret>,
+) -> Result<(), StoreError> {
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    for name in names {
+        let (action, was, is) = match (before.get(name), after.get(name)) {
+            (None, Some(_)) => ("create", false, true),
+            (Some(_), None) => ("delete", true, false),
+            (Some(old), Some(new)) if old != new => ("update", true, true),
+            _ => continue,
+        };
+        let mut change = Change::new(action, Thing::Secret, format!("{worker}/{name}"));
+        if was {
+            change = change.before(secret_view(worker, name));
+        }
+        if is {
+            change = change.after(secret_view(worker, name));
+        }
+        write.record(by, change).await?;
+    }
+    Ok(())
+}
+
+fn version_view(worker: &str, version: &Version) -> Value {
+    json!({ "worker": worker, "number": version.number, "etag": version.etag, "detail": version.detail })
+}
+
 fn check_secrets(version: &NewVersion) -> Result<(), StoreError> {
     let mut named = 0;
     for binding in &version.detail.bindings {
@@ -149,11 +186,14 @@ impl Store {
         owner.modified_on = at;
         worker::update(write.transaction(), &owner).await?;
 
-        let latest: u32 = query("SELECT COALESCE(MAX(number), 0) AS number FROM versions WHERE worker_id = $1")
+        let follows = query("SELECT * FROM versions WHERE worker_id = $1 ORDER BY number DESC LIMIT 1")
             .bind(owner.id)
-            .fetch_one(write.transaction())
+            .fetch_optional(write.transaction())
             .await?
-            .number("versions", "number")?;
+            .as_ref()
+            .map(version::read)
+            .transpose()?;
+        let latest = follows.as_ref().map_or(0, |version| version.number);
         if let Base::Latest(expected) = publish.base
             && expected.unwrap_or(0) != latest
         {
@@ -186,17 +226,16 @@ impl Store {
                 .execute(write.transaction())
                 .await?;
         }
-        write
-            .record(
-                by,
-                Change::new("create", Thing::Version, version.id).after(json!({
-                    "worker": name,
-                    "number": version.number,
-                    "etag": version.etag,
-                    "detail": version.detail,
-                })),
-            )
-            .await?;
+        let secrets_before = match &follows {
+            Some(follows) => read_secrets(write.transaction(), &self.sealer, follows.id).await?,
+            None => BTreeMap::new(),
+        };
+        record_secrets(&mut write, by, name, &secrets_before, &secrets).await?;
+        let mut change = Change::new("create", Thing::Version, version.id).after(version_view(name, &version));
+        if let Some(follows) = &follows {
+            change = change.before(version_view(name, follows));
+        }
+        write.record(by, change).await?;
 
         let deployment = match publish.deploy {
             None => None,

@@ -138,6 +138,36 @@ async fn find_live(transaction: &mut Transaction, account: &str, id: Uuid) -> Re
         .ok_or_else(|| StoreError::not_found(Thing::Token, id))
 }
 
+/// Whether a token may do everything, for ever.
+fn is_administrator(token: &ApiToken) -> bool {
+    token.revoked_on.is_none()
+        && token.expires_on.is_none()
+        && Permission::ALL.iter().all(|permission| token.allows(*permission))
+}
+
+/// Errs where this token is the only administrator's and is to be that no longer.
+async fn keep_administrator(
+    transaction: &mut Transaction,
+    account: &str,
+    before: &ApiToken,
+    after: Option<&ApiToken>,
+) -> Result<(), StoreError> {
+    if !is_administrator(before) || after.is_some_and(is_administrator) {
+        return Ok(());
+    }
+    let rows = query("SELECT * FROM tokens WHERE account_id = $1 AND revoked_on IS NULL AND id <> $2")
+        .bind(account)
+        .bind(before.id)
+        .fetch_all(transaction)
+        .await?;
+    for row in &rows {
+        if is_administrator(&read(row)?) {
+            return Ok(());
+        }
+    }
+    Err(StoreError::LastAdministrator { name: before.name.clone() })
+}
+
 async fn insert(transaction: &mut Transaction, account: &str, token: &ApiToken, hash: &str) -> Result<(), StoreError> {
     query(
         "INSERT INTO tokens (id, account_id, name, hash, permissions, created_on, expires_on)
@@ -181,7 +211,7 @@ impl Store {
         find_live(&mut self.database.read().await?, self.account.id.as_str(), id).await
     }
 
-    /// Gives a token another name, other permissions and another end. Its secret half stays.
+    /// Gives a token another name, other permissions and another end. Its secret half stays. The last administrator's stays one.
     pub async fn update_token(&self, id: Uuid, new: NewToken, by: &Actor) -> Result<ApiToken, StoreError> {
         let mut write = Write::begin(self).await?;
         let before = find_live(write.transaction(), self.account.id.as_str(), id).await?;
@@ -195,6 +225,7 @@ impl Store {
         if after == before {
             return Ok(after);
         }
+        keep_administrator(write.transaction(), self.account.id.as_str(), &before, Some(&after)).await?;
         query("UPDATE tokens SET name = $1, permissions = $2, expires_on = $3 WHERE id = $4")
             .bind(&after.name)
             .bind(to_json("permissions", &after.permissions)?)
@@ -264,7 +295,7 @@ impl Store {
             .collect()
     }
 
-    /// Revokes a token at once. Revoking it again changes nothing.
+    /// Revokes a token at once. Revoking it again changes nothing; the last administrator's stays.
     pub async fn revoke_token(&self, id: Uuid, by: &Actor) -> Result<(), StoreError> {
         let mut write = Write::begin(self).await?;
         let row = query("SELECT * FROM tokens WHERE id = $1 AND account_id = $2")
@@ -277,6 +308,7 @@ impl Store {
         if token.revoked_on.is_some() {
             return Ok(());
         }
+        keep_administrator(write.transaction(), self.account.id.as_str(), &token, None).await?;
         let at = write.at;
         query("UPDATE tokens SET revoked_on = $1 WHERE id = $2").bind(at).bind(id).execute(write.transaction()).await?;
         write.record(by, Change::new("revoke", Thing::Token, id).before(audit_view(&token))).await?;

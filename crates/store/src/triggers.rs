@@ -1,7 +1,8 @@
 //! Where a Worker is reached besides its own name: routes, custom domains, cron triggers. Each list is replaced as a
 //! whole; what stays in it keeps its identifier.
 
-use std::collections::HashMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -72,7 +73,7 @@ fn read_schedule(row: &Row) -> Result<Schedule, StoreError> {
 }
 
 /// Where one Worker is reached.
-async fn read(transaction: &mut Transaction, worker_id: Uuid) -> Result<Triggers, StoreError> {
+pub(crate) async fn read(transaction: &mut Transaction, worker_id: Uuid) -> Result<Triggers, StoreError> {
     let routes = query("SELECT * FROM routes WHERE worker_id = $1 ORDER BY pattern")
         .bind(worker_id)
         .fetch_all(transaction)
@@ -202,6 +203,7 @@ impl Store {
         let mut write = Write::begin(self).await?;
         let worker_id = self.worker_id_in(write.transaction(), name).await?;
         let before = read(write.transaction(), worker_id).await?;
+        let mut losers: BTreeMap<String, (Uuid, Vec<Domain>)> = BTreeMap::new();
         query("DELETE FROM domains WHERE worker_id = $1").bind(worker_id).execute(write.transaction()).await?;
         for hostname in &hostnames {
             match holder_of_domain(write.transaction(), hostname).await? {
@@ -215,7 +217,11 @@ impl Store {
                         users: vec![format!("Worker \"{other_name}\"")],
                     });
                 }
-                Some(_) => {
+                Some((other, other_name)) => {
+                    if let Entry::Vacant(unseen) = losers.entry(other_name) {
+                        let had = read(write.transaction(), other).await?.domains;
+                        unseen.insert((other, had));
+                    }
                     query("DELETE FROM domains WHERE hostname = $1")
                         .bind(hostname)
                         .execute(write.transaction())
@@ -237,6 +243,13 @@ impl Store {
             let names = |domains: &[Domain]| -> Value {
                 domains.iter().map(|domain| domain.hostname.clone()).collect::<Vec<_>>().into()
             };
+            for (loser, (id, had)) in &losers {
+                let left = read(write.transaction(), *id).await?.domains;
+                let change = Change::new("update", Thing::Worker, loser);
+                let change = change.before(json!({ "domains": names(had) }));
+                let taken = json!({ "domains": names(&left), "domains_taken_by": name });
+                write.record(by, change.after(taken)).await?;
+            }
             write
                 .record(
                     by,

@@ -1,7 +1,7 @@
 //! Tunnels: a name, a secret that its connectors know, and when it was deleted. Deleted tunnels stay as rows, so
 //! that listings can show them; their names are free again.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -261,6 +261,15 @@ impl Store {
         write.record(by, Change::new("update", Thing::Tunnel, id).before(audit_view(&before)).after(view)).await?;
         write.commit().await?;
         Ok(after)
+    }
+
+    /// Notes that somebody cut the connections of a tunnel. `connections` are those that there were.
+    pub async fn tunnel_was_cut(&self, id: Uuid, connections: Value, by: &Actor) -> Result<(), StoreError> {
+        let mut write = Write::begin(self).await?;
+        require_live(write.transaction(), id).await?;
+        let before = json!({ "connections": connections });
+        write.record(by, Change::new("cut", Thing::Tunnel, id).before(before)).await?;
+        write.commit().await
     }
 
     /// Deletes a tunnel: it keeps its row and can no longer be registered or used. Refused while VPC Services or network

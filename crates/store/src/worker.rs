@@ -289,18 +289,31 @@ impl Store {
                 return Err(StoreError::InUse { thing: Thing::Worker, name: name.to_owned(), users });
             }
         }
+        let triggers = crate::triggers::read(write.transaction(), worker.id).await?;
+        let deployment = crate::deployment::current(write.transaction(), worker.id).await?;
+        let versions = query("SELECT * FROM versions WHERE worker_id = $1 ORDER BY number DESC")
+            .bind(worker.id)
+            .fetch_all(write.transaction())
+            .await?;
+        let versions: Vec<crate::Version> = versions.iter().map(crate::version::read).collect::<Result<_, _>>()?;
+        let before = json!({
+            "id": worker.id,
+            "settings": worker.settings,
+            "routes": triggers.routes.iter().map(|route| &route.pattern).collect::<Vec<_>>(),
+            "domains": triggers.domains.iter().map(|domain| &domain.hostname).collect::<Vec<_>>(),
+            "schedules": triggers.schedules.iter().map(|schedule| &schedule.cron).collect::<Vec<_>>(),
+            "deployment": deployment.as_ref().map(crate::deployment::audit_view),
+            "versions": versions.iter().map(|version| json!({
+                "version_id": version.id, "number": version.number, "etag": version.etag,
+            })).collect::<Vec<_>>(),
+            "latest": versions.first().map(|version| &version.detail),
+        });
         let id = worker.id.to_string();
         // Deployments first: they refer to the versions that go with the Worker.
         query("DELETE FROM deployments WHERE worker_id = $1").bind(&id).execute(write.transaction()).await?;
         query("DELETE FROM workers WHERE id = $1").bind(&id).execute(write.transaction()).await?;
         crate::version::drop_unused_bundles(write.transaction()).await?;
-        write
-            .record(
-                by,
-                Change::new("delete", Thing::Worker, name)
-                    .before(json!({ "id": worker.id, "settings": worker.settings })),
-            )
-            .await?;
+        write.record(by, Change::new("delete", Thing::Worker, name).before(before)).await?;
         write.commit().await
     }
 }

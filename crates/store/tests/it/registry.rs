@@ -191,8 +191,11 @@ async fn every_change_is_in_the_audit_log_and_no_secret_is() {
     store.publish(publish("w", version("1", Vec::new(), &[("KEY", "hunter2")])), &by()).await.unwrap();
     let all = store.audit(&AuditQuery { limit: 100, ..AuditQuery::default() }).await.unwrap();
     let told: Vec<String> = all.iter().rev().map(|entry| format!("{} {}", entry.action, entry.resource)).collect();
-    assert_eq!(told, ["create tunnel", "create service", "update service", "create version", "deploy worker"]);
-    let update = &all[2];
+    assert_eq!(
+        told,
+        ["create tunnel", "create service", "update service", "create secret", "create version", "deploy worker"]
+    );
+    let update = &all[3];
     assert_eq!(update.actor, by());
     assert_eq!(update.before.as_ref().unwrap()["name"], "api");
     assert_eq!(update.after.as_ref().unwrap()["name"], "api2");

@@ -80,11 +80,13 @@ async fn the_administrators_token_is_made_once() {
     assert_eq!(store.tokens().await.unwrap().len(), 1);
 
     // Revoked, it does not come back.
+    let another = NewToken { permissions: Permission::ALL.to_vec(), ..new("another") };
+    store.create_token(another, &by()).await.unwrap();
     store.revoke_token(token.id, &by()).await.unwrap();
     std::fs::remove_file(&path).unwrap();
     store.ensure_admin_token(directory.path()).await.unwrap();
     assert!(!path.exists());
-    assert_eq!(store.tokens().await.unwrap().len(), 1);
+    assert_eq!(store.tokens().await.unwrap().len(), 2);
 }
 
 #[tokio::test]
@@ -128,4 +130,25 @@ async fn a_token_is_changed_and_its_secret_half_replaced() {
     assert!(matches!(store.token(token.id).await, Err(StoreError::NotFound { .. })));
     assert!(matches!(store.update_token(token.id, wanted, &by()).await, Err(StoreError::NotFound { .. })));
     assert!(matches!(store.roll_token(token.id, &by()).await, Err(StoreError::NotFound { .. })));
+}
+
+#[tokio::test]
+async fn the_last_token_that_may_do_everything_stays() {
+    let (_directory, store) = open().await;
+    let everything = |name: &str| NewToken { permissions: Permission::ALL.to_vec(), ..new(name) };
+    let (first, text) = store.create_token(everything("first"), &by()).await.unwrap();
+    let soon = OffsetDateTime::now_utc() + Duration::from_secs(3600);
+    store.create_token(NewToken { expires_on: Some(soon), ..everything("ends") }, &by()).await.unwrap();
+    store.create_token(new("less"), &by()).await.unwrap();
+    let is_last = |result: Result<(), StoreError>| matches!(result, Err(StoreError::LastAdministrator { .. }));
+    let ending = NewToken { expires_on: Some(soon), ..everything("first") };
+    for changed in [new("first"), ending] {
+        assert!(is_last(store.update_token(first.id, changed, &by()).await.map(drop)));
+    }
+    assert!(is_last(store.revoke_token(first.id, &by()).await));
+    store.update_token(first.id, everything("renamed"), &by()).await.unwrap();
+    assert!(matches!(store.check_token(text.expose_str().unwrap()).await.unwrap(), TokenCheck::Accepted(_)));
+    let (second, _) = store.create_token(everything("second"), &by()).await.unwrap();
+    store.revoke_token(first.id, &by()).await.unwrap();
+    assert!(is_last(store.revoke_token(second.id, &by()).await));
 }
