@@ -18,6 +18,9 @@ use crate::version::{BindingKind, Limits, WorkerVersion};
 /// CPU time for the built-ins' own top-level code, which is the same for every isolate.
 const BUILTINS_CPU: Option<Duration> = Some(Duration::from_secs(10));
 
+/// What the engine throws, a string and no error, where an allocation does not fit.
+const OUT_OF_MEMORY: &str = "out of memory";
+
 /// The ways into JavaScript (`Entries` in `host.d.ts`).
 pub(crate) struct Entries {
     pub fetch: Handle,
@@ -81,6 +84,16 @@ pub(crate) enum StartupFailure {
         /// Where it was.
         place: String,
     },
+    /// An allocation of top-level code did not fit.
+    #[error(
+        "Script startup exceeded memory limit: an allocation at the top level of a module did not fit, {limit} bytes are allowed. Make it in a handler, where it is freed again, or smaller.{place}"
+    )]
+    OutOfMemory {
+        /// Bytes allowed.
+        limit: usize,
+        /// Where it was, when it is known.
+        place: String,
+    },
     /// Top-level code awaits what never comes.
     #[error("Top-level code awaits something that never comes. Timers and requests are only possible in a handler.")]
     Hung,
@@ -98,6 +111,14 @@ impl StartupFailure {
             format!("\n  at {}:{}:{}", exception.file, exception.line, exception.column)
         };
         Self::Exception { summary: exception.summary(), place, record: Box::new(describe(exception)) }
+    }
+
+    /// The same, told as what it is where the engine only says that there was no memory.
+    fn told(self, limit: usize) -> Self {
+        match self {
+            Self::Exception { summary, place, .. } if summary == OUT_OF_MEMORY => Self::OutOfMemory { limit, place },
+            other => other,
+        }
     }
 
     fn internal(reason: &str) -> Self {
@@ -118,7 +139,7 @@ impl StartupFailure {
         match self {
             Self::Exception { record, .. } => vec![record.as_ref().clone()],
             Self::Cpu { .. } => plain(EXCEEDED_CPU.to_owned()),
-            Self::Memory { .. } => plain(EXCEEDED_MEMORY.to_owned()),
+            Self::Memory { .. } | Self::OutOfMemory { .. } => plain(EXCEEDED_MEMORY.to_owned()),
             Self::Hung => plain(self.to_string()),
             Self::Internal(_) => Vec::new(),
         }
@@ -198,7 +219,8 @@ pub(crate) fn launch(host: &Rc<Host>, prepared: Prepared, program: Arc<Program>)
         scope.call(&start, &[Value::String(version.main_module.clone()), Value::String(bindings), compatibility])
     });
     let startup = started.cpu;
-    let Value::Object(promise) = outcome(started)? else {
+    let limit = host.seat.ledger.limit();
+    let Value::Object(promise) = outcome(started).map_err(|failure| failure.told(limit))? else {
         return Err(StartupFailure::internal("`start` gives no promise"));
     };
     let handlers = isolate.enter(BUILTINS_CPU, |scope| {
@@ -216,7 +238,7 @@ pub(crate) fn launch(host: &Rc<Host>, prepared: Prepared, program: Arc<Program>)
             _ => Err(StartupFailure::internal("`start` gives no names")),
         })
     });
-    let (handlers, entrypoints) = outcome(handlers)??;
+    let (handlers, entrypoints) = outcome(handlers).flatten().map_err(|failure| failure.told(limit))?;
     Ok(Booted { handlers, entrypoints, isolate, entries, startup })
 }
 

@@ -164,7 +164,7 @@ impl Pool {
         let outcome = match failure {
             StartupFailure::Exception { .. } | StartupFailure::Hung => Outcome::Exception,
             StartupFailure::Cpu { .. } => Outcome::ExceededCpu,
-            StartupFailure::Memory { .. } => Outcome::ExceededMemory,
+            StartupFailure::Memory { .. } | StartupFailure::OutOfMemory { .. } => Outcome::ExceededMemory,
             StartupFailure::Internal(_) => Outcome::InternalError,
         };
         for job in jobs {

@@ -119,7 +119,7 @@ impl From<StartupFailure> for Invalid {
         match failure {
             StartupFailure::Exception { record, .. } => Invalid::Exception { message, stack: record.stack },
             StartupFailure::Cpu { .. } => Invalid::StartupCpu(message),
-            StartupFailure::Memory { .. } => Invalid::StartupMemory(message),
+            StartupFailure::Memory { .. } | StartupFailure::OutOfMemory { .. } => Invalid::StartupMemory(message),
             StartupFailure::Hung => Invalid::StartupHung(message),
             StartupFailure::Internal(_) => Invalid::Internal(message),
         }

@@ -62,6 +62,14 @@ async fn bad_versions_are_told_apart() {
     assert!(error.to_string().contains("index.js:1:"), "{error}");
     let error = invalid(&world, source("const k = []; for (;;) k.push(new Uint8Array(1 << 20).fill(1));")).await;
     assert!(matches!(error, Invalid::StartupMemory(_)), "{error:?}");
+    // In one piece, which the engine refuses without saying more than that.
+    let error =
+        invalid(&world, source("const a = new Uint8Array(200 << 20).fill(1); export default { fetch() {} };")).await;
+    assert!(matches!(error, Invalid::StartupMemory(_)), "{error:?}");
+    assert!(
+        error.to_string().contains("exceeded memory limit") && error.to_string().contains("bytes are allowed"),
+        "{error}"
+    );
 
     let mut version = source("");
     version.main_module = "other.js".into();
