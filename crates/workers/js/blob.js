@@ -119,15 +119,15 @@ export class Blob {
   }
 
   text() {
-    return #bytes in this ? promiseResolve(utf8Decode(this.#bytes)) : wrongThis();
+    return isBlob(this) ? promiseResolve(utf8Decode(this.#bytes)) : wrongThis();
   }
 
   arrayBuffer() {
-    return #bytes in this ? promiseResolve(typedArrayBuffer(copy(this.#bytes))) : wrongThis();
+    return isBlob(this) ? promiseResolve(typedArrayBuffer(copy(this.#bytes))) : wrongThis();
   }
 
   bytes() {
-    return #bytes in this ? promiseResolve(copy(this.#bytes)) : wrongThis();
+    return isBlob(this) ? promiseResolve(copy(this.#bytes)) : wrongThis();
   }
 
   static {

@@ -1,6 +1,6 @@
 /** DOMException (https://webidl.spec.whatwg.org/#idl-DOMException). */
-import { Error, apply, defineProperty, getOwnPropertyDescriptor, hasOwn, setPrototypeOf } from "./primordials.js";
-import { defineInterface, toDOMString } from "./webidl.js";
+import { Error, RangeError, TypeError, apply, defineProperty, getOwnPropertyDescriptor, hasOwn, isFinite, setPrototypeOf } from "./primordials.js";
+import { defineInterface, toDOMString, toDictionary } from "./webidl.js";
 
 /** The names that still have a number. @type {Record<string, number>} */
 const CODES = {
@@ -36,6 +36,8 @@ const stackGetter = getOwnPropertyDescriptor(Error.prototype, "stack")?.get;
 
 /** @type {(value: any) => value is DOMException} */
 export let isDOMException;
+/** @type {(value: any) => value is QuotaExceededError} */
+export let isQuotaExceededError;
 
 export class DOMException {
   #name = "Error";
@@ -78,6 +80,45 @@ export class DOMException {
   }
 }
 
+/** What is more than a limit allows (https://webidl.spec.whatwg.org/#quotaexceedederror). */
+export class QuotaExceededError extends DOMException {
+  /** @type {number | null} */
+  #quota = null;
+  /** @type {number | null} */
+  #requested = null;
+
+  /** @param {any} [message] @param {any} [options] */
+  constructor(message = "", options = undefined) {
+    super(message, "QuotaExceededError");
+    const { quota, requested } = toDictionary(options, "QuotaExceededError constructor: the options");
+    if (quota !== undefined) this.#quota = toAmount(quota, "quota");
+    if (requested !== undefined) this.#requested = toAmount(requested, "requested");
+    if (this.#quota !== null && this.#requested !== null && this.#requested < this.#quota) {
+      throw new RangeError("QuotaExceededError constructor: less was requested than the quota allows.");
+    }
+  }
+
+  get quota() {
+    return this.#quota;
+  }
+
+  get requested() {
+    return this.#requested;
+  }
+
+  static {
+    isQuotaExceededError = /** @type {any} */ ((/** @type {any} */ value) => typeof value === "object" && value !== null && #quota in value);
+  }
+}
+
+/** @param {any} value @param {string} name */
+function toAmount(value, name) {
+  const amount = +value;
+  if (!isFinite(amount)) throw new TypeError(`QuotaExceededError constructor: '${name}' is not a finite number.`);
+  if (amount < 0) throw new RangeError(`QuotaExceededError constructor: '${name}' is negative.`);
+  return amount;
+}
+
 const CONSTANTS = {
   INDEX_SIZE_ERR: 1,
   DOMSTRING_SIZE_ERR: 2,
@@ -108,3 +149,4 @@ const CONSTANTS = {
 
 defineInterface(DOMException, { constants: CONSTANTS });
 setPrototypeOf(DOMException.prototype, Error.prototype);
+defineInterface(QuotaExceededError);

@@ -6,17 +6,22 @@ import { trimmed } from "./headers.js";
 import { defineInterface, requireArguments, toDictionary, toDOMString, viewOf } from "./webidl.js";
 
 export class TextEncoder {
+  #self = true;
+
   get encoding() {
+    void this.#self;
     return "utf-8";
   }
 
   /** @param {any} [input] */
   encode(input = undefined) {
+    void this.#self;
     return utf8Encode(input === undefined ? "" : toDOMString(input));
   }
 
   /** @param {any} source @param {Uint8Array} destination */
   encodeInto(source, destination) {
+    void this.#self;
     requireArguments(arguments.length, 2, "TextEncoder.encodeInto");
     const text = toDOMString(source);
     if (!isUint8Array(destination)) throw new TypeError("TextEncoder.encodeInto: the destination is not a Uint8Array.");

@@ -1,5 +1,6 @@
 /** EventSource (https://html.spec.whatwg.org/multipage/server-sent-events.html), with Cloudflare's `EventSource.from(stream)`. */
 import { AbortController } from "./abort.js";
+import { utf8Encode } from "./bytes.js";
 import { DOMException } from "./dom_exception.js";
 import { Event, EventTarget, Handler, fireEvent } from "./events.js";
 import { ErrorEvent, MessageEvent } from "./message_events.js";
@@ -11,6 +12,7 @@ import {
   TypeError,
   apply,
   charCodeAt,
+  fromCharCode,
   isUint8Array,
   mapGet,
   mapSet,
@@ -44,16 +46,17 @@ class EventStreamParser {
   #data = "";
   #hasData = false;
   #type = "";
-  #id = "";
+  #id;
   /** What the next connection is to say. */
-  lastEventId = "";
+  lastEventId;
   /** @type {number | undefined} */
   retry = undefined;
   /** @type {(type: string, data: string, id: string) => void} */
   #dispatch;
 
-  /** @param {(type: string, data: string, id: string) => void} dispatch */
-  constructor(dispatch) {
+  /** @param {string} lastEventId of the connection before @param {(type: string, data: string, id: string) => void} dispatch */
+  constructor(lastEventId, dispatch) {
+    this.#id = this.lastEventId = lastEventId;
     this.#dispatch = dispatch;
   }
 
@@ -109,6 +112,14 @@ class EventStreamParser {
   }
 }
 
+/** The characters that the bytes of a text in UTF-8 are. @param {string} text */
+function byteString(text) {
+  const bytes = utf8Encode(text);
+  let result = "";
+  for (let i = 0; i < bytes.length; i++) result += fromCharCode(/** @type {number} */ (bytes[i]));
+  return result;
+}
+
 export class EventSource extends EventTarget {
   #url = "";
   #readyState = SOURCE_CONNECTING;
@@ -151,7 +162,7 @@ export class EventSource extends EventTarget {
   #connect() {
     /** @type {any} */
     const headers = { accept: "text/event-stream", "cache-control": "no-cache" };
-    if (this.#lastEventId !== "") headers["last-event-id"] = this.#lastEventId;
+    if (this.#lastEventId !== "") headers["last-event-id"] = byteString(this.#lastEventId);
     const init = { headers, signal: this.#controller.signal };
     const answer = this.#fetcher === undefined ? fetch(this.#url, init) : this.#fetcher.fetch(this.#url, init);
     promiseThen(
@@ -174,7 +185,7 @@ export class EventSource extends EventTarget {
   #read(stream, ended) {
     this.#readyState = SOURCE_OPEN;
     promiseThen(promiseResolve(undefined), () => this.#readyState === SOURCE_OPEN && fireEvent(this, new Event("open")));
-    const parser = new EventStreamParser((type, data, lastEventId) => {
+    const parser = new EventStreamParser(this.#lastEventId, (type, data, lastEventId) => {
       if (this.#readyState !== SOURCE_CLOSED) fireEvent(this, new MessageEvent(type, { data, lastEventId, origin: this.#origin }));
     });
     const decoder = new TextDecoder();

@@ -4,7 +4,21 @@ import { dataResponse, isDataUrl } from "./fetch_data.js";
 import { listAppend, listDelete, listGet } from "./headers.js";
 import host from "./host_object.js";
 import { cancelOperation, current, onComplete, requireInvocation } from "./invocation.js";
-import { TypeError, arraySlice, defineProperty, isUint8Array, markHandled, newPromise, promiseReject, promiseResolve, stringIndexOf, stringSlice } from "./primordials.js";
+import {
+  TypeError,
+  arraySlice,
+  charCodeAt,
+  defineProperty,
+  isUint8Array,
+  markHandled,
+  newPromise,
+  numberToString,
+  promiseReject,
+  promiseResolve,
+  stringIndexOf,
+  stringSlice,
+  toUpperCase,
+} from "./primordials.js";
 import { pump } from "./pump.js";
 import { cancelStream } from "./readable_core.js";
 import { stateOf } from "./readable_stream.js";
@@ -35,7 +49,7 @@ export function fetchThrough(binding, input, init) {
       state.body?.cancel(reason);
       throw reason;
     }
-    if (binding === undefined && isDataUrl(state.url)) return promiseResolve(dataResponse(state.url));
+    if (binding === undefined && isDataUrl(state.url)) return promiseResolve(dataResponse(state.url, state.method));
     if (!isHttp(state.url)) throw new TypeError(`Fetch API cannot load: ${state.url}`);
     fetching = new Fetching(binding, state);
     fetching.hop();
@@ -193,7 +207,7 @@ class Fetching {
 
   /** @param {number} status @param {string} location */
   #follow(status, location) {
-    const record = parseUrl(location, this.#url);
+    const record = parseUrl(percentEncoded(location), this.#url);
     if (record === undefined) throw new TypeError(`The redirect from ${this.#url} has an invalid Location: ${location}`);
     const url = withoutFragment(record);
     if (!isHttp(url)) throw new TypeError(`The redirect from ${this.#url} goes to a URL that is not HTTP: ${url}`);
@@ -228,6 +242,16 @@ class Fetching {
     this.#url = url;
     this.hop();
   }
+}
+
+/** A Location, which is bytes, as a URL has them. @param {string} location */
+function percentEncoded(location) {
+  let text = "";
+  for (let i = 0; i < location.length; i++) {
+    const code = charCodeAt(location, i);
+    text += code < 0x80 ? location[i] : `%${toUpperCase(numberToString(code, 16))}`;
+  }
+  return text;
 }
 
 /** @param {number} status */

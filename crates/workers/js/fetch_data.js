@@ -50,8 +50,8 @@ function fromBase64(bytes) {
 const BASE64 = /^(.*); *base64$/i;
 const OUTER_SPACE = /^[\t\n\f\r ]*(.*?)[\t\n\f\r ]*$/;
 
-/** @param {string} url serialized */
-export function dataResponse(url) {
+/** @param {string} url serialized @param {string} method */
+export function dataResponse(url, method) {
   const hash = stringIndexOf(url, "#");
   const rest = stringSlice(url, 5, hash < 0 ? url.length : hash);
   const comma = stringIndexOf(rest, ",");
@@ -66,7 +66,9 @@ export function dataResponse(url) {
   if (type[0] === ";") type = `text/plain${type}`;
   const media = parseMediaType(type);
   const serialized = media === undefined ? "text/plain;charset=US-ASCII" : serializeMediaType(media);
-  const response = new Response(bytes, { statusText: "OK", headers: { "content-type": serialized } });
-  responseState(response).url = url;
+  const response = new Response(method === "HEAD" ? null : bytes, { statusText: "OK", headers: { "content-type": serialized } });
+  const state = responseState(response);
+  state.url = url;
+  state.type = "basic";
   return response;
 }

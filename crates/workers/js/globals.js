@@ -3,7 +3,7 @@ import { AbortController, AbortSignal } from "./abort.js";
 import { ScheduledController } from "./background_events.js";
 import { Blob, File } from "./blob.js";
 import { console } from "./console.js";
-import { DOMException } from "./dom_exception.js";
+import { DOMException, QuotaExceededError } from "./dom_exception.js";
 import { TextDecoder, TextEncoder } from "./encoding.js";
 import { CustomEvent, Event, EventTarget } from "./events.js";
 import { ExecutionContext } from "./execution_context.js";
@@ -114,7 +114,7 @@ class Crypto {
     }
     const length = typedArrayByteLength(array);
     if (length > 65536) {
-      throw new DOMException(`getRandomValues() only accepts buffers of size <= 64K but provided ${length} bytes.`, "QuotaExceededError");
+      throw new QuotaExceededError(`getRandomValues() only accepts buffers of size <= 64K but provided ${length} bytes.`);
     }
     requireInvocation();
     typedArraySet(new Uint8Array(typedArrayBuffer(array), typedArrayByteOffset(array), length), host.randomBytes(length));
@@ -248,6 +248,7 @@ const interfaces = {
   Navigator,
   Performance,
   PromiseRejectionEvent,
+  QuotaExceededError,
   ReadableByteStreamController,
   ReadableStream,
   ReadableStreamBYOBReader,

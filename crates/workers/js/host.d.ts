@@ -258,8 +258,8 @@ interface Entries {
      * Makes `env` and imports the Worker's main module. `bindings` is JSON: `[{name, type, …}]` with type `plain_text` {text}, `secret_text` {text},
      * `json` {json}, `vpc_network` {}, `vpc_service` {}, `service` {}, `version_metadata` {id, tag, timestamp}. Resolves to the names of the handlers
      * that the default export has.
-     * `compatibility` is JSON: `{node, processEnv, modules}`: whether the modules of Node.js are there (and their globals), whether `process.env` has
-     * the text bindings, and the names of the modules.
+     * `compatibility` is JSON: `{node, processEnv, modules, blobMessages}`: whether the modules of Node.js are there (and their globals), whether
+     * `process.env` has the text bindings, the names of the modules, and whether the bytes of a WebSocket come as Blobs.
      */
     start(mainModule: string, bindings: string, compatibility?: string): Promise<string[]>;
     /** The exports that calls can go to: the name of each (`default` among them), then its handlers. */

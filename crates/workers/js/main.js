@@ -19,7 +19,7 @@ import { stateOf } from "./readable_stream.js";
 import { incomingRequest } from "./request.js";
 import { isResponse, responseState } from "./response.js";
 import { rpc } from "./rpc_receiver.js";
-import { socketState } from "./websocket.js";
+import { setDefaultBinaryType, socketState } from "./websocket.js";
 
 /** @typedef {import("./invocation.js").Context} Context */
 
@@ -29,6 +29,7 @@ async function start(mainModule, bindings, compatibility) {
   if (compatibility !== undefined) {
     const given = jsonParse(compatibility);
     setCompatibility(given);
+    if (given.blobMessages) setDefaultBinaryType("blob");
     // By a name in a variable: the type checker has no such file.
     const globals = "./node_globals.js";
     if (given.node) await import(globals);

@@ -47,6 +47,10 @@ import { isWritableStream, writableStateOf } from "./writable_stream.js";
 export let stateOf;
 /** @type {(value: any) => value is ReadableStream} */
 export let isReadableStream;
+/** @type {(value: any) => boolean} */
+let isDefaultReader;
+/** @type {(value: any) => boolean} */
+let isByobReader;
 
 export class ReadableStream {
   /** @type {ReadableState} */
@@ -89,7 +93,7 @@ export class ReadableStream {
 
   /** @param {any} [reason] */
   cancel(reason = undefined) {
-    if (!(#state in this)) return wrongThis();
+    if (!isReadableStream(this)) return wrongThis();
     const state = this.#state;
     if (state.reader !== undefined) return promiseReject(new TypeError("Cannot cancel a stream that is locked to a reader."));
     return cancelStream(state, reason);
@@ -261,18 +265,18 @@ export class ReadableStreamDefaultReader {
   }
 
   get closed() {
-    if (!(#state in this)) return wrongThis();
+    if (!isDefaultReader(this)) return wrongThis();
     return this.#state.closed;
   }
 
   /** @param {any} [reason] */
   cancel(reason = undefined) {
-    if (!(#state in this)) return wrongThis();
+    if (!isDefaultReader(this)) return wrongThis();
     return cancelByReader(this.#state, reason);
   }
 
   read() {
-    if (!(#state in this)) return wrongThis();
+    if (!isDefaultReader(this)) return wrongThis();
     if (this.#state.stream === undefined) return promiseReject(new TypeError("This ReadableStream reader has been released."));
     const request = new PromisedRead();
     readFrom(this.#state, request);
@@ -281,6 +285,10 @@ export class ReadableStreamDefaultReader {
 
   releaseLock() {
     releaseReader(this.#state);
+  }
+
+  static {
+    isDefaultReader = (value) => isObject(value) && #state in value;
   }
 }
 defineInterface(ReadableStreamDefaultReader);
@@ -301,13 +309,13 @@ export class ReadableStreamBYOBReader {
   }
 
   get closed() {
-    if (!(#state in this)) return wrongThis();
+    if (!isByobReader(this)) return wrongThis();
     return this.#state.closed;
   }
 
   /** @param {any} [reason] */
   cancel(reason = undefined) {
-    if (!(#state in this)) return wrongThis();
+    if (!isByobReader(this)) return wrongThis();
     return cancelByReader(this.#state, reason);
   }
 
@@ -333,6 +341,10 @@ export class ReadableStreamBYOBReader {
 
   releaseLock() {
     releaseReader(this.#state);
+  }
+
+  static {
+    isByobReader = (value) => isObject(value) && #state in value;
   }
 }
 defineInterface(ReadableStreamBYOBReader);

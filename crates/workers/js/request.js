@@ -4,9 +4,9 @@ import { extractBody, extractedType, nativeBody } from "./body.js";
 import { bodyArrayBuffer, bodyBlob, bodyBytes, bodyFormData, bodyJson, bodyText } from "./body_read.js";
 import { fillList, listAppend, listGet, listHas, newHeaders, NOT_A_TOKEN } from "./headers.js";
 import { register } from "./invocation.js";
-import { TypeError, arraySlice, regexpExec, toUpperCase } from "./primordials.js";
-import { isReadableStream } from "./readable_stream.js";
+import { TypeError, arrayIndexOf, arraySlice, regexpExec, toUpperCase } from "./primordials.js";
 import { toRequestUrl, hrefOf, isURL } from "./url.js";
+import { parseUrl } from "./url_record.js";
 import { INTERNAL, defineInterface, isObject, requireArguments, toByteString, toDOMString, toDictionary, toUSVString, wrongThis } from "./webidl.js";
 
 /**
@@ -39,6 +39,11 @@ class RequestState {
   integrity = "";
   keepalive = false;
   cache = "default";
+  // What only browsers heed.
+  credentials = "same-origin";
+  mode = "cors";
+  referrer = "about:client";
+  referrerPolicy = "";
 }
 
 export function newRequestState() {
@@ -97,6 +102,7 @@ export class Request {
       state.integrity = other.integrity;
       state.keepalive = other.keepalive;
       state.cache = other.cache;
+      copyHints(other, state);
     } else {
       state.url = isURL(input) ? toRequestUrl(hrefOf(input)) : toRequestUrl(toUSVString(input));
     }
@@ -178,9 +184,40 @@ export class Request {
     return this.#state.cache;
   }
 
+  get credentials() {
+    return this.#state.credentials;
+  }
+
+  get destination() {
+    void this.#state;
+    return "";
+  }
+
   get duplex() {
     void this.#state;
     return "half";
+  }
+
+  get isHistoryNavigation() {
+    void this.#state;
+    return false;
+  }
+
+  get isReloadNavigation() {
+    void this.#state;
+    return false;
+  }
+
+  get mode() {
+    return this.#state.mode;
+  }
+
+  get referrer() {
+    return this.#state.referrer;
+  }
+
+  get referrerPolicy() {
+    return this.#state.referrerPolicy;
   }
 
   get body() {
@@ -211,33 +248,34 @@ export class Request {
     copy.integrity = state.integrity;
     copy.keepalive = state.keepalive;
     copy.cache = state.cache;
+    copyHints(state, copy);
     if (state.signal !== undefined) copy.signal = dependentSignal([state.signal]);
     copy.body = body === null ? null : body.clone();
     return new Request(INTERNAL, copy);
   }
 
   arrayBuffer() {
-    return #state in this ? bodyArrayBuffer(this.#state.body) : wrongThis();
+    return isRequest(this) ? bodyArrayBuffer(this.#state.body) : wrongThis();
   }
 
   blob() {
-    return #state in this ? bodyBlob(this.#state.body, listGet(this.#state.list, "content-type")) : wrongThis();
+    return isRequest(this) ? bodyBlob(this.#state.body, listGet(this.#state.list, "content-type")) : wrongThis();
   }
 
   bytes() {
-    return #state in this ? bodyBytes(this.#state.body) : wrongThis();
+    return isRequest(this) ? bodyBytes(this.#state.body) : wrongThis();
   }
 
   formData() {
-    return #state in this ? bodyFormData(this.#state.body, listGet(this.#state.list, "content-type")) : wrongThis();
+    return isRequest(this) ? bodyFormData(this.#state.body, listGet(this.#state.list, "content-type")) : wrongThis();
   }
 
   json() {
-    return #state in this ? bodyJson(this.#state.body) : wrongThis();
+    return isRequest(this) ? bodyJson(this.#state.body) : wrongThis();
   }
 
   text() {
-    return #state in this ? bodyText(this.#state.body) : wrongThis();
+    return isRequest(this) ? bodyText(this.#state.body) : wrongThis();
   }
 
   static {
@@ -246,6 +284,39 @@ export class Request {
   }
 }
 defineInterface(Request);
+
+/** @param {RequestState} from @param {RequestState} to */
+function copyHints(from, to) {
+  to.credentials = from.credentials;
+  to.mode = from.mode;
+  to.referrer = from.referrer;
+  to.referrerPolicy = from.referrerPolicy;
+}
+
+const CREDENTIALS = ["omit", "same-origin", "include"];
+const MODES = ["same-origin", "no-cors", "cors"];
+const REFERRER_POLICIES = [
+  "",
+  "no-referrer",
+  "no-referrer-when-downgrade",
+  "same-origin",
+  "origin",
+  "strict-origin",
+  "origin-when-cross-origin",
+  "strict-origin-when-cross-origin",
+  "unsafe-url",
+];
+
+/** What only browsers heed: kept for whoever asks, and as on Cloudflare no reason to refuse a request. @param {RequestState} state @param {any} dictionary */
+function readHints(state, dictionary) {
+  const { credentials, mode, referrer, referrerPolicy } = dictionary;
+  if (arrayIndexOf(CREDENTIALS, credentials) >= 0) state.credentials = credentials;
+  if (arrayIndexOf(MODES, mode) >= 0) state.mode = mode;
+  if (arrayIndexOf(REFERRER_POLICIES, referrerPolicy) >= 0) state.referrerPolicy = referrerPolicy;
+  if (referrer === undefined) return;
+  const text = toUSVString(referrer);
+  state.referrer = text === "" || text === "about:client" ? text : (parseUrl(text)?.[0] ?? state.referrer);
+}
 
 /** Its signal, made when first asked for; a visitor's request aborts when the visitor goes. @param {RequestState} state */
 function signalOf(state) {
@@ -276,6 +347,7 @@ function readRequestInit(state, dictionary) {
     if (!isObject(cf)) throw new TypeError("Request constructor: 'cf' is not an object.");
     state.cf = { ...cf };
   }
+  readHints(state, dictionary);
   if (fetcher !== undefined) state.fetcher = fetcher;
   if (integrity !== undefined) state.integrity = toDOMString(integrity);
   if (keepalive !== undefined) state.keepalive = !!keepalive;
@@ -290,7 +362,7 @@ function readRequestInit(state, dictionary) {
     state.list = [];
     fillList(state.list, headers);
   }
-  if (body !== undefined && isReadableStream(body) && dictionary.duplex !== undefined && toDOMString(dictionary.duplex) !== "half") {
+  if (dictionary.duplex !== undefined && toDOMString(dictionary.duplex) !== "half") {
     throw new TypeError("Request constructor: 'duplex' must be 'half'.");
   }
   return { body, signal };

@@ -191,27 +191,27 @@ export class Response {
   }
 
   arrayBuffer() {
-    return #state in this ? bodyArrayBuffer(this.#state.body) : wrongThis();
+    return isResponse(this) ? bodyArrayBuffer(this.#state.body) : wrongThis();
   }
 
   blob() {
-    return #state in this ? bodyBlob(this.#state.body, listGet(this.#state.list, "content-type")) : wrongThis();
+    return isResponse(this) ? bodyBlob(this.#state.body, listGet(this.#state.list, "content-type")) : wrongThis();
   }
 
   bytes() {
-    return #state in this ? bodyBytes(this.#state.body) : wrongThis();
+    return isResponse(this) ? bodyBytes(this.#state.body) : wrongThis();
   }
 
   formData() {
-    return #state in this ? bodyFormData(this.#state.body, listGet(this.#state.list, "content-type")) : wrongThis();
+    return isResponse(this) ? bodyFormData(this.#state.body, listGet(this.#state.list, "content-type")) : wrongThis();
   }
 
   json() {
-    return #state in this ? bodyJson(this.#state.body) : wrongThis();
+    return isResponse(this) ? bodyJson(this.#state.body) : wrongThis();
   }
 
   text() {
-    return #state in this ? bodyText(this.#state.body) : wrongThis();
+    return isResponse(this) ? bodyText(this.#state.body) : wrongThis();
   }
 
   static {
@@ -281,8 +281,11 @@ export function fetchedResponse(status, statusText, list, bodyId, url, redirecte
   state.statusText = statusText;
   state.list = list;
   state.immutable = true;
-  if (bodyId !== 0) state.body = nativeBody(bodyId);
-  else if (!head && !isNullBodyStatus(status)) state.body = emptyBody();
+  // There is no origin, of which a response could be another one's.
+  state.type = "basic";
+  const body = bodyId === 0 ? null : nativeBody(bodyId);
+  if (isNullBodyStatus(status)) body?.cancel(undefined);
+  else if (body !== null || !head) state.body = body ?? emptyBody();
   state.url = url;
   state.redirected = redirected;
   return new Response(INTERNAL, state);

@@ -3,7 +3,7 @@
  * objects of the platform in it, which look like plain ones to the engine, is cloned here; those that cannot be cloned are refused.
  */
 import { blobBytes, blobType, isBlob, isFile, newBlob, renamedFile, fileName } from "./blob.js";
-import { DOMException, isDOMException } from "./dom_exception.js";
+import { DOMException, QuotaExceededError, isDOMException, isQuotaExceededError } from "./dom_exception.js";
 import host from "./host_object.js";
 import {
   Array,
@@ -167,7 +167,9 @@ function clonePlatformObject(value) {
   // The bytes never change, so that they can be shared.
   if (isBlob(value)) return newBlob(blobBytes(value), blobType(value));
   if (isDOMException(value)) {
-    const copy = new DOMException(value.message, value.name);
+    const copy = isQuotaExceededError(value)
+      ? new QuotaExceededError(value.message, { quota: value.quota ?? undefined, requested: value.requested ?? undefined })
+      : new DOMException(value.message, value.name);
     const stack = getOwnPropertyDescriptor(value, "stack");
     if (stack !== undefined) defineProperty(copy, "stack", { ...stack, value: stack.value, configurable: true });
     return copy;

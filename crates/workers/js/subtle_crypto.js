@@ -103,24 +103,22 @@ export class SubtleCrypto {
 
   /** @param {any} algorithm @param {any} key @param {any} data */
   encrypt(algorithm, key, data) {
-    return this.#cipher("encrypt", arguments.length, algorithm, key, data);
+    return promiseFor(() => this.#cipher("encrypt", arguments.length, algorithm, key, data));
   }
 
   /** @param {any} algorithm @param {any} key @param {any} data */
   decrypt(algorithm, key, data) {
-    return this.#cipher("decrypt", arguments.length, algorithm, key, data);
+    return promiseFor(() => this.#cipher("decrypt", arguments.length, algorithm, key, data));
   }
 
   /** @param {"encrypt" | "decrypt"} operation @param {number} given @param {any} algorithm @param {any} key @param {any} data */
   #cipher(operation, given, algorithm, key, data) {
-    return promiseFor(() => {
-      requireArguments(given, 3, `SubtleCrypto.${operation}`);
-      toKey(key, `SubtleCrypto.${operation}`);
-      const bytes = copyOfBytes(data, `SubtleCrypto.${operation}: the data`);
-      const normalized = normalize(operation, algorithm);
-      const parts = usableKey(key, normalized.name, operation);
-      return bufferOf(ALGORITHMS[normalized.name][operation](normalized, parts, bytes));
-    });
+    requireArguments(given, 3, `SubtleCrypto.${operation}`);
+    toKey(key, `SubtleCrypto.${operation}`);
+    const bytes = copyOfBytes(data, `SubtleCrypto.${operation}: the data`);
+    const normalized = normalize(operation, algorithm);
+    const parts = usableKey(key, normalized.name, operation);
+    return bufferOf(ALGORITHMS[normalized.name][operation](normalized, parts, bytes));
   }
 
   /** @param {any} algorithm @param {any} key @param {any} data */

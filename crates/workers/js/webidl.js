@@ -27,6 +27,8 @@ import {
   isFinite,
   isSharedArrayBuffer,
   isView,
+  max,
+  min,
   toWellFormed,
   trunc,
   typedArrayBuffer,
@@ -160,6 +162,11 @@ export function toLong(value) {
 /** @param {any} value */
 export function toUnsignedShort(value) {
   return toInteger(value, 16, false);
+}
+
+/** `[Clamp] unsigned short`. @param {any} value */
+export function toClampedUnsignedShort(value) {
+  return min(max(toClampedLongLong(value), 0), 65535);
 }
 
 /** `[EnforceRange] unsigned long long`. @param {any} value @param {string} what */

@@ -23,7 +23,7 @@ import {
   typedArraySlice,
 } from "./primordials.js";
 import { Queue } from "./queue.js";
-import { INTERNAL, defineInterface, isBufferSource, isObject, requireArguments, toUSVString, toUnsignedShort, viewOf } from "./webidl.js";
+import { INTERNAL, defineInterface, isBufferSource, isObject, requireArguments, toClampedUnsignedShort, toUSVString, viewOf } from "./webidl.js";
 
 const SOCKET_CONNECTING = 0;
 const SOCKET_OPEN = 1;
@@ -34,6 +34,13 @@ const SOCKET_CLOSED = 3;
  * What arrives at a socket: text, bytes, or the end, as `[code, reason]`; code 1005 stands for none.
  * @typedef {string | Uint8Array | [number, string]} Arrival
  */
+
+/** What bytes come as, unless script says otherwise. */
+let defaultBinaryType = "arraybuffer";
+/** @param {"arraybuffer" | "blob"} type */
+export function setDefaultBinaryType(type) {
+  defaultBinaryType = type;
+}
 
 /** What the runtime knows of a socket. */
 class SocketState {
@@ -48,7 +55,7 @@ class SocketState {
   url = null;
   protocol = "";
   extensions = "";
-  binaryType = "arraybuffer";
+  binaryType = defaultBinaryType;
   /** The invocation that may use it. */
   owner = current;
   /** The host's socket, once messages go through it. @type {WebSocketId} */
@@ -242,18 +249,25 @@ export class WebSocket extends EventTarget {
     checkOwner(state.owner);
     let number = 1005;
     if (code !== undefined) {
-      number = toUnsignedShort(code);
+      number = toClampedUnsignedShort(code);
       if (number < 1000 || number > 4999 || number === 1004 || number === 1005 || number === 1006 || number === 1015) {
-        throw new TypeError(`Invalid WebSocket close code: ${number}.`);
+        throw new DOMException(`Invalid WebSocket close code: ${number}.`, "InvalidAccessError");
       }
     }
     const text = reason === undefined ? "" : toUSVString(reason);
-    if (text !== "" && code === undefined) throw new TypeError("If you specify a WebSocket close reason, you must also specify a code.");
+    if (text !== "" && code === undefined) {
+      throw new DOMException("If you specify a WebSocket close reason, you must also specify a code.", "InvalidAccessError");
+    }
     if (typedArrayByteLength(utf8Encode(text)) > 123) {
       throw new DOMException("WebSocket.close: the reason is longer than 123 bytes.", "SyntaxError");
     }
     if (state.readyState === SOCKET_CONNECTING) {
-      state.lost("WebSocket was closed before it was open.");
+      state.readyState = SOCKET_CLOSING;
+      const message = "WebSocket was closed before it was open.";
+      promiseThen(promiseResolve(undefined), () => {
+        fireEvent(this, new ErrorEvent("error", { message }));
+        state.lost(message);
+      });
       return;
     }
     if (!state.accepted) throw new TypeError("You must call accept() on this WebSocket before sending messages.");
@@ -291,7 +305,8 @@ export class WebSocket extends EventTarget {
   }
 
   set binaryType(value) {
-    if (value === "blob" || value === "arraybuffer") this.#state.binaryType = value;
+    const state = this.#state;
+    if (value === "blob" || value === "arraybuffer") state.binaryType = value;
   }
 
   get onopen() {

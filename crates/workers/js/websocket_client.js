@@ -2,9 +2,10 @@
 import { DOMException } from "./dom_exception.js";
 import { fireEvent, Event } from "./events.js";
 import { fetchThrough } from "./fetch.js";
+import { NOT_A_TOKEN } from "./headers.js";
 import { requireInvocation } from "./invocation.js";
 import { ErrorEvent } from "./message_events.js";
-import { Error, arrayJoin, promiseThen, replaceEvery, startsWith, stringSlice } from "./primordials.js";
+import { Error, arrayJoin, promiseThen, regexpExec, replaceEvery, startsWith, stringSlice, toLowerCase } from "./primordials.js";
 import { responseState } from "./response.js";
 import { parseUrl } from "./url_record.js";
 import { forEachOfSequence, isObject, toDOMString, toUSVString } from "./webidl.js";
@@ -17,12 +18,35 @@ function httpUrlOf(url) {
   return url;
 }
 
+/** @param {string} url */
+function socketUrlOf(url) {
+  if (startsWith(url, "http:")) return `ws:${stringSlice(url, 5)}`;
+  if (startsWith(url, "https:")) return `wss:${stringSlice(url, 6)}`;
+  return url;
+}
+
+/** @param {string[]} names the subprotocols that are asked for */
+function checkProtocols(names) {
+  for (let i = 0; i < names.length; i++) {
+    const name = toLowerCase(/** @type {string} */ (names[i]));
+    if (name === "" || regexpExec(NOT_A_TOKEN, name) !== null) {
+      throw new DOMException(`WebSocket constructor: the protocol '${names[i]}' is not a token.`, "SyntaxError");
+    }
+    for (let j = 0; j < i; j++) {
+      if (toLowerCase(/** @type {string} */ (names[j])) === name) {
+        throw new DOMException(`WebSocket constructor: the protocol '${names[i]}' is given twice.`, "SyntaxError");
+      }
+    }
+  }
+}
+
 setSocketConnector((state, url, protocols) => {
   requireInvocation();
   const given = toUSVString(url);
-  const href = parseUrl(given)?.[0];
-  if (href === undefined) throw new DOMException(`WebSocket constructor: the URL ${given} is invalid.`, "SyntaxError");
-  const target = httpUrlOf(href);
+  const parsed = parseUrl(given)?.[0];
+  if (parsed === undefined) throw new DOMException(`WebSocket constructor: the URL ${given} is invalid.`, "SyntaxError");
+  const href = socketUrlOf(parsed);
+  const target = httpUrlOf(parsed);
   if (!startsWith(target, "http:") && !startsWith(target, "https:")) {
     throw new DOMException("WebSocket constructor: the URL's scheme must be ws, wss, http or https.", "SyntaxError");
   }
@@ -36,6 +60,7 @@ setSocketConnector((state, url, protocols) => {
   } else if (protocols !== undefined) {
     names[0] = toDOMString(protocols);
   }
+  checkProtocols(names);
   state.url = href;
   state.readyState = 0;
   /** @type {Record<string, string>} */

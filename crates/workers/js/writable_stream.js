@@ -21,6 +21,8 @@ import {
 export let writableStateOf;
 /** @type {(value: any) => value is WritableStream} */
 export let isWritableStream;
+/** @type {(value: any) => boolean} */
+let isWriter;
 
 export class WritableStream {
   /** @type {WritableState} */
@@ -54,13 +56,13 @@ export class WritableStream {
 
   /** @param {any} [reason] */
   abort(reason = undefined) {
-    if (!(#state in this)) return wrongThis();
+    if (!isWritableStream(this)) return wrongThis();
     if (this.#state.writer !== undefined) return promiseReject(new TypeError("Cannot abort a stream that is locked to a writer."));
     return abortWritable(this.#state, reason);
   }
 
   close() {
-    if (!(#state in this)) return wrongThis();
+    if (!isWritableStream(this)) return wrongThis();
     const state = this.#state;
     if (state.writer !== undefined) return promiseReject(new TypeError("Cannot close a stream that is locked to a writer."));
     if (closeOrCloseInFlight(state)) return promiseReject(new TypeError("This WritableStream is being closed already."));
@@ -149,7 +151,7 @@ export class WritableStreamDefaultWriter {
   }
 
   get closed() {
-    return #state in this ? this.#state.closed : wrongThis();
+    return isWriter(this) ? this.#state.closed : wrongThis();
   }
 
   get desiredSize() {
@@ -158,19 +160,19 @@ export class WritableStreamDefaultWriter {
   }
 
   get ready() {
-    return #state in this ? this.#state.ready : wrongThis();
+    return isWriter(this) ? this.#state.ready : wrongThis();
   }
 
   /** @param {any} [reason] */
   abort(reason = undefined) {
-    if (!(#state in this)) return wrongThis();
+    if (!isWriter(this)) return wrongThis();
     const { stream } = this.#state;
     if (stream === undefined) return promiseReject(new TypeError("This WritableStream writer has been released."));
     return abortWritable(stream, reason);
   }
 
   close() {
-    if (!(#state in this)) return wrongThis();
+    if (!isWriter(this)) return wrongThis();
     const { stream } = this.#state;
     if (stream === undefined) return promiseReject(new TypeError("This WritableStream writer has been released."));
     if (closeOrCloseInFlight(stream)) return promiseReject(new TypeError("This WritableStream is being closed already."));
@@ -183,8 +185,12 @@ export class WritableStreamDefaultWriter {
 
   /** @param {any} [chunk] */
   write(chunk = undefined) {
-    if (!(#state in this)) return wrongThis();
+    if (!isWriter(this)) return wrongThis();
     return writeTo(this.#state, chunk);
+  }
+
+  static {
+    isWriter = (value) => isObject(value) && #state in value;
   }
 }
 defineInterface(WritableStreamDefaultWriter);

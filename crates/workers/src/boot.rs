@@ -300,7 +300,7 @@ fn bindings(version: &WorkerVersion) -> String {
     serde_json::Value::Array(bindings.collect()).to_string()
 }
 
-/// What the flags of a version ask of Node.js, as `Entries.start` takes it.
+/// What the flags of a version ask for, as `Entries.start` takes it.
 fn compatibility(version: &WorkerVersion) -> String {
     let node = NodeModules::of(version);
     let modules: Vec<&str> = if node == NodeModules::All { crate::node::names().collect() } else { Vec::new() };
@@ -308,7 +308,11 @@ fn compatibility(version: &WorkerVersion) -> String {
     let process_env = version.asks("nodejs_compat_populate_process_env")
         || (version.compatibility_date.as_str() >= "2025-04-01"
             && !version.asks("nodejs_compat_do_not_populate_process_env"));
-    serde_json::json!({"node": node == NodeModules::All, "processEnv": process_env, "modules": modules}).to_string()
+    let blob_messages = version.asks("websocket_standard_binary_type")
+        || (version.compatibility_date.as_str() >= "2026-03-17" && !version.asks("no_websocket_standard_binary_type"));
+    let node = node == NodeModules::All;
+    serde_json::json!({"node": node, "processEnv": process_env, "modules": modules, "blobMessages": blob_messages})
+        .to_string()
 }
 
 /// Whether top-level code may use `eval` and `new Function`, as Workers allow since 2025-06-01.

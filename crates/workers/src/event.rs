@@ -137,6 +137,16 @@ impl From<&connection_error::ConnectionError> for HostError {
     }
 }
 
+impl HostError {
+    /// Of a `fetch()`: what the standard calls a network error is a `TypeError`.
+    pub(crate) fn of_fetch(error: &FetchError) -> Self {
+        match error {
+            FetchError::Connection(error) => HostError::from(error.as_ref()),
+            FetchError::Network(_) | FetchError::Refused(_) => HostError::type_error(error.to_string()),
+        }
+    }
+}
+
 impl From<&FetchError> for HostError {
     fn from(error: &FetchError) -> Self {
         match error {
@@ -150,8 +160,10 @@ impl From<&BodyError> for HostError {
     fn from(error: &BodyError) -> Self {
         match error {
             BodyError::Connection(error) => HostError::from(error),
-            BodyError::Canceled(_) | BodyError::Network(_) => HostError::error(error.to_string()),
-            BodyError::Encoding(_) | BodyError::TooLarge { .. } => HostError::type_error(error.to_string()),
+            BodyError::Canceled(_) => HostError::error(error.to_string()),
+            BodyError::Network(_) | BodyError::Encoding(_) | BodyError::TooLarge { .. } => {
+                HostError::type_error(error.to_string())
+            }
         }
     }
 }

@@ -260,7 +260,7 @@ impl Thread {
                         running.connection_failed(error);
                     }
                 }
-                let (head, body) = result.map_err(|error| HostError::from(&error))?;
+                let (head, body) = result.map_err(|error| HostError::of_fetch(&error))?;
                 Ok(host.received(owner, head, body))
             }
             Completion::Arrived(arrival) => Ok(match arrival? {

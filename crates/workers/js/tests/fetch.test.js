@@ -103,6 +103,27 @@ test("redirects: followed, given, refused", async () => {
   assert.equal(calls.filter((call) => call.url === "http://h/loop").length, 21);
 });
 
+test("a Location is bytes", async () => {
+  const answers = { "http://h/": { status: 302, headers: ["location", "/\u00e2\u0098\u0083?\u00ff%"] }, "http://h/%E2%98%83?%FF%": { body: "here" } };
+  const { result } = await over(answers, async () => (await fetch("http://h/")).url);
+  assert.equal(result, "http://h/%E2%98%83?%FF%");
+});
+
+test("responses of fetch are basic ones, and some statuses have no body", async () => {
+  const answers = { "http://h/200": { body: "a" }, "http://h/205": { status: 205, body: "a" } };
+  const { result, calls, host } = await over(answers, async () => {
+    const seen = [new Response().type, Response.error().type];
+    for (const url of ["http://h/200", "http://h/205", "data:,a"]) {
+      const response = await fetch(url);
+      seen.push([response.type, response.body === null, await response.text()]);
+    }
+    const head = await fetch("data:,a", { method: "HEAD" });
+    return [...seen, head.body];
+  });
+  assert.deepEqual(result, ["default", "error", ["basic", false, "a"], ["basic", true, ""], ["basic", false, "a"], null]);
+  assert.equal(host.bodies.get(calls[1].responseBody).canceled, true);
+});
+
 test("redirects: methods and bodies", async () => {
   const to = (status) => ({ status, headers: ["location", "/end"] });
   const answers = {

@@ -144,6 +144,60 @@ test("atob, btoa, crypto, performance", async () => {
   });
 });
 
+test("QuotaExceededError", async () => {
+  const result = await inWorker(() => {
+    const name = (work) => {
+      try {
+        work();
+        return "nothing";
+      } catch (error) {
+        return error.constructor.name;
+      }
+    };
+    const { QuotaExceededError } = globalThis;
+    const error = new QuotaExceededError("too much", { quota: 1, requested: 2 });
+    const copy = structuredClone(error);
+    return [
+      [error instanceof DOMException, error.name, error.code, error.message, error.quota, error.requested],
+      [copy instanceof QuotaExceededError, copy.message, copy.quota, copy.requested],
+      new QuotaExceededError().quota,
+      name(() => new QuotaExceededError("", { quota: -1 })),
+      name(() => new QuotaExceededError("", { quota: 2, requested: 1 })),
+      name(() => new QuotaExceededError("", { quota: NaN })),
+      name(() => crypto.getRandomValues(new Uint8Array(65537))),
+    ];
+  });
+  assert.deepEqual(result, [
+    [true, "QuotaExceededError", 22, "too much", 1, 2],
+    [true, "too much", 1, 2],
+    null,
+    "RangeError",
+    "RangeError",
+    "TypeError",
+    "QuotaExceededError",
+  ]);
+});
+
+test("what gives promises rejects when its `this` is wrong", async () => {
+  const result = await inWorker(async () => {
+    const operations = [
+      Request.prototype.text,
+      Response.prototype.json,
+      Blob.prototype.text,
+      ReadableStream.prototype.cancel,
+      ReadableStreamDefaultReader.prototype.read,
+      ReadableStreamBYOBReader.prototype.cancel,
+      WritableStream.prototype.abort,
+      WritableStreamDefaultWriter.prototype.write,
+      crypto.subtle.encrypt,
+    ];
+    const names = [];
+    for (const operation of operations) for (const self of [null, 1, {}]) names.push(await operation.call(self).catch((error) => error.name));
+    return [names.length, [...new Set(names)]];
+  });
+  assert.deepEqual(result, [27, ["TypeError"]]);
+});
+
 test("I/O, timers and random values are refused in global scope", async () => {
   const result = await inWorker(() => globalThis.refusals, {
     top: `globalThis.refusals = [];

@@ -57,6 +57,18 @@ test("Request takes over and overrides", async () => {
   });
 });
 
+test("what only browsers heed is kept, and never refused", async () => {
+  const result = await inWorker(() => {
+    const show = ({ credentials, destination, mode, referrer, referrerPolicy }) => [credentials, destination, mode, referrer, referrerPolicy];
+    const full = new Request("http://h/", { credentials: "include", mode: "no-cors", referrer: "http://r", referrerPolicy: "origin", method: "PUT" });
+    const wrong = { credentials: "none", mode: "navigate", referrer: "/", referrerPolicy: "all" };
+    return [new Request("http://h/"), full, new Request(full), full.clone(), new Request("http://h/", wrong)].map(show);
+  });
+  const plain = ["same-origin", "", "cors", "about:client", ""];
+  const full = ["include", "", "no-cors", "http://r/", "origin"];
+  assert.deepEqual(result, [plain, full, full, full, plain]);
+});
+
 test("what Request refuses", async () => {
   const result = await inWorker(() => {
     const message = (...values) => {

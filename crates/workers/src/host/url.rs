@@ -32,7 +32,13 @@ fn parse_url(url: &str, base: Option<&str>) -> Option<Url> {
     if url.len() > LONGEST || base.is_some_and(|base| base.len() > LONGEST) {
         return None;
     }
-    Url::parse(url, base).ok()
+    Url::parse(url, base).ok().filter(has_valid_punycode)
+}
+
+/// Whether Punycode that was given as such is valid: Ada takes a host that is all ASCII as it is.
+fn has_valid_punycode(url: &Url) -> bool {
+    let special = || matches!(url.protocol(), "http:" | "https:" | "ws:" | "wss:" | "ftp:" | "file:");
+    !url.hostname().contains("xn--") || !special() || url::Host::parse(url.hostname()).is_ok()
 }
 
 /// What one setter of URL makes of `href`; `None` when it changes nothing.
@@ -61,7 +67,7 @@ fn set_part(href: &str, part: &str, value: &str) -> Option<Url> {
         _ => Err(()),
     }
     .ok()?;
-    Some(url)
+    has_valid_punycode(&url).then_some(url)
 }
 
 /// `urlParse(url, base)`
@@ -93,6 +99,10 @@ mod tests {
         assert!(parse_url("/relative", None).is_none());
         assert_eq!(parse_url("../b", Some("http://h/a/c")).unwrap().href(), "http://h/b");
         assert_eq!(parse_url("file:////a/b", None).unwrap().href(), "file:////a/b");
+        assert!(parse_url("http://a.XN--pokxncvks", None).is_none());
+        assert!(parse_url("http://xn--4gbrim.xn----ymcbaaajlc6dj7bxne2c.xn--wgbh1c/", None).is_some());
+        assert_eq!(parse_url("other://xn--/", None).unwrap().href(), "other://xn--/");
+        assert_eq!(set("hostname", "xn--"), None);
         assert!(parse_url(&format!("http://h/{}", "é".repeat(LONGEST)), None).is_none());
     }
 }

@@ -155,7 +155,7 @@ async fn a_worker_is_a_client_too() {
     let world = World::new();
     let version = Arc::new(sockets());
     let talk = json!({
-        "text": "service text", "bytes": [true, 1, 2, 3], "code": 1000, "reason": "done", "wasClean": true, "state": 3,
+        "text": "service text", "bytes": ["Blob", 1, 2, 3], "code": 1000, "reason": "done", "wasClean": true, "state": 3,
     });
     let with = |more: Value| {
         let mut all = talk.clone();
@@ -165,6 +165,11 @@ async fn a_worker_is_a_client_too() {
     let ask = async |path: &str| serde_json::from_str::<Value>(&world.text(&version, path).await.1).unwrap();
     assert_eq!(ask("/client").await, with(json!({"status": 101})));
     assert_eq!(ask("/new").await, with(json!({"before": 0, "url": "ws://public.example/ws", "protocol": "chat"})));
+    let mut older = sockets();
+    older.compatibility_flags = vec!["no_websocket_standard_binary_type".to_owned()];
+    let (_, body) = world.text(&Arc::new(older), "/client").await;
+    let client: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(client["bytes"], json!(["ArrayBuffer", 1, 2, 3]));
     let refused = ask("/new-refused").await;
     assert!(refused[0].as_str().unwrap().contains("the server answered 200"), "{refused}");
     assert_eq!((&refused[1], &refused[2]), (&json!(1006), &json!(false)));
@@ -190,12 +195,14 @@ async fn misuse_is_told_in_cloudflares_words() {
         "TypeError: Response with a WebSocket cannot have a body.",
         "RangeError: Responses with a WebSocket must have status code 101.",
         "RangeError: Responses may only be constructed with status codes in the range 200 to 599, inclusive.",
-        "TypeError: Invalid WebSocket close code: 999.",
+        "InvalidAccessError: Invalid WebSocket close code: 999.",
         "SyntaxError: WebSocket.close: the reason is longer than 123 bytes.",
-        "TypeError: If you specify a WebSocket close reason, you must also specify a code.",
+        "InvalidAccessError: If you specify a WebSocket close reason, you must also specify a code.",
         "TypeError: Can't call WebSocket send() after close().",
         "SyntaxError: WebSocket constructor: the URL's scheme must be ws, wss, http or https.",
         "SyntaxError: WebSocket constructor: the URL has a fragment.",
+        "SyntaxError: WebSocket constructor: the protocol 'b c' is not a token.",
+        "SyntaxError: WebSocket constructor: the protocol 'A' is given twice.",
     ]
     .iter()
     .enumerate()

@@ -17,7 +17,8 @@ async function talk(socket) {
   const { data } = await once(socket, "message");
   socket.close(1000, "done");
   const { code, reason, wasClean } = await once(socket, "close");
-  return { text, bytes: [data instanceof ArrayBuffer, ...new Uint8Array(data)], code, reason, wasClean, state: socket.readyState };
+  const bytes = [data.constructor.name, ...new Uint8Array(data instanceof Blob ? await data.arrayBuffer() : data)];
+  return { text, bytes, code, reason, wasClean, state: socket.readyState };
 }
 
 const paths = {
@@ -92,6 +93,7 @@ const paths = {
     results.push(say(() => server.close(999)), say(() => server.close(1000, "x".repeat(124))), say(() => server.close(undefined, "why")));
     server.close(1000);
     results.push(say(() => server.send("late")), say(() => new WebSocket("ftp://x/")), say(() => new WebSocket("http://x/#a")));
+    results.push(say(() => new WebSocket("ws://x/", ["a", "b c"])), say(() => new WebSocket("ws://x/", ["a", "A"])));
     return Response.json(results);
   },
 };
