@@ -22,7 +22,7 @@ use futures_util::StreamExt;
 use run::{Outcome, Runner};
 
 /// What is run.
-const DIRECTORIES: [&str; 25] = [
+const DIRECTORIES: [&str; 24] = [
     "FileAPI",
     "WebCryptoAPI",
     "compression",
@@ -36,7 +36,6 @@ const DIRECTORIES: [&str; 25] = [
     "fetch/content-length",
     "fetch/content-type",
     "fetch/data-urls",
-    "fetch/h1-parsing",
     "hr-time",
     "html/webappapis/atob",
     "html/webappapis/microtask-queuing",

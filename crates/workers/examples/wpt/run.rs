@@ -89,7 +89,7 @@ impl Runner {
     }
 
     async fn answer(&self, root: &Path, file: &TestFile) -> Result<Vec<Test>, String> {
-        let version = self.version(root, file).await?;
+        let version = self.version(root, file)?;
         let request = Request::get(self.server.url(&format!("{}{}", file.path, file.variant), file.https()))
             .body(invocation::empty())
             .map_err(|error| error.to_string())?;
@@ -97,19 +97,20 @@ impl Runner {
         let response =
             self.platform.dispatch(Arc::new(version), invocation).await.map_err(|ended| ended.to_string())?;
         let body = response.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
-        serde_json::from_slice(&body).map_err(|error| error.to_string())
+        let mut tests: Vec<Test> = serde_json::from_slice(&body).map_err(|error| error.to_string())?;
+        for test in &mut tests {
+            test.name = self.server.without_ports(&test.name);
+        }
+        Ok(tests)
     }
 
-    async fn version(&self, root: &Path, file: &TestFile) -> Result<WorkerVersion, String> {
+    fn version(&self, root: &Path, file: &TestFile) -> Result<WorkerVersion, String> {
         let mut parts = Vec::new();
         for path in file.scripts.iter().chain([&file.path]) {
             // The server puts names and ports into some.
-            let content = if path.contains(".sub.") {
-                self.server.get(path).await?.to_vec()
-            } else {
-                std::fs::read(root.join(path)).map_err(|error| format!("{path}: {error}"))?
-            };
-            parts.push(String::from_utf8_lossy(&content).into_owned());
+            let content = std::fs::read(root.join(path)).map_err(|error| format!("{path}: {error}"))?;
+            let content = String::from_utf8_lossy(&content);
+            parts.push(if path.contains(".sub.") { self.server.substituted(&content) } else { content.into_owned() });
         }
         // All of them become one function, which is strict only when all of them are.
         let strict = parts.iter().all(|part| {
@@ -117,7 +118,7 @@ impl Runner {
         });
         let mut scripts = if strict { b"'use strict';\n".to_vec() } else { Vec::new() };
         scripts.extend(std::fs::read(root.join("resources/testharness.js")).map_err(|error| error.to_string())?);
-        scripts.extend_from_slice(b"\n;add_completion_callback(completed);\n");
+        scripts.extend_from_slice(b"\n;add_completion_callback(completed);begun();\n");
         for part in parts {
             scripts.extend_from_slice(part.as_bytes());
             scripts.extend_from_slice(b"\n;\n");

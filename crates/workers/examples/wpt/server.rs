@@ -85,7 +85,8 @@ impl TestServer {
             .stderr(log)
             .spawn()
             .map_err(|error| format!("python3 does not start: {error}"))?;
-        let client = Client::builder(TokioExecutor::new()).build(Connector { ports });
+        // Some answers have bytes behind their end, which the next one on the same connection would begin with.
+        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(Connector { ports });
         let server = TestServer { child, ports, client, _directory: directory };
         let until = Instant::now() + PATIENCE;
         while server.get("common/blank.html").await.is_err() {
@@ -104,11 +105,54 @@ impl TestServer {
         format!("{scheme}://{HOST}:{port}/{path}")
     }
 
-    /// A file as the server gives it, with its substitutions made.
-    ///
-    /// # Errors
-    /// Why it cannot be had.
-    pub async fn get(&self, path: &str) -> Result<Bytes, String> {
+    /// A file with the names and ports that the server would put into it. The server itself cannot: without TLS it knows of no ports for it.
+    pub fn substituted(&self, text: &str) -> String {
+        let mut result = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("{{") {
+            let Some((name, behind)) = after.split_once("}}") else { break };
+            result.push_str(before);
+            result.push_str(&self.substitution(name).unwrap_or_else(|| format!("{{{{{name}}}}}")));
+            rest = behind;
+        }
+        result + rest
+    }
+
+    /// What stands for `host`, `domains[www]`, `hosts[alt][www]` or `ports[http][0]`.
+    fn substitution(&self, name: &str) -> Option<String> {
+        let parts: Vec<&str> = name.split('[').map(|part| part.trim_end_matches(']')).collect();
+        let under = |subdomain: &str, host: &str| {
+            if subdomain.is_empty() { host.to_owned() } else { format!("{subdomain}.{host}") }
+        };
+        match parts.as_slice() {
+            ["host"] => Some(HOST.to_owned()),
+            ["domains", subdomain] => Some(under(subdomain, HOST)),
+            ["hosts", "alt", subdomain] => Some(under(subdomain, &format!("not-{HOST}"))),
+            ["ports", scheme, index] => {
+                let Ports { http, https, ws, wss } = self.ports;
+                let ports = match *scheme {
+                    "http" => http.to_vec(),
+                    "https" => https.to_vec(),
+                    "ws" => vec![ws],
+                    "wss" => vec![wss],
+                    // Nobody listens for HTTP/2; the tests that would ask there are not run.
+                    "h2" => vec![0],
+                    _ => return None,
+                };
+                ports.get(index.parse::<usize>().ok()?).map(u16::to_string)
+            }
+            _ => None,
+        }
+    }
+
+    /// The name of a test without the ports, which are others in each run.
+    pub fn without_ports(&self, name: &str) -> String {
+        let Ports { http, https, ws, wss } = self.ports;
+        let ports = http.into_iter().chain(https).chain([ws, wss]);
+        ports.fold(name.to_owned(), |name, port| name.replace(&format!("{HOST}:{port}"), HOST))
+    }
+
+    async fn get(&self, path: &str) -> Result<Bytes, String> {
         let request =
             Request::get(self.url(path, false)).body(invocation::empty()).map_err(|error| error.to_string())?;
         let response = self.client.request(request).await.map_err(|error| error.to_string())?;
