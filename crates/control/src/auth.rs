@@ -1,6 +1,7 @@
 //! Who calls: bearer tokens, sessions, permissions, the account in the path. Every route but the public ones passes here.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::rejection::RawPathParamsRejection;
@@ -10,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Uri};
-use store::{Actor, ApiToken, Permission, TokenCheck};
+use store::{Actor, ApiToken, Permission, Secret, TokenCheck};
 use time::OffsetDateTime;
 
 use crate::ControlState;
@@ -18,7 +19,6 @@ use crate::codes;
 use crate::envelope::ApiError;
 use crate::request::rfc3339;
 use crate::session;
-use crate::throttle::Verdict;
 
 /// The address of the other end of the connection; `serve` puts it on every request.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +39,8 @@ pub(crate) enum Access {
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     pub(crate) token: ApiToken,
+    /// The token's text, to look again whether it is good.
+    pub(crate) shown: Arc<Secret>,
     pub(crate) address: IpAddr,
     /// The program that calls, as versions and deployments note it: `wrangler`, `terraform`, `dash`, `api`.
     pub(crate) source: &'static str,
@@ -138,7 +140,8 @@ async fn identify(state: &ControlState, request: &RequestHead<'_>, address: IpAd
         let shown = found.token.expose_str().unwrap_or_default();
         return match state.store().check_token(shown).await? {
             TokenCheck::Accepted(token) => {
-                Ok(Caller { token, address, source: "dash", session_expires: Some(found.expires) })
+                let shown = Arc::clone(&found.token);
+                Ok(Caller { token, shown, address, source: "dash", session_expires: Some(found.expires) })
             }
             // It was good when the session began: nobody is guessing.
             _ => {
@@ -147,32 +150,36 @@ async fn identify(state: &ControlState, request: &RequestHead<'_>, address: IpAd
             }
         };
     }
-    let token = check(state, bearer(headers)?, address).await?;
-    Ok(Caller { token, address, source: source(headers), session_expires: None })
+    let shown = bearer(headers)?;
+    let token = check(state, shown, address).await?;
+    let shown = Arc::new(Secret::new(shown.as_bytes().to_vec()));
+    Ok(Caller { token, shown, address, source: source(headers), session_expires: None })
 }
 
-/// The token of this text. Wrong ones are answered more and more slowly.
+/// The token of this text. Wrong ones are answered more and more slowly, and are hardly looked at after many.
 pub(crate) async fn check(state: &ControlState, shown: &str, address: IpAddr) -> Result<ApiToken, ApiError> {
-    let refused = match state.store().check_token(shown).await? {
-        TokenCheck::Accepted(token) => return Ok(token),
-        TokenCheck::Expired(at) => format!("The API token expired at {}. Make a new one.", rfc3339(at)),
-        TokenCheck::Revoked(at) => format!("The API token was revoked at {}.", rfc3339(at)),
-        TokenCheck::Unknown => "The API token is not valid.".to_owned(),
-    };
-    match state.login_failed(address, Instant::now()) {
-        Verdict::Delay(delay) => {
-            tokio::time::sleep(delay).await;
-            Err(ApiError::new(codes::INVALID_TOKEN, refused))
-        }
-        Verdict::Refuse(after) => Err(ApiError::new(
+    state.throttle(|throttle| throttle.handle_attempt(address, shown, Instant::now())).map_err(|after| {
+        ApiError::new(
             codes::TOO_MANY_FAILED_LOGINS,
             format!(
-                "Too many requests with a wrong API token came from {address}. Wait {} seconds, or send a valid one.",
+                "Too many requests with a wrong API token came from {address}: this one was not looked at. Wait {} seconds.",
                 after.as_secs()
             ),
         )
-        .with_header(RETRY_AFTER, HeaderValue::from(after.as_secs()))),
-    }
+        .with_header(RETRY_AFTER, HeaderValue::from(after.as_secs()))
+    })?;
+    let refused = match state.store().check_token(shown).await? {
+        TokenCheck::Accepted(token) => {
+            state.throttle(|throttle| throttle.handle_success(shown));
+            return Ok(token);
+        }
+        TokenCheck::Expired(at) => format!("The API token expired at {}. Make a new one.", rfc3339(at)),
+        TokenCheck::Revoked(at) => format!("The API token was revoked at {}. Make a new one: culvert token create.", rfc3339(at)),
+        TokenCheck::Unknown => "The API token is not valid. The first one is in the file admin-token of the data directory; culvert token create makes more.".to_owned(),
+    };
+    let delay = state.throttle(|throttle| throttle.handle_failure(address, shown, Instant::now()));
+    tokio::time::sleep(delay).await;
+    Err(ApiError::new(codes::INVALID_TOKEN, refused))
 }
 
 /// What tells who calls.

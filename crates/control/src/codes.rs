@@ -70,12 +70,18 @@ codes! {
     INVALID_INHERIT = 10057, 400;
     /// The script has no event handlers.
     NO_HANDLERS = 10068, 400;
+    /// The script has event handlers for what Culvert does not have only.
+    UNAVAILABLE_HANDLERS = 10069, 400;
     /// There is no Worker of this name (asked for as a service).
     SERVICE_NOT_FOUND = 10090, 404;
     /// A module has a content type that is not known.
     UNSUPPORTED_MODULE_TYPE = 10162, 400;
+    /// There is no workflow of this name: workflows are not available in Culvert.
+    WORKFLOW_NOT_FOUND = 10200, 404;
     /// The latest version is not deployed, so that a secret cannot be changed in place.
     LATEST_NOT_DEPLOYED = 10215, 409;
+    /// The deployment goes back to a version from before a secret was changed; `force=true` does so all the same.
+    SECRETS_CHANGED = 10220, 409;
     /// The path exists, but not for this method.
     METHOD_NOT_ALLOWED = 10405, 405;
     /// A field of the request has a wrong value; `source.pointer` names it.

@@ -147,6 +147,12 @@ impl ApiError {
         self
     }
 
+    /// The first error's words.
+    #[cfg(test)]
+    pub(crate) fn message(&self) -> &str {
+        self.errors.first().map_or("", |item| item.message.as_str())
+    }
+
     /// The first error's code.
     pub(crate) fn code(&self) -> Option<Code> {
         self.errors.first().map(|item| item.code)
@@ -187,6 +193,22 @@ fn respond(status: StatusCode, mut headers: HeaderMap, envelope: &Value) -> Resp
     (status, headers, envelope.to_string()).into_response()
 }
 
+/// What to do where there is no such thing.
+pub(crate) fn next_step(thing: Thing) -> &'static str {
+    match thing {
+        Thing::Worker => "Check its name, or deploy it first.",
+        Thing::Version => "`wrangler versions list` shows those that do.",
+        Thing::Deployment => "`wrangler deployments list` shows those that do.",
+        Thing::Secret => "`wrangler secret list` shows those that do.",
+        Thing::Service => "`wrangler vpc service list` shows those that do.",
+        Thing::Tunnel => "`wrangler tunnel list` shows those that do.",
+        Thing::Token => "`culvert token list` shows those that do.",
+        Thing::Account | Thing::Certificate | Thing::Domain | Thing::Hostname | Thing::NetworkRoute | Thing::Route => {
+            "List them to see those that do."
+        }
+    }
+}
+
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         if error.is_internal() {
@@ -198,6 +220,10 @@ impl From<StoreError> for ApiError {
             message.replace_range(..1, &upper);
         }
         message.push('.');
+        if let StoreError::NotFound { thing, .. } = &error {
+            message.push(' ');
+            message.push_str(next_step(*thing));
+        }
         match &error {
             StoreError::Invalid { field, reason } => {
                 ApiError::field(format!("/{field}"), format!("{field}: {reason}."))

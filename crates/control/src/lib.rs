@@ -34,9 +34,7 @@ mod virtual_networks;
 mod worker;
 
 use std::future::ready;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -50,14 +48,14 @@ use store::Store;
 pub use auth::Peer;
 pub use pages::Pages;
 pub use platform::{
-    BoxFuture, EdgeAddresses, NotDiagnosed, Platform, Rejected, ServiceProbe, TelemetryError, TelemetryPage,
+    BoxFuture, EdgeAddresses, NotDiagnosed, Platform, Rejected, ServiceProbe, TailEvent, TelemetryError, TelemetryPage,
     TelemetryQuery, TunnelConnection, Validated, WorkerCandidate,
 };
 pub use serve::serve;
 
 use api::Api;
 use envelope::ApiError;
-use throttle::{Throttle, Verdict};
+use throttle::Throttle;
 
 /// Where the API lives.
 pub const PREFIX: &str = "/client/v4";
@@ -70,6 +68,7 @@ struct Inner {
     store: Arc<Store>,
     platform: Arc<dyn Platform>,
     throttle: Mutex<Throttle>,
+    deploying: lacking::Deploying,
     tails: tail::Sessions,
     sessions: session::Sessions,
     pages: Pages,
@@ -87,6 +86,7 @@ impl ControlState {
             store,
             platform,
             throttle: Mutex::new(Throttle::default()),
+            deploying: lacking::Deploying::default(),
             tails: tail::Sessions::default(),
             sessions: session::Sessions::default(),
             pages,
@@ -109,8 +109,14 @@ impl ControlState {
         &self.0.sessions
     }
 
-    pub(crate) fn login_failed(&self, address: IpAddr, now: Instant) -> Verdict {
-        self.0.throttle.lock().unwrap_or_else(PoisonError::into_inner).handle_failure(address, now)
+    /// What slows failed logins down.
+    pub(crate) fn throttle<T>(&self, act: impl FnOnce(&mut Throttle) -> T) -> T {
+        act(&mut self.0.throttle.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The Workers that wrangler's users deploy.
+    pub(crate) fn deploying(&self) -> &lacking::Deploying {
+        &self.0.deploying
     }
 }
 
@@ -160,8 +166,8 @@ async fn healthz() -> &'static str {
 
 /// What is no operation of the API is a page, or nothing.
 async fn not_found(State(state): State<ControlState>, request: Request) -> Response {
-    if let Some(message) = lacking::at(request.uri()) {
-        return ApiError::new(codes::VALIDATION, message).into_response();
+    if let Some(refusal) = lacking::at(request.uri()) {
+        return refusal.into_response();
     }
     let path = request.uri().path();
     state.0.pages.answer(request.method(), path, request.headers()).unwrap_or_else(|| {
@@ -172,9 +178,9 @@ async fn not_found(State(state): State<ControlState>, request: Request) -> Respo
 
 async fn method_not_allowed(request: Request) -> ApiError {
     let path = request.uri().path();
-    let message =
-        lacking::at(request.uri()).unwrap_or_else(|| format!("{} is not possible at {path}.", request.method()));
-    ApiError::new(codes::METHOD_NOT_ALLOWED, message)
+    let message = format!("{} is not possible at {path}.", request.method());
+    let refusal = lacking::at(request.uri()).map(|refusal| refusal.recoded(codes::METHOD_NOT_ALLOWED));
+    refusal.unwrap_or_else(|| ApiError::new(codes::METHOD_NOT_ALLOWED, message))
 }
 
 /// Runs a request to its end even when the client goes away, so that a change that was committed also reaches the

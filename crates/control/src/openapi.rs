@@ -16,18 +16,45 @@ fn request_schema(name: &str) -> Option<Value> {
     let string = || json!({ "type": "string" });
     let flag = || json!({ "type": "boolean" });
     let uuid = || json!({ "type": "string", "format": "uuid" });
+    let strings = || json!({ "type": "array", "items": { "type": "string" } });
     let port = || json!({ "type": ["integer", "null"], "minimum": 1, "maximum": 65_535 });
     let annotations = || json!({ "type": "object", "additionalProperties": { "type": "string" } });
+    let nothing_or = |kind: &str| json!({ "type": [kind, "null"] });
+    // Each type of binding with its members: those that it must have, and those that it may have.
     let binding = || {
+        let of = |kind: &str, required: &[&str], members: Value| {
+            let mut properties = members;
+            properties["name"] =
+                json!({ "type": "string", "pattern": "^[A-Za-z_$][A-Za-z0-9_$.-]*$", "maxLength": 256 });
+            properties["type"] = json!({ "const": kind });
+            let required: Vec<&str> = ["name", "type"].iter().chain(required).copied().collect();
+            json!({ "type": "object", "required": required, "properties": properties, "additionalProperties": false })
+        };
+        let text = || json!({ "type": "string", "maxLength": 5120 });
+        json!({ "oneOf": [
+            of("inherit", &[], json!({ "old_name": nothing_or("string") })),
+            of("json", &["json"], json!({ "json": {} })),
+            of("plain_text", &["text"], json!({ "text": text() })),
+            of("secret_text", &["text"], json!({ "text": text() })),
+            of("service", &["service"], json!({
+                "service": string(), "entrypoint": nothing_or("string"), "props": nothing_or("object"),
+                "environment": { "enum": ["production", null] },
+            })),
+            of("version_metadata", &[], json!({})),
+            of("vpc_network", &["tunnel_id"], json!({ "tunnel_id": uuid() })),
+            of("vpc_network", &["network_id"], json!({ "network_id": { "const": "cf1:network" } })),
+            of("vpc_service", &["service_id"], json!({ "service_id": uuid() })),
+        ] })
+    };
+    let rate = || json!({ "type": ["number", "null"], "minimum": 0, "maximum": 1 });
+    let switch = || nothing_or("boolean");
+    let domain = || {
         json!({
-            "type": "object",
-            "required": ["name", "type"],
-            "properties": {
-                "name": string(),
-                "type": { "enum": ["inherit", "json", "plain_text", "secret_text", "service", "version_metadata", "vpc_network", "vpc_service"] },
-            },
+            "type": "object", "required": ["hostname"],
+            "properties": { "hostname": string(), "enabled": { "enum": [true, null] }, "previews_enabled": { "enum": [false, null] } },
         })
     };
+    let domains = || json!({ "type": "array", "maxItems": 100, "items": domain() });
     let secret = || {
         json!({
             "type": "object",
@@ -40,7 +67,28 @@ fn request_schema(name: &str) -> Option<Value> {
         json!({
             "observability": {
                 "type": ["object", "null"],
-                "properties": { "enabled": flag(), "head_sampling_rate": { "type": "number", "minimum": 0, "maximum": 1 } },
+                "additionalProperties": false,
+                "properties": {
+                    "enabled": switch(), "head_sampling_rate": rate(), "redact_query_string": { "enum": [false, null] },
+                    "logs": {
+                        "type": ["object", "null"], "additionalProperties": false,
+                        "properties": {
+                            "enabled": switch(), "head_sampling_rate": rate(), "invocation_logs": switch(),
+                            "persist": { "enum": [true, null] }, "destinations": { "type": ["array", "null"], "maxItems": 0 },
+                        },
+                    },
+                    "traces": {
+                        "type": ["object", "null"], "additionalProperties": false,
+                        "properties": {
+                            "enabled": { "enum": [false, null] }, "head_sampling_rate": rate(), "persist": switch(),
+                            "destinations": { "type": ["array", "null"], "maxItems": 0 }, "propagation_policy": {},
+                        },
+                    },
+                    "issues": {
+                        "type": ["object", "null"], "additionalProperties": false,
+                        "properties": { "enabled": { "enum": [false, null] } },
+                    },
+                },
             },
             "logpush": { "const": false },
             "tags": { "type": "array", "items": string(), "maxItems": 100 },
@@ -57,6 +105,17 @@ fn request_schema(name: &str) -> Option<Value> {
             properties.insert("bindings".to_owned(), json!({ "type": "array", "items": binding() }));
             properties.insert("compatibility_date".to_owned(), json!({ "type": "string", "format": "date" }));
             properties.insert("compatibility_flags".to_owned(), json!({ "type": "array", "items": string() }));
+            properties.insert(
+                "placement".to_owned(),
+                json!({
+                    "type": ["object", "null"], "additionalProperties": false,
+                    "properties": {
+                        "mode": { "enum": ["smart", "targeted", "off", null] }, "hint": nothing_or("string"),
+                        "region": nothing_or("string"), "host": nothing_or("string"), "hostname": nothing_or("string"),
+                    },
+                }),
+            );
+            properties.insert("usage_model".to_owned(), json!({ "enum": ["standard", "bundled", "unbound", null] }));
             properties.insert("keep_bindings".to_owned(), json!({ "type": "array", "items": string() }));
             properties.insert("annotations".to_owned(), annotations());
             properties.insert(
@@ -119,6 +178,7 @@ fn request_schema(name: &str) -> Option<Value> {
             "properties": {
                 "hostname": string(), "service": string(), "environment": { "enum": ["production", null] },
                 "zone_id": { "type": ["string", "null"] }, "zone_name": { "type": ["string", "null"] },
+                "enabled": { "enum": [true, null] }, "previews_enabled": { "enum": [false, null] },
             },
         }),
         "NewRoute" => json!({
@@ -178,13 +238,15 @@ fn request_schema(name: &str) -> Option<Value> {
             "type": "array", "maxItems": 1_000,
             "items": { "type": "object", "required": ["pattern"], "properties": { "pattern": string(), "zone_name": string() } },
         }),
-        "DomainChangeset" | "Domains" => json!({
+        // A list, as wrangler sends it, or an object that has one.
+        "DomainChangeset" => json!({ "oneOf": [
+            domains(),
+            { "type": "object", "required": ["origins"], "properties": { "origins": domains() } },
+        ] }),
+        "Domains" => json!({
             "type": "object",
             "required": ["origins"],
-            "properties": {
-                "origins": { "type": "array", "maxItems": 100, "items": { "type": "object", "required": ["hostname"], "properties": { "hostname": string() } } },
-                "override_existing_origin": flag(),
-            },
+            "properties": { "origins": domains(), "override_existing_origin": flag() },
         }),
         "VpcService" => json!({
             "type": "object",
@@ -276,7 +338,21 @@ fn request_schema(name: &str) -> Option<Value> {
         }),
         "NewTail" => json!({
             "type": "object",
-            "properties": { "filters": { "type": "array", "items": { "type": "object" } } },
+            "properties": { "filters": {
+                "type": ["array", "null"], "maxItems": 50,
+                "items": {
+                    "type": "object", "additionalProperties": false,
+                    "properties": {
+                        "sampling_rate": { "type": "number", "minimum": 0, "maximum": 1 },
+                        "outcome": strings(), "method": strings(), "client_ip": strings(),
+                        "header": {
+                            "type": "object", "required": ["key"],
+                            "properties": { "key": string(), "query": nothing_or("string") },
+                        },
+                        "query": string(), "scriptVersion": string(),
+                    },
+                },
+            } },
         }),
         "NewToken" => json!({
             "type": "object",

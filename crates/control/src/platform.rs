@@ -153,6 +153,15 @@ pub enum NotDiagnosed {
     NotServed,
 }
 
+/// A live event of a Worker.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TailEvent {
+    /// In the form of a `wrangler tail` item, secrets redacted.
+    pub shown: Value,
+    /// The request's headers as they came: what filters look at, and nobody is shown.
+    pub headers: Vec<(String, String)>,
+}
+
 /// What the API asks of the rest of the program.
 pub trait Platform: Send + Sync + 'static {
     /// What a connector of a locally managed tunnel says of its configuration, while one is connected.
@@ -199,9 +208,9 @@ pub trait Platform: Send + Sync + 'static {
     /// The program's metrics for Prometheus, in a format that the request's `Accept` header names: content type and text.
     fn prometheus(&self, accept: Option<&str>) -> (&'static str, String);
 
-    /// The live events of a Worker, each in the form of a `wrangler tail` item, from now on. The platform drops events
-    /// that the receiver has no room for, and stops when it is dropped. `None`: live events cannot be had.
-    fn tail(&self, worker: &str) -> Option<mpsc::Receiver<Arc<Value>>> {
+    /// The live events of a Worker from now on. The platform drops events that the receiver has no room for, and stops when it
+    /// is dropped. `None`: live events cannot be had.
+    fn tail(&self, worker: &str) -> Option<mpsc::Receiver<Arc<TailEvent>>> {
         let _ = worker;
         None
     }

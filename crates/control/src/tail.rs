@@ -17,16 +17,18 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_
 use axum::response::{IntoResponse, Response};
 use http::header::HOST;
 use http::{HeaderMap, StatusCode};
-use serde_json::{Value, json};
-use store::Permission;
+use serde_json::json;
+use store::{Permission, Secret, TokenCheck};
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
 use crate::api::{Api, Body, delete, get, post};
 use crate::auth::{Access, Caller};
 use crate::codes;
 use crate::envelope::{ApiError, Reply};
+use crate::platform::TailEvent;
 use crate::request::{JsonBody, Params, path_uuid, rfc3339};
 use crate::{ControlState, PREFIX};
 
@@ -41,14 +43,27 @@ const SUBPROTOCOL: &str = "trace-v1";
 /// How long a client may take to read one message.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 const FRAME_LIMIT: usize = 16 * 1024;
+/// How often it is looked whether the token that opened a tail is still good.
+const RECHECK: Duration = Duration::from_millis(500);
 
 #[derive(Debug)]
 struct Session {
     worker: String,
     filters: Arc<Filters>,
+    /// The text of the token that opened it.
+    token: Arc<Secret>,
     opened: Instant,
     /// Set once a client has come; dropping the other end closes the session.
     claimed: Option<mpsc::Sender<()>>,
+}
+
+/// What the client of a session needs.
+#[derive(Debug)]
+struct Claimed {
+    filters: Arc<Filters>,
+    token: Arc<Secret>,
+    /// Ends with the session.
+    closed: mpsc::Receiver<()>,
 }
 
 /// The open sessions.
@@ -61,7 +76,7 @@ impl Sessions {
     }
 
     /// Opens a session, unless the Worker has as many as it may have.
-    fn open(&self, worker: &str, filters: Filters, now: Instant) -> Option<Uuid> {
+    fn open(&self, worker: &str, filters: Filters, token: Arc<Secret>, now: Instant) -> Option<Uuid> {
         self.with(|sessions| {
             sessions.retain(|_, session| {
                 let age = now.saturating_duration_since(session.opened);
@@ -72,25 +87,24 @@ impl Sessions {
                 return None;
             }
             let id = Uuid::new_v4();
-            sessions.insert(
-                id,
-                Session { worker: worker.to_owned(), filters: Arc::new(filters), opened: now, claimed: None },
-            );
+            let (worker, filters) = (worker.to_owned(), Arc::new(filters));
+            sessions.insert(id, Session { worker, filters, token, opened: now, claimed: None });
             Some(id)
         })
     }
 
     /// Gives a session to its client, with what `begin` makes of its Worker's name; only the first client gets it. A session
     /// that is listed has begun.
-    fn claim<T>(&self, id: Uuid, begin: impl FnOnce(&str) -> T) -> Option<(T, Arc<Filters>, mpsc::Receiver<()>)> {
+    fn claim<T>(&self, id: Uuid, begin: impl FnOnce(&str) -> T) -> Option<(T, Claimed)> {
         self.with(|sessions| {
             let session = sessions.get_mut(&id)?;
             if session.claimed.is_some() {
                 return None;
             }
-            let (sender, receiver) = mpsc::channel(1);
+            let (sender, closed) = mpsc::channel(1);
             session.claimed = Some(sender);
-            Some((begin(&session.worker), Arc::clone(&session.filters), receiver))
+            let (filters, token) = (Arc::clone(&session.filters), Arc::clone(&session.token));
+            Some((begin(&session.worker), Claimed { filters, token, closed }))
         })
     }
 
@@ -117,7 +131,7 @@ async fn create(
 ) -> Result<Reply, ApiError> {
     state.store().worker(&script).await?;
     let filters = Filters::parse(&body, caller.address)?;
-    let id = state.tails().open(&script, filters, Instant::now()).ok_or_else(|| {
+    let id = state.tails().open(&script, filters, caller.shown, Instant::now()).ok_or_else(|| {
         ApiError::new(
             codes::QUOTA_EXCEEDED,
             format!("Worker \"{script}\" has {CLIENTS} tails, the most that is allowed; close one first."),
@@ -145,7 +159,10 @@ async fn remove(
     if state.tails().close(id) {
         return Ok(Reply::null());
     }
-    Err(ApiError::new(codes::NOT_FOUND, format!("There is no tail {id}.")))
+    Err(ApiError::new(
+        codes::NOT_FOUND,
+        format!("There is no tail {id}: it was closed, or has ended. Open another one."),
+    ))
 }
 
 /// `GET …/tails`: those that somebody reads. What is listed here cannot be picked up by others.
@@ -172,9 +189,14 @@ async fn connect(
     let upgrade = upgrade.map_err(|error| {
         ApiError::new(codes::BAD_REQUEST, format!("A tail is read by WebSocket: {}.", error.body_text()))
     })?;
-    let gone = || ApiError::new(codes::NOT_FOUND, format!("There is no tail {id}, or somebody else reads it already."));
+    let gone = || {
+        ApiError::new(
+            codes::NOT_FOUND,
+            format!("There is no tail {id}, or somebody else reads it already. Open another one."),
+        )
+    };
     let begin = |worker: &str| state.platform().tail(worker);
-    let (events, filters, closed) = state.tails().claim(id, begin).ok_or_else(gone)?;
+    let (events, claimed) = state.tails().claim(id, begin).ok_or_else(gone)?;
     let Some(events) = events else {
         state.tails().close(id);
         return Err(ApiError::new(codes::UNAVAILABLE, "Live logs cannot be had right now."));
@@ -185,42 +207,63 @@ async fn connect(
         .max_frame_size(FRAME_LIMIT)
         .max_message_size(FRAME_LIMIT)
         .on_upgrade(move |socket| async move {
-            pump(socket, events, &filters, closed).await;
+            pump(&state, socket, events, claimed).await;
             state.tails().close(id);
         });
     Ok(if answer.status() == StatusCode::SWITCHING_PROTOCOLS { answer } else { gone().into_response() })
 }
 
-/// Sends events until one side has enough. What the client says is read and not acted on; pings are answered by the
-/// WebSocket layer.
+/// Whether the token that opened a tail may still read it. While the database is away nothing is known to have changed.
+async fn may_read(state: &ControlState, token: &Secret) -> bool {
+    match state.store().check_token(token.expose_str().unwrap_or_default()).await {
+        Ok(TokenCheck::Accepted(token)) => token.allows(Permission::WorkersTailRead),
+        Ok(_) => false,
+        Err(_) => true,
+    }
+}
+
+/// Sends events until one side has enough, or the token is good no longer. What the client says is read and not acted on;
+/// pings are answered by the WebSocket layer.
 async fn pump(
+    state: &ControlState,
     mut socket: WebSocket,
-    mut events: mpsc::Receiver<Arc<Value>>,
-    filters: &Filters,
-    mut closed: mpsc::Receiver<()>,
+    mut events: mpsc::Receiver<Arc<TailEvent>>,
+    Claimed { filters, token, mut closed }: Claimed,
 ) {
+    const ENDED: (u16, &str) = (close_code::NORMAL, "the tail has ended");
+    // With another code than that of a good end, wrangler asks again and says why it gets no tail.
+    const REFUSED: (u16, &str) = (close_code::POLICY, "the API token that opened the tail is not valid any more");
     let end = tokio::time::sleep(LIFETIME);
     tokio::pin!(end);
+    let mut recheck = tokio::time::interval(RECHECK);
+    recheck.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let message = tokio::select! {
-            () = &mut end => None,
-            _ = closed.recv() => None,
-            event = events.recv() => event,
+            biased;
+            _ = recheck.tick() => match may_read(state, &token).await {
+                true => continue,
+                false => Err(REFUSED),
+            },
+            () = &mut end => Err(ENDED),
+            _ = closed.recv() => Err(ENDED),
             heard = socket.recv() => match heard {
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                 Some(Ok(_)) => continue,
             },
+            event = events.recv() => event.ok_or(ENDED),
         };
-        let Some(event) = message else {
-            let bye =
-                Message::Close(Some(CloseFrame { code: close_code::NORMAL, reason: "the tail has ended".into() }));
-            let _ = tokio::time::timeout(SEND_TIMEOUT, socket.send(bye)).await;
-            return;
+        let event = match message {
+            Ok(event) => event,
+            Err((code, reason)) => {
+                let bye = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
+                let _ = tokio::time::timeout(SEND_TIMEOUT, socket.send(bye)).await;
+                return;
+            }
         };
         if !filters.fits(&event, fastrand::f64()) {
             continue;
         }
-        let send = socket.send(Message::Text(event.to_string().into()));
+        let send = socket.send(Message::Text(event.shown.to_string().into()));
         if !matches!(tokio::time::timeout(SEND_TIMEOUT, send).await, Ok(Ok(()))) {
             return;
         }
@@ -250,6 +293,10 @@ mod tests {
 
     use super::*;
 
+    fn token() -> Arc<Secret> {
+        Arc::new(Secret::new("token".to_owned()))
+    }
+
     fn any() -> Filters {
         Filters::parse(&json!({}), IpAddr::V4(Ipv4Addr::LOCALHOST)).unwrap()
     }
@@ -258,20 +305,20 @@ mod tests {
     fn a_worker_has_ten_tails_and_unclaimed_ones_make_room() {
         let sessions = Sessions::default();
         let start = Instant::now();
-        let ids: Vec<_> = (0..CLIENTS).map(|_| sessions.open("w", any(), start).unwrap()).collect();
-        assert_eq!(sessions.open("w", any(), start), None);
-        assert!(sessions.open("other", any(), start).is_some());
+        let ids: Vec<_> = (0..CLIENTS).map(|_| sessions.open("w", any(), token(), start).unwrap()).collect();
+        assert_eq!(sessions.open("w", any(), token(), start), None);
+        assert!(sessions.open("other", any(), token(), start).is_some());
         assert_eq!(sessions.read("w"), []);
-        let (worker, _, _closed) = sessions.claim(ids[0], str::to_owned).unwrap();
+        let (worker, _claimed) = sessions.claim(ids[0], str::to_owned).unwrap();
         assert_eq!(worker, "w");
         assert!(sessions.claim(ids[0], str::to_owned).is_none());
         assert_eq!(sessions.read("w"), [(ids[0], start)]);
         assert_eq!(sessions.read("other"), []);
         // A minute later the nine that nobody came for are gone.
         for _ in 1..CLIENTS {
-            assert!(sessions.open("w", any(), start + UNCLAIMED).is_some());
+            assert!(sessions.open("w", any(), token(), start + UNCLAIMED).is_some());
         }
-        assert_eq!(sessions.open("w", any(), start + UNCLAIMED), None);
+        assert_eq!(sessions.open("w", any(), token(), start + UNCLAIMED), None);
         assert!(sessions.close(ids[0]));
         assert!(!sessions.close(ids[0]));
     }
@@ -279,8 +326,8 @@ mod tests {
     #[test]
     fn closing_a_session_ends_its_client() {
         let sessions = Sessions::default();
-        let id = sessions.open("w", any(), Instant::now()).unwrap();
-        let (_, _, mut closed) = sessions.claim(id, str::to_owned).unwrap();
+        let id = sessions.open("w", any(), token(), Instant::now()).unwrap();
+        let (_, Claimed { mut closed, .. }) = sessions.claim(id, str::to_owned).unwrap();
         assert!(closed.try_recv().is_err_and(|e| e == mpsc::error::TryRecvError::Empty));
         sessions.close(id);
         assert!(closed.try_recv().is_err_and(|e| e == mpsc::error::TryRecvError::Disconnected));

@@ -6,10 +6,12 @@ use serde_json::{Value, json};
 use store::{ApiToken, AuditQuery, NewToken, Permission};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use uuid::Uuid;
 
 use crate::ControlState;
 use crate::api::{Api, Body, delete, get, post, put};
 use crate::auth::{Access, Caller};
+use crate::codes;
 use crate::envelope::{ApiError, Reply};
 use crate::query::{Form, PAGE, Parameter, QueryParams, per_page};
 use crate::request::{JsonBody, Params, path_uuid, rfc3339};
@@ -97,6 +99,11 @@ fn wanted(state: &ControlState, caller: &Caller, body: &Value) -> Result<NewToke
     Ok(NewToken { name: name.to_owned(), permissions, expires_on })
 }
 
+/// Errs where a token may do what the caller may not: nobody decides on those who are above them.
+async fn check_reach(state: &ControlState, caller: &Caller, token: Uuid, to: &str) -> Result<(), ApiError> {
+    state.store().token(token).await?.permissions.iter().try_for_each(|permission| caller.require(*permission, to))
+}
+
 async fn create(
     State(state): State<ControlState>,
     caller: Caller,
@@ -134,6 +141,7 @@ async fn replace(
         return Err(ApiError::field("/status", message));
     }
     let wanted = wanted(&state, &caller, &body)?;
+    check_reach(&state, &caller, id, "change a token that has it").await?;
     let token = state.store().update_token(id, wanted, &caller.actor()).await?;
     Reply::new(view(&token, &account))
 }
@@ -145,9 +153,7 @@ async fn roll(
     Params((_, token)): Params<(String, String)>,
 ) -> Result<Reply, ApiError> {
     let id = path_uuid(&token, "API token")?;
-    for permission in &state.store().token(id).await?.permissions {
-        caller.require(*permission, "see the value of a token that has it")?;
-    }
+    check_reach(&state, &caller, id, "see the value of a token that has it").await?;
     let text = state.store().roll_token(id, &caller.actor()).await?;
     Reply::new(text.expose_str())
 }
@@ -158,6 +164,11 @@ async fn revoke(
     Params((_, token)): Params<(String, String)>,
 ) -> Result<Reply, ApiError> {
     let id = path_uuid(&token, "API token")?;
+    // One that was revoked already is found, and stays as it is.
+    match check_reach(&state, &caller, id, "revoke a token that has it").await {
+        Err(error) if error.code() != Some(codes::NOT_FOUND) => return Err(error),
+        _ => {}
+    }
     state.store().revoke_token(id, &caller.actor()).await?;
     Reply::new(json!({ "id": id }))
 }

@@ -258,9 +258,13 @@ async fn connectors(
 /// `DELETE …/cfd_tunnel/{tunnel}/connections`: cuts the connections; connectors that may, come back.
 async fn cut(
     State(state): State<ControlState>,
+    caller: Caller,
     Params((_, tunnel)): Params<(String, String)>,
 ) -> Result<Reply, ApiError> {
     let tunnel = state.store().tunnel(path_uuid(&tunnel, "tunnel")?).await?;
+    let connections = state.platform().tunnel_connections(tunnel.id);
+    let connections = connections.iter().map(connection_view).collect();
+    state.store().tunnel_was_cut(tunnel.id, connections, &caller.actor()).await?;
     state.platform().cut_tunnel(tunnel.id);
     Ok(Reply::null())
 }

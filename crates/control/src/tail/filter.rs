@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde_json::Value;
 
 use crate::envelope::ApiError;
+use crate::platform::TailEvent;
 
 const MAX_FILTERS: usize = 50;
 
@@ -24,6 +25,27 @@ enum Filter {
     Query(String),
     /// This version.
     Version(String),
+}
+
+/// Whether a message has this text in it: as a line in which the values that were logged stand side by side, in one of its
+/// strings, however deep, or as JSON.
+fn says(message: &Value, text: &str) -> bool {
+    fn in_strings(value: &Value, text: &str) -> bool {
+        match value {
+            Value::String(string) => string.contains(text),
+            Value::Array(items) => items.iter().any(|item| in_strings(item, text)),
+            Value::Object(members) => {
+                members.iter().any(|(name, value)| name.contains(text) || in_strings(value, text))
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        }
+    }
+    let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let line = match message {
+        Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(" "),
+        other => plain(other),
+    };
+    line.contains(text) || in_strings(message, text) || message.to_string().contains(text)
 }
 
 /// The filters of one tail; an event must fit all of them.
@@ -75,6 +97,12 @@ impl Filters {
                             .map(|method| method.to_ascii_uppercase())
                             .collect(),
                     ),
+                    "header" if value.get("query").is_some_and(|query| !query.is_null() && !query.is_string()) => {
+                        return Err(ApiError::field(
+                            format!("{pointer}/query"),
+                            "The text in a header's value must be a string.",
+                        ));
+                    }
                     "header" => Filter::Header {
                         name: value
                             .get("key")
@@ -106,17 +134,14 @@ impl Filters {
     }
 
     /// True when the event fits. `draw` is evenly spread over 0 to 1.
-    pub(crate) fn fits(&self, event: &Value, draw: f64) -> bool {
+    pub(crate) fn fits(&self, event: &TailEvent, draw: f64) -> bool {
+        let TailEvent { shown: event, headers } = event;
         // That events were lost is news to everybody.
         if event.pointer("/event/type").is_some_and(|kind| kind == "overload") {
             return true;
         }
-        let header = |name: &str| {
-            event
-                .pointer("/event/request/headers")
-                .and_then(Value::as_object)
-                .and_then(|headers| headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)))
-                .and_then(|(_, value)| value.as_str())
+        let header = |name: &str, fits: &dyn Fn(&str) -> bool| {
+            headers.iter().any(|(key, value)| key.eq_ignore_ascii_case(name) && fits(value))
         };
         self.0.iter().all(|filter| match filter {
             Filter::SamplingRate(rate) => draw < *rate,
@@ -128,14 +153,14 @@ impl Filters {
                 .and_then(Value::as_str)
                 .is_some_and(|method| wanted.iter().any(|wanted| wanted == method)),
             Filter::Header { name, text } => {
-                header(name).is_some_and(|value| text.as_deref().is_none_or(|text| value.contains(text)))
+                header(name, &|value| text.as_deref().is_none_or(|text| value.contains(text)))
             }
             Filter::ClientIp(wanted) => {
-                header("cf-connecting-ip").is_some_and(|address| wanted.iter().any(|wanted| wanted == address))
+                header("cf-connecting-ip", &|address| wanted.iter().any(|wanted| wanted == address))
             }
-            Filter::Query(text) => event["logs"]
-                .as_array()
-                .is_some_and(|logs| logs.iter().any(|log| log["message"].to_string().contains(text.as_str()))),
+            Filter::Query(text) => {
+                event["logs"].as_array().is_some_and(|logs| logs.iter().any(|log| says(&log["message"], text)))
+            }
             Filter::Version(wanted) => event.pointer("/scriptVersion/id").and_then(Value::as_str) == Some(wanted),
         })
     }
@@ -153,9 +178,16 @@ mod tests {
     fn fits(filter: Value) -> bool {
         let event = json!({
             "outcome": "exception", "scriptVersion": { "id": "abc" },
-            "logs": [{ "message": ["hello", { "a": 1 }], "level": "log" }],
-            "event": { "request": { "method": "GET", "headers": { "X-A": "one two", "cf-connecting-ip": CALLER } } },
+            "logs": [
+                { "message": ["hello", { "a": 1 }], "level": "log" },
+                { "message": ["he said \"hi\"", { "deep": [{ "path": "C:\\temp" }] }], "level": "log" },
+            ],
+            "event": { "request": { "method": "GET", "headers": { "authorization": "REDACTED" } } },
         });
+        let headers =
+            [("X-A", "one two"), ("Authorization", "Bearer abc"), ("x-a", "four"), ("cf-connecting-ip", CALLER)];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let event = TailEvent { shown: event, headers };
         let filters = Filters::parse(&json!({ "filters": [filter] }), CALLER.parse().unwrap());
         filters.unwrap().fits(&event, 0.5)
     }
@@ -172,7 +204,19 @@ mod tests {
                 json!({ "header": { "key": "x-a", "query": "three" } }),
             ),
             (json!({ "client_ip": ["self"] }), json!({ "client_ip": ["192.0.2.8"] })),
+            (
+                json!({ "header": { "key": "authorization", "query": "Bearer abc" } }),
+                json!({ "header": { "key": "authorization", "query": "REDACTED" } }),
+            ),
+            (
+                json!({ "header": { "key": "x-a", "query": "four" } }),
+                json!({ "header": { "key": "X-A", "query": "ten" } }),
+            ),
             (json!({ "query": "hello" }), json!({ "query": "bye" })),
+            (json!({ "query": "he said \"hi\"" }), json!({ "query": "he said \"ho\"" })),
+            (json!({ "query": "C:\\temp" }), json!({ "query": "D:\\temp" })),
+            (json!({ "query": "hello {\"a\":1}" }), json!({ "query": "hello {\"a\":2}" })),
+            (json!({ "query": "\"a\":1" }), json!({ "query": "\"b\":1" })),
             (json!({ "scriptVersion": "abc" }), json!({ "scriptVersion": "abd" })),
         ] {
             assert!(fits(good.clone()), "{good}");
@@ -181,6 +225,7 @@ mod tests {
         assert!(fits(json!({})));
         let notice =
             json!({ "outcome": "unknown", "event": { "type": "overload", "message": "3 events are left out" } });
+        let notice = TailEvent { shown: notice, headers: Vec::new() };
         let errors =
             Filters::parse(&json!({ "filters": [{ "outcome": ["exception"] }] }), CALLER.parse().unwrap()).unwrap();
         assert!(errors.fits(&notice, 0.5));
@@ -197,6 +242,7 @@ mod tests {
             json!([{ "outcome": "ok" }]),
             json!([{ "method": [1] }]),
             json!([{ "header": {} }]),
+            json!([{ "header": { "key": "x-a", "query": 5 } }]),
             json!([{ "query": 1 }]),
         ] {
             let body = json!({ "filters": filters });

@@ -10,11 +10,14 @@ use uuid::Uuid;
 use crate::auth::Caller;
 use crate::codes;
 use crate::envelope::ApiError;
+use crate::worker::zones::ENVIRONMENT;
 
 /// The most variables and secrets that a Worker may have.
 const MAX_VARIABLES: usize = 128;
 /// The most that one of them may have, in bytes.
 const MAX_VARIABLE: usize = 5 * 1024;
+/// The most that the `props` of a binding may have, in bytes.
+const MAX_PROPS: usize = 16 * 1024;
 const MAX_BINDINGS: usize = 1_000;
 const MAX_NAME: usize = 256;
 
@@ -136,6 +139,55 @@ fn network(name: &str, members: &Map<String, Value>) -> Result<NetworkRef, ApiEr
     }
 }
 
+/// The members of each type of binding besides its name and its type.
+const MEMBERS: &[(&str, &[&str])] = &[
+    ("inherit", &["old_name"]),
+    ("json", &["json"]),
+    ("plain_text", &["text"]),
+    ("secret_text", &["text"]),
+    ("service", &["service", "entrypoint", "props", "environment"]),
+    ("version_metadata", &[]),
+    ("vpc_network", &["tunnel_id", "network_id"]),
+    ("vpc_service", &["service_id"]),
+];
+
+/// Errs unless `env` may have a property of this name that code can write down.
+fn check_name(name: &str) -> Result<(), ApiError> {
+    let allowed = |c: char| c.is_alphanumeric() || ['_', '$', '-', '.'].contains(&c);
+    if name.chars().all(allowed) && !name.starts_with(|c: char| c.is_ascii_digit()) {
+        return Ok(());
+    }
+    let shown: String = name.chars().take(64).collect();
+    Err(wrong(format!(
+        "A binding cannot have the name {shown:?}: it must have letters, digits and underscores, and not begin with a digit."
+    )))
+}
+
+fn service(name: &str, members: &Map<String, Value>) -> Result<Ask, ApiError> {
+    if let Some(other) = members.get("environment").filter(|value| !value.is_null() && **value != ENVIRONMENT) {
+        return Err(wrong(format!(
+            "Binding \"{name}\" names the environment {other} of a Worker, which has only \"{ENVIRONMENT}\" in Culvert. Name the Worker as it is deployed (wrangler deploys those of other environments as NAME-ENVIRONMENT), and remove \"environment\"."
+        )));
+    }
+    let props = members.get("props").filter(|props| !props.is_null());
+    if let Some(props) = props {
+        if !props.is_object() {
+            return Err(wrong(format!("The \"props\" of binding \"{name}\" must be an object.")));
+        }
+        let length = props.to_string().len();
+        if length > MAX_PROPS {
+            return Err(wrong(format!(
+                "The \"props\" of binding \"{name}\" have {length} bytes as JSON; {MAX_PROPS} are allowed."
+            )));
+        }
+    }
+    Ok(Ask::Given(BindingKind::Service {
+        service: text(name, members, "service")?,
+        entrypoint: optional_text(name, members, "entrypoint")?,
+        props: props.cloned(),
+    }))
+}
+
 fn variable(name: &str, length: usize) -> Result<(), ApiError> {
     if length > MAX_VARIABLE {
         return Err(ApiError::new(
@@ -163,6 +215,17 @@ fn parse_one(number: usize, value: &Value) -> Result<Requested, ApiError> {
     }
     let kind =
         members.get("type").and_then(Value::as_str).ok_or_else(|| wrong(format!("Binding \"{name}\" has no type.")))?;
+    check_name(name)?;
+    if let Some((_, known)) = MEMBERS.iter().find(|(of, _)| *of == kind) {
+        let other = members.iter().find(|(member, value)| {
+            !value.is_null() && !["name", "type"].contains(&member.as_str()) && !known.contains(&member.as_str())
+        });
+        if let Some((member, _)) = other {
+            return Err(wrong(format!(
+                "Binding \"{name}\" has \"{member}\", which a binding of the type {kind} does not have in Culvert. Remove it."
+            )));
+        }
+    }
     let ask = match kind {
         "inherit" => Ask::Inherit(optional_text(name, members, "old_name")?.unwrap_or(name.to_owned())),
         "plain_text" | "json" | "secret_text" | "vpc_service" | "vpc_network" | "service" if is_bare(members) => {
@@ -191,11 +254,7 @@ fn parse_one(number: usize, value: &Value) -> Result<Requested, ApiError> {
             Ask::Given(BindingKind::VpcService { service_id: identifier(name, "VPC Service", &id)? })
         }
         "vpc_network" => Ask::Given(BindingKind::VpcNetwork { network: network(name, members)? }),
-        "service" => Ask::Given(BindingKind::Service {
-            service: text(name, members, "service")?,
-            entrypoint: optional_text(name, members, "entrypoint")?,
-            props: members.get("props").filter(|props| !props.is_null()).cloned(),
-        }),
+        "service" => service(name, members)?,
         "version_metadata" => Ask::Given(BindingKind::VersionMetadata),
         other => {
             let known = UNAVAILABLE.iter().find(|(kind, _)| *kind == other);
@@ -253,7 +312,13 @@ pub(crate) fn resolve(
                     return Err(ApiError::new(
                         codes::INVALID_INHERIT,
                         format!(
-                            "Binding \"{name}\" is to be inherited, but the version before has no binding \"{old}\". If it is a secret, set it first: wrangler secret put {old}."
+                            // The first words are those by which wrangler knows what it lacks.
+                            "inherit binding '{name}' is invalid: {} no binding \"{old}\". If it is a secret, set it first (wrangler secret put {old}). If wrangler was to make a database, a bucket, a namespace or a queue for it, this is not available in Culvert: remove the binding \"{name}\" from the configuration.",
+                            if previous.is_some() {
+                                "the version before has"
+                            } else {
+                                "there is no version before, and so"
+                            }
                         ),
                     ));
                 };
@@ -357,20 +422,31 @@ pub(crate) fn check_entrypoints(
     Ok(())
 }
 
-/// Errs unless the caller may bind what the upload names itself; what is inherited was allowed before.
-pub(crate) fn check_permissions(caller: &Caller, requested: &[Requested]) -> Result<(), ApiError> {
-    for Requested { name, ask } in requested {
-        let needed = match ask {
-            Ask::Given(BindingKind::VpcService { .. })
-            | Ask::Given(BindingKind::VpcNetwork { network: NetworkRef::Network { .. } }) => {
-                Permission::ConnectivityDirectoryBind
-            }
-            Ask::Given(BindingKind::VpcNetwork { network: NetworkRef::Tunnel { .. } }) => {
-                Permission::ConnectivityDirectoryAdmin
-            }
-            _ => continue,
-        };
-        caller.require(needed, &format!("use the binding \"{name}\""))?;
+/// What binding this needs.
+fn needed(kind: &BindingKind) -> Option<Permission> {
+    match kind {
+        BindingKind::VpcService { .. } | BindingKind::VpcNetwork { network: NetworkRef::Network { .. } } => {
+            Some(Permission::ConnectivityDirectoryBind)
+        }
+        BindingKind::VpcNetwork { network: NetworkRef::Tunnel { .. } } => Some(Permission::ConnectivityDirectoryAdmin),
+        BindingKind::Json { .. }
+        | BindingKind::PlainText { .. }
+        | BindingKind::SecretText
+        | BindingKind::Service { .. }
+        | BindingKind::VersionMetadata => None,
+    }
+}
+
+/// Errs unless the caller may bind each of these, wherever they come from: who uploads code decides what becomes of what it is
+/// bound to, also where an upload takes a binding over from the version before.
+pub(crate) fn check_permissions<'a>(
+    caller: &Caller,
+    bindings: impl IntoIterator<Item = &'a Binding>,
+) -> Result<(), ApiError> {
+    for Binding { name, kind } in bindings {
+        if let Some(needed) = needed(kind) {
+            caller.require(needed, &format!("use the binding \"{name}\""))?;
+        }
     }
     Ok(())
 }

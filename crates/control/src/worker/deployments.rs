@@ -11,8 +11,13 @@ use crate::ControlState;
 use crate::auth::Caller;
 use crate::codes;
 use crate::envelope::{ApiError, Reply};
+use crate::query::{Form, Parameter, QueryParams};
 use crate::request::{JsonBody, Params, path_uuid};
 use crate::worker::{deployment_view, metadata};
+
+/// That a version may come back that has other secrets.
+pub(super) const DESPITE_SECRETS: Parameter =
+    Parameter::new("force", Form::Flag, "Also back to a version from before secrets were changed.");
 
 /// How many deployments a listing shows, and a rollback looks back.
 const SHOWN: u32 = 100;
@@ -75,13 +80,52 @@ fn shares(body: &Value) -> Result<Vec<Share>, ApiError> {
         .collect()
 }
 
+/// Errs where a version is to come back that is older than those in force and has other secrets than the newest of these:
+/// whoever rotated a secret does not expect its old text back.
+async fn refuse_old_secrets(
+    state: &ControlState,
+    script: &str,
+    in_force: &[Share],
+    wanted: &[Share],
+) -> Result<(), ApiError> {
+    let versions = state.store().versions(script).await?;
+    let has = |shares: &[Share], id: Uuid| {
+        shares.iter().any(|share| share.version_id == id && share.percentage.basis_points() > 0)
+    };
+    // Newest first.
+    let Some(newest) = versions.iter().find(|version| has(in_force, version.id)) else { return Ok(()) };
+    let secrets = state.store().version_secrets(newest.id).await?;
+    let mut changed = BTreeSet::new();
+    for old in versions.iter().filter(|version| version.number < newest.number) {
+        if !has(wanted, old.id) || has(in_force, old.id) {
+            continue;
+        }
+        let before = state.store().version_secrets(old.id).await?;
+        let names = before.keys().chain(secrets.keys());
+        changed.extend(names.filter(|name| before.get(*name) != secrets.get(*name)).cloned());
+    }
+    if changed.is_empty() {
+        return Ok(());
+    }
+    // wrangler reads the names after the last colon, and asks whether to go on all the same.
+    let names = changed.into_iter().collect::<Vec<_>>().join(", ");
+    Err(ApiError::new(
+        codes::SECRETS_CHANGED,
+        format!(
+            "The version has other secrets than the one in force: to go back to it all the same, use `wrangler rollback` and confirm, or send force=true. The following secrets have changed: {names}"
+        ),
+    ))
+}
+
 /// `POST …/deployments`.
 pub(crate) async fn create(
     State(state): State<ControlState>,
     caller: Caller,
     Params((_, script)): Params<(String, String)>,
+    query: QueryParams,
     JsonBody(body): JsonBody,
 ) -> Result<Reply, ApiError> {
+    let force = query.flag(&DESPITE_SECRETS)?.unwrap_or(false);
     match body.get("strategy") {
         None | Some(Value::Null) => {}
         Some(Value::String(strategy)) if strategy == "percentage" => {}
@@ -95,6 +139,9 @@ pub(crate) async fn create(
     let was_in_force: BTreeSet<Uuid> =
         earlier.iter().flat_map(|deployment| &deployment.shares).map(|share| share.version_id).collect();
     let in_force = earlier.first().map(|deployment| &deployment.shares);
+    if let (false, Some(in_force)) = (force, in_force) {
+        refuse_old_secrets(&state, &script, in_force, &shares).await?;
+    }
     // What all of it served before, and does not serve all of it now, is a rollback; anything else is an upload
     // that takes over.
     let back = match shares.as_slice() {

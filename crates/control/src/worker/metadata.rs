@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use store::{Limits, ServedVersion, SettingsPatch, Snapshot};
+use time::OffsetDateTime;
 
 use crate::codes::{self, Code};
 use crate::envelope::{ApiError, Message};
 use crate::worker::bindings::{self, Requested};
+use crate::worker::compatibility;
+use crate::worker::zones::ENVIRONMENT;
 
 const MAX_CPU_MS: u64 = 300_000;
 const MAX_SUBREQUESTS: u64 = 10_000_000;
@@ -16,6 +19,7 @@ const MAX_ANNOTATION: usize = 1_000;
 const MAX_FLAGS: usize = 100;
 const MAX_TAGS: usize = 100;
 const MAX_TAIL_CONSUMERS: usize = 10;
+const MAX_DESTINATIONS: usize = 10;
 
 /// The metadata of an upload, or of a change of settings, as far as it was given.
 #[derive(Debug, Default)]
@@ -29,7 +33,7 @@ pub(crate) struct Metadata {
     pub(crate) limits: Option<Limits>,
     pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) settings: SettingsPatch,
-    /// Kept and repeated: `placement`, `usage_model`.
+    /// Kept with the version: `placement`, `usage_model`, and what it said of `observability`.
     pub(crate) extra: Map<String, Value>,
     /// What was accepted and has no effect.
     pub(crate) remarks: Vec<Message>,
@@ -69,23 +73,6 @@ fn strings(field: &str, value: &Value, most: usize) -> Result<Vec<String>, ApiEr
             item.as_str().map(str::to_owned).ok_or_else(|| wrong(format!("{field} must be a list of strings.")))
         })
         .collect()
-}
-
-/// True for a day that exists, as `YYYY-MM-DD`.
-fn is_date(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('-').collect();
-    let [year, month, day] = parts.as_slice() else {
-        return false;
-    };
-    if (year.len(), month.len(), day.len()) != (4, 2, 2)
-        || !text.bytes().all(|byte| byte == b'-' || byte.is_ascii_digit())
-    {
-        return false;
-    }
-    let (Ok(year), Ok(month), Ok(day)) = (year.parse(), month.parse::<u8>(), day.parse()) else {
-        return false;
-    };
-    time::Month::try_from(month).is_ok_and(|month| time::Date::from_calendar_date(year, month, day).is_ok())
 }
 
 fn limit(name: &str, value: &Value, most: u64) -> Result<Option<u32>, ApiError> {
@@ -137,20 +124,114 @@ pub(crate) fn annotations(value: Option<&Value>, code: Code) -> Result<BTreeMap<
     Ok(annotations)
 }
 
+/// Where a version keeps what its upload said of `observability`; absent where it said nothing.
+pub(crate) const OBSERVABILITY: &str = "observability";
+
+/// Reads `observability`, or a part of it: of each member what it may be. `lacks` says of a value why it cannot be.
+fn observed(
+    at: &str,
+    value: &Value,
+    known: &[&str],
+    lacks: impl Fn(&str, &Value) -> Option<ApiError>,
+) -> Result<(), ApiError> {
+    let members = value.as_object().ok_or_else(|| wrong(format!("{at} must be an object.")))?;
+    for (name, value) in members {
+        let field = format!("{at}.{name}");
+        if !known.contains(&name.as_str()) {
+            return Err(wrong(format!("{field} is not known; these are: {}.", known.join(", "))));
+        }
+        if value.is_null() {
+            continue;
+        }
+        match name.as_str() {
+            "head_sampling_rate" if !value.as_f64().is_some_and(|rate| (0.0..=1.0).contains(&rate)) => {
+                return Err(wrong(format!("{field} must be a number from 0 to 1, not {value}.")));
+            }
+            "enabled" | "persist" | "invocation_logs" | "redact_query_string" if !value.is_boolean() => {
+                return Err(wrong(format!("{field} must be true or false, not {value}.")));
+            }
+            "destinations" => drop(strings(&field, value, MAX_DESTINATIONS)?),
+            _ => {}
+        }
+        if let Some(refusal) = lacks(name, value) {
+            return Err(refusal);
+        }
+    }
+    Ok(())
+}
+
 fn observability(value: &Value) -> Result<Option<Value>, ApiError> {
     if value.is_null() {
         return Ok(None);
     }
-    let members = value.as_object().ok_or_else(|| wrong("observability must be an object."))?;
-    if members.get("enabled").is_some_and(|value| !value.is_boolean() && !value.is_null()) {
-        return Err(wrong("observability.enabled must be true or false."));
+    let on = |value: &Value| *value == Value::Bool(true);
+    let off = |value: &Value| *value == Value::Bool(false);
+    let known = ["enabled", "head_sampling_rate", "logs", "traces", "issues", "redact_query_string"];
+    observed("observability", value, &known, |name, value| match name {
+        "redact_query_string" if on(value) => Some(unavailable(
+            "observability.redact_query_string is",
+            "Remove it: what looks like an identifier in an address is redacted always.",
+        )),
+        _ => None,
+    })?;
+    let part = |name: &str| value.get(name).filter(|part| !part.is_null());
+    if let Some(logs) = part("logs") {
+        let known = ["enabled", "head_sampling_rate", "invocation_logs", "persist", "destinations"];
+        observed("observability.logs", logs, &known, |name, value| match name {
+            "destinations" if !is_empty(value) => Some(unavailable(
+                "observability.logs.destinations are",
+                "Remove them; records of all Workers are sent elsewhere by OTLP, see docs/observability.md.",
+            )),
+            "persist" if off(value) => Some(unavailable(
+                "observability.logs.persist = false is",
+                "Set observability.logs.enabled to false where nothing is to be kept.",
+            )),
+            _ => None,
+        })?;
     }
-    if let Some(rate) = members.get("head_sampling_rate").filter(|rate| !rate.is_null())
-        && !rate.as_f64().is_some_and(|rate| (0.0..=1.0).contains(&rate))
-    {
-        return Err(wrong(format!("observability.head_sampling_rate must be a number from 0 to 1, not {rate}.")));
+    if let Some(traces) = part("traces") {
+        let known = ["enabled", "head_sampling_rate", "persist", "destinations", "propagation_policy"];
+        observed("observability.traces", traces, &known, |name, value| match name {
+            "enabled" if on(value) => Some(unavailable(
+                "observability.traces of one Worker are",
+                "Remove them; traces of all Workers are sent by OTLP, see docs/observability.md.",
+            )),
+            "destinations" if !is_empty(value) => Some(unavailable(
+                "observability.traces.destinations are",
+                "Remove them; traces of all Workers are sent by OTLP, see docs/observability.md.",
+            )),
+            _ => None,
+        })?;
+    }
+    if let Some(issues) = part("issues") {
+        observed("observability.issues", issues, &["enabled"], |_, value| {
+            on(value).then(|| unavailable("observability.issues are", "Remove them from the configuration."))
+        })?;
     }
     Ok(Some(value.clone()))
+}
+
+/// Reads `placement`. Where a Worker runs does not depend on it, because there is one place; it is kept and repeated.
+fn placement(value: &Value) -> Result<(), ApiError> {
+    let members = value.as_object().ok_or_else(|| wrong("placement must be an object."))?;
+    for (name, value) in members.iter().filter(|(_, value)| !value.is_null()) {
+        match name.as_str() {
+            "mode" if ["off", "smart", "targeted"].iter().any(|mode| value == mode) => {}
+            "mode" => {
+                return Err(wrong(format!("placement.mode must be \"smart\", \"targeted\" or \"off\", not {value}.")));
+            }
+            "hint" | "region" | "host" | "hostname" if value.is_string() => {}
+            "hint" | "region" | "host" | "hostname" => {
+                return Err(wrong(format!("placement.{name} must be a string, not {value}.")));
+            }
+            _ => {
+                return Err(wrong(format!(
+                    "placement.{name} is not known; mode, hint, region, host and hostname are."
+                )));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Reads the settings of a Worker that are not part of its versions.
@@ -179,6 +260,10 @@ pub(crate) fn settings(members: &Map<String, Value>, refuse: Code) -> Result<Set
         Some(value) if is_empty(value) => patch.tail_consumers = Some(Vec::new()),
         Some(value) => patch.tail_consumers = Some(tail_consumers(value).map_err(in_code)?),
     }
+    if members.get("streaming_tail_consumers").is_some_and(|value| !is_empty(value)) {
+        let advice = "Remove streaming_tail_consumers from the configuration; tail_consumers get each record when it is complete.";
+        return Err(in_code(unavailable("Streaming tail Workers are", advice)));
+    }
     Ok(patch)
 }
 
@@ -192,6 +277,11 @@ fn tail_consumers(value: &Value) -> Result<Vec<Value>, ApiError> {
         let service = item.get("service").and_then(Value::as_str).filter(|name| !name.is_empty());
         if service.is_none() {
             return Err(wrong("Each of tail_consumers must name a Worker as \"service\"."));
+        }
+        if let Some(other) = item.get("environment").filter(|value| !value.is_null() && **value != ENVIRONMENT) {
+            return Err(wrong(format!(
+                "A Worker has one environment, \"{ENVIRONMENT}\": a tail consumer cannot name {other}. Remove \"environment\" from it."
+            )));
         }
     }
     Ok(items.clone())
@@ -245,17 +335,29 @@ pub(crate) fn parse(metadata: &Value) -> Result<Metadata, ApiError> {
             "compatibility_date" if !is_empty(value) => {
                 let date = value
                     .as_str()
-                    .filter(|text| is_date(text))
                     .ok_or_else(|| wrong(format!("compatibility_date must be a day as YYYY-MM-DD, not {value}.")))?;
+                compatibility::check_date(date, OffsetDateTime::now_utc()).map_err(wrong)?;
                 parsed.compatibility_date = Some(date.to_owned());
             }
             "compatibility_flags" if !value.is_null() => {
-                parsed.compatibility_flags = Some(strings(name, value, MAX_FLAGS)?);
+                let flags = strings(name, value, MAX_FLAGS)?;
+                flags.iter().try_for_each(|flag| compatibility::check_flag(flag)).map_err(wrong)?;
+                parsed.compatibility_flags = Some(flags);
             }
             "limits" if !value.is_null() => parsed.limits = Some(limits(value)?),
             // Read above.
-            "annotations" | "observability" | "logpush" | "tags" | "tail_consumers" => {}
-            "placement" | "usage_model" if !value.is_null() => {
+            "annotations" | "logpush" | "tags" | "tail_consumers" | "streaming_tail_consumers" => {}
+            OBSERVABILITY => {
+                parsed.extra.insert(name.clone(), value.clone());
+            }
+            "placement" if !value.is_null() => {
+                placement(value)?;
+                parsed.extra.insert(name.clone(), value.clone());
+            }
+            "usage_model" if !value.is_null() => {
+                if !["standard", "bundled", "unbound"].iter().any(|model| value == model) {
+                    return Err(wrong(format!("usage_model must be \"standard\", not {value}.")));
+                }
                 parsed.extra.insert(name.clone(), value.clone());
             }
             "body_part" if !is_empty(value) => {
@@ -282,8 +384,8 @@ pub(crate) fn parse(metadata: &Value) -> Result<Metadata, ApiError> {
                     "Remove cache_options from the configuration.",
                 ));
             }
-            // A roll-out over many places; here there is one.
-            "cache_options" | "code_update_strategy" | "keep_assets" => {}
+            // A roll-out over many places; here there is one. And what packages the code was made of, which wrangler tells always.
+            "cache_options" | "code_update_strategy" | "keep_assets" | "package_dependencies" => {}
             _ if is_empty(value) => {}
             _ => parsed.remarks.push(Message {
                 code: codes::NOT_AVAILABLE.number,
@@ -300,14 +402,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn days_that_do_not_exist_are_refused() {
-        assert!(is_date("2024-02-29"));
-        for text in ["2025-02-29", "2025-13-01", "2025-1-1", "+025-01-01", "20250101", "x"] {
-            assert!(!is_date(text), "{text}");
-        }
-    }
 
     #[test]
     fn limits_are_bounded_and_known() {
@@ -338,9 +432,36 @@ mod tests {
             json!({ "logpush": true }),
             json!({ "tail_consumers": [{ "environment": "production" }] }),
             json!({ "tail_consumers": "t" }),
+            json!({ "tail_consumers": [{ "service": "t", "environment": "staging" }] }),
+            json!({ "streaming_tail_consumers": [{ "service": "t" }] }),
+            json!({ "compatibility_flags": ["nodejs_compat", "no_such_flag"] }),
+            json!({ "compatibility_date": "2999-01-01" }),
+            json!({ "placement": { "mode": "nonsense" } }),
+            json!({ "placement": "smart" }),
+            json!({ "placement": { "region": 5 } }),
+            json!({ "placement": { "planet": "mars" } }),
+            json!({ "usage_model": "cheap" }),
+            json!({ "observability": { "logs": { "head_sampling_rate": 7 } } }),
+            json!({ "observability": { "logs": { "enabled": "yes" } } }),
+            json!({ "observability": { "logs": { "destinations": ["grafana"] } } }),
+            json!({ "observability": { "logs": { "persist": false } } }),
+            json!({ "observability": { "traces": { "enabled": true } } }),
+            json!({ "observability": { "traces": { "destinations": ["grafana"] } } }),
+            json!({ "observability": { "issues": { "enabled": true } } }),
+            json!({ "observability": { "loggs": {} } }),
+            json!({ "observability": { "logs": [] } }),
         ] {
             let error = parse(&metadata).unwrap_err();
             assert_eq!(error.code(), Some(codes::VALIDATION), "{metadata}");
+        }
+        for metadata in [
+            json!({ "observability": { "enabled": true, "head_sampling_rate": 0.5, "logs": { "enabled": true,
+                "head_sampling_rate": 1, "invocation_logs": false, "persist": true, "destinations": [] },
+                "traces": { "enabled": false, "head_sampling_rate": 1, "persist": true, "destinations": [] } } }),
+            json!({ "placement": { "mode": "smart", "hint": "weur" }, "usage_model": "standard", "package_dependencies": [{}] }),
+            json!({ "streaming_tail_consumers": [], "compatibility_flags": ["nodejs_compat", "url_standard"] }),
+        ] {
+            assert!(parse(&metadata).unwrap().remarks.is_empty(), "{metadata}");
         }
         let parsed = parse(&json!({ "cell_hint": "abc", "migrations": null, "logpush": false })).unwrap();
         assert_eq!(parsed.remarks.len(), 1);

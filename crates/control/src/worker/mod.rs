@@ -1,6 +1,7 @@
 //! Workers over the API: uploads, versions, deployments, secrets, settings and triggers.
 
 mod bindings;
+mod compatibility;
 mod deployments;
 mod metadata;
 mod publish;
@@ -21,6 +22,7 @@ use crate::api::{Api, Body, delete, get, patch, post, put};
 use crate::auth::Access;
 use crate::codes;
 use crate::envelope::ApiError;
+use crate::lacking;
 use crate::query::{FORCE, PAGE};
 use crate::request::rfc3339;
 
@@ -202,6 +204,7 @@ pub(crate) fn add(api: Api) -> Api {
                 Body::Json("NewDeployment"),
                 "Deploy versions of a Worker",
             )
+            .query(&[deployments::DESPITE_SECRETS])
             .one("Deployment"),
             deployments::create,
         )
@@ -408,6 +411,11 @@ pub(crate) fn add(api: Api) -> Api {
             zones::domain,
         )
         .add(
+            get("/accounts/{account}/workers/domains/records/{domain}", READ, "Read a custom domain as wrangler asks")
+                .one("CustomDomain"),
+            zones::domain,
+        )
+        .add(
             delete("/accounts/{account}/workers/domains/{domain}", EDIT, "Take a custom domain from its Worker")
                 .nothing(),
             zones::remove_domain,
@@ -509,7 +517,7 @@ pub(crate) fn add(api: Api) -> Api {
                 "Refuse a KV namespace, which is not available in Culvert",
             )
             .nothing(),
-            publish::refuse_kv_namespace,
+            lacking::refuse_kv_namespace,
         )
         .add(
             post(

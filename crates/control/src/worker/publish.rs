@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::extract::{Request, State};
 use serde_json::json;
 use store::{
-    Base, Code, DeploymentDetail, IfAbsent, Module, NewVersion, Publish, Published, SettingsPatch, StoreError,
-    VersionDetail,
+    Base, Code, DeploymentDetail, ExportedEntrypoint, IfAbsent, Module, NewVersion, Publish, Published, SettingsPatch,
+    StoreError, VersionDetail,
 };
 
 use crate::ControlState;
@@ -14,7 +14,7 @@ use crate::auth::Caller;
 use crate::codes;
 use crate::envelope::{ApiError, Message, Reply};
 use crate::platform::{Validated, WorkerCandidate};
-use crate::request::{JsonBody, Params, rfc3339};
+use crate::request::{Params, rfc3339};
 use crate::worker::bindings::{self, Previous, Resolved};
 use crate::worker::metadata::{self, Metadata};
 use crate::worker::upload::{Upload, read_upload};
@@ -53,6 +53,38 @@ pub(crate) async fn start(state: &ControlState, candidate: &WorkerCandidate) -> 
     })
 }
 
+/// Handlers that nothing ever calls here.
+const UNAVAILABLE_HANDLERS: [&str; 2] = ["email", "queue"];
+
+/// Errs where nothing of a Worker would ever run, though it has handlers; remarks on those that do not.
+fn check_handlers(validated: &Validated) -> Result<Option<Message>, ApiError> {
+    let idle: Vec<String> = validated
+        .handlers
+        .iter()
+        .filter(|handler| UNAVAILABLE_HANDLERS.contains(&handler.as_str()))
+        .map(|handler| format!("{handler}()"))
+        .collect();
+    if idle.is_empty() {
+        return Ok(None);
+    }
+    let runs = |entrypoint: &ExportedEntrypoint| {
+        // A class without handlers has methods for other Workers.
+        entrypoint.handlers.is_empty()
+            || entrypoint.handlers.iter().any(|handler| !UNAVAILABLE_HANDLERS.contains(&handler.as_str()))
+    };
+    let idle = idle.join(" and ");
+    if validated.entrypoints.iter().any(runs) {
+        let message = format!("Nothing calls the handler {idle} in Culvert, which has neither queues nor e-mail.");
+        return Ok(Some(Message { code: codes::NOT_AVAILABLE.number, message }));
+    }
+    Err(ApiError::new(
+        codes::UNAVAILABLE_HANDLERS,
+        format!(
+            "The Worker has no handler but {idle}, which nothing calls in Culvert: it has neither queues nor e-mail. Export a fetch or scheduled handler."
+        ),
+    ))
+}
+
 fn triggered(mut annotations: BTreeMap<String, String>, by: &str) -> BTreeMap<String, String> {
     annotations.insert("workers/triggered_by".to_owned(), by.to_owned());
     annotations
@@ -87,7 +119,6 @@ pub(crate) async fn accept(
 ) -> Result<(Published, Vec<Message>), ApiError> {
     let main_module = main_module(&metadata, &modules)?;
     let requested = metadata.bindings.clone().unwrap_or_default();
-    bindings::check_permissions(caller, &requested)?;
     let mut attempt = 1;
     loop {
         let previous = previous(state, script).await?;
@@ -95,7 +126,9 @@ pub(crate) async fn accept(
             // Says 10007 for a Worker that is not there, and goes on for one without versions.
             state.store().worker(script).await?;
         }
+        let mut remarks = metadata.remarks.clone();
         let Resolved { bindings, secrets } = bindings::resolve(requested.clone(), &metadata.keep, previous.as_ref())?;
+        bindings::check_permissions(caller, &bindings)?;
         let snapshot = state.store().snapshot().await?;
         bindings::check_references(script, &bindings, &snapshot)?;
         metadata::check_tail_consumers(script, &metadata.settings, &snapshot)?;
@@ -110,6 +143,7 @@ pub(crate) async fn accept(
             limits: metadata.limits.unwrap_or_default(),
         };
         let validated = start(state, &candidate).await?;
+        remarks.extend(check_handlers(&validated)?);
         bindings::check_entrypoints(
             script,
             &candidate.bindings,
@@ -154,7 +188,7 @@ pub(crate) async fn accept(
             Err(error) => return Err(error.into()),
             Ok(published) => {
                 state.platform().configuration_changed().await;
-                return Ok((published, metadata.remarks));
+                return Ok((published, remarks));
             }
         }
     }
@@ -218,18 +252,6 @@ pub(crate) async fn refuse_assets(Params(_): Params<(String, String)>) -> ApiErr
     metadata::no_assets()
 }
 
-/// `POST …/storage/kv/namespaces`: what wrangler makes for a binding without a namespace, before it uploads. The title has the
-/// binding's name in it.
-pub(crate) async fn refuse_kv_namespace(JsonBody(body): JsonBody) -> ApiError {
-    let title = body.get("title").and_then(serde_json::Value::as_str).unwrap_or_default();
-    ApiError::new(
-        codes::VALIDATION,
-        format!(
-            "KV namespaces are not available in Culvert. Remove the binding to the namespace \"{title}\" from the configuration."
-        ),
-    )
-}
-
 /// What a derived version changes.
 pub(crate) struct Derivation {
     /// Completed against the version before; `None` keeps its bindings.
@@ -256,7 +278,10 @@ pub(crate) async fn derive(
     loop {
         let worker = state.store().worker(script).await?;
         let previous = previous(state, script).await?.ok_or_else(|| {
-            ApiError::new(codes::WORKER_NOT_FOUND, format!("Worker \"{}\" has no version yet.", worker.name))
+            ApiError::new(
+                codes::WORKER_NOT_FOUND,
+                format!("Worker \"{}\" has no version yet. Deploy one first.", worker.name),
+            )
         })?;
         let derivation = change(&previous)?;
         if derivation.deploy == Deploy::Now
@@ -272,10 +297,7 @@ pub(crate) async fn derive(
         }
         let before = &previous.version.detail;
         let resolved = match derivation.bindings {
-            Some((requested, keep)) => {
-                bindings::check_permissions(caller, &requested)?;
-                bindings::resolve(requested, &keep, Some(&previous))?
-            }
+            Some((requested, keep)) => bindings::resolve(requested, &keep, Some(&previous))?,
             None => Resolved { bindings: before.bindings.clone(), secrets: previous.secrets.clone() },
         };
         let changed: Vec<_> = resolved
@@ -284,6 +306,8 @@ pub(crate) async fn derive(
             .filter(|binding| previous.version.binding(&binding.name) != Some(binding))
             .cloned()
             .collect();
+        // The code stays as it is, and what it was bound to before was allowed: who may edit Workers may set a secret of one.
+        bindings::check_permissions(caller, &changed)?;
         let snapshot = state.store().snapshot().await?;
         bindings::check_references(script, &changed, &snapshot)?;
         metadata::check_tail_consumers(script, &derivation.settings, &snapshot)?;

@@ -6,12 +6,12 @@ use axum::response::{IntoResponse, Response};
 use bytes::{BufMut, BytesMut};
 use http::header::{CONTENT_TYPE, ETAG};
 use serde_json::{Value, json};
-use store::{Force, Module, StoreError, Worker};
+use store::{Force, Module, StoreError, Thing, Worker};
 
 use crate::ControlState;
 use crate::auth::Caller;
 use crate::codes;
-use crate::envelope::{ApiError, Reply};
+use crate::envelope::{ApiError, Reply, next_step};
 use crate::query::{FORCE, Form, Parameter, QueryParams};
 use crate::request::{Params, rfc3339};
 
@@ -67,7 +67,10 @@ pub(crate) async fn service(
 ) -> Result<Reply, ApiError> {
     let worker = match state.store().worker(&script).await {
         Err(StoreError::NotFound { .. }) => {
-            return Err(ApiError::new(codes::SERVICE_NOT_FOUND, format!("Worker \"{script}\" does not exist.")));
+            return Err(ApiError::new(
+                codes::SERVICE_NOT_FOUND,
+                format!("Worker \"{script}\" does not exist. {}", next_step(Thing::Worker)),
+            ));
         }
         found => found?,
     };
@@ -190,7 +193,7 @@ pub(crate) async fn download(
     let version = match query.uuid(&VERSION)? {
         Some(id) => state.store().version(&script, id).await?,
         None => state.store().latest_version(&script).await?.ok_or_else(|| {
-            ApiError::new(codes::WORKER_NOT_FOUND, format!("Worker \"{script}\" has no version yet."))
+            ApiError::new(codes::WORKER_NOT_FOUND, format!("Worker \"{script}\" has no version yet. Deploy one."))
         })?,
     };
     let modules = state.store().modules(version.id).await?;

@@ -23,6 +23,13 @@ fn view(name: &str) -> Value {
     json!({ "name": name, "type": "secret_text" })
 }
 
+fn no_secret(name: &str) -> ApiError {
+    ApiError::new(
+        codes::BINDING_NOT_FOUND,
+        format!("There is no secret \"{name}\". `wrangler secret list` shows those that there are."),
+    )
+}
+
 /// The bindings of the version before with these changes, and an error where a secret is to be deleted that is not
 /// there, or to be set under the name of another binding.
 fn apply(previous: &Previous, changes: &Changes) -> Result<Vec<Requested>, ApiError> {
@@ -46,7 +53,7 @@ fn apply(previous: &Previous, changes: &Changes) -> Result<Vec<Requested>, ApiEr
         match change {
             Some(secret) => requested.push(Requested { name: name.clone(), ask: Ask::Secret(secret.clone()) }),
             None if previous.version.binding(name).is_none() => {
-                return Err(ApiError::new(codes::BINDING_NOT_FOUND, format!("There is no secret \"{name}\".")));
+                return Err(no_secret(name));
             }
             None => {}
         }
@@ -129,7 +136,7 @@ pub(crate) async fn read(
     if names(&state, &script).await?.contains(&secret) {
         return Reply::new(view(&secret));
     }
-    Err(ApiError::new(codes::BINDING_NOT_FOUND, format!("There is no secret \"{secret}\".")))
+    Err(no_secret(&secret))
 }
 
 /// `PUT …/secrets`.

@@ -53,8 +53,10 @@ async fn settings_view(state: &ControlState, worker: &Worker) -> Result<Value, A
 /// `GET …/settings`.
 pub(crate) async fn read(
     State(state): State<ControlState>,
+    caller: Caller,
     Params((_, script)): Params<(String, String)>,
 ) -> Result<Reply, ApiError> {
+    state.deploying().note(caller.token.id, &script);
     let worker = state.store().worker(&script).await?;
     Reply::new(settings_view(&state, &worker).await?)
 }
@@ -115,7 +117,14 @@ pub(crate) async fn change_script(
     JsonBody(body): JsonBody,
 ) -> Result<Reply, ApiError> {
     let members = body.as_object().ok_or_else(|| ApiError::field("", "The settings must be an object."))?;
-    let patch = metadata::settings(members, codes::INVALID_FIELD)?;
+    let mut patch = metadata::settings(members, codes::INVALID_FIELD)?;
+    if caller.source == "wrangler" && patch.observability == Some(Some(json!({ "enabled": false }))) {
+        // What wrangler says of a configuration that says nothing; the upload before it tells them apart.
+        let latest = state.store().latest_version(&script).await?;
+        if latest.is_some_and(|version| !version.detail.extra.contains_key(metadata::OBSERVABILITY)) {
+            patch.observability = Some(None);
+        }
+    }
     metadata::check_tail_consumers(&script, &patch, &*state.store().snapshot().await?)
         .map_err(|error| error.recoded(codes::INVALID_FIELD))?;
     let worker = state.store().update_worker_settings(&script, patch, &caller.actor()).await?;

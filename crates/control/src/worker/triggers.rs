@@ -9,7 +9,7 @@ use crate::auth::Caller;
 use crate::envelope::{ApiError, Reply};
 use crate::query::{Form, Parameter, QueryParams};
 use crate::request::{JsonBody, Params, rfc3339};
-use crate::worker::zones::{domain_view, route_view};
+use crate::worker::zones::{check_switches, domain_view, route_view};
 
 const MAX_SCHEDULES: usize = 250;
 const MAX_ROUTES: usize = 1_000;
@@ -147,11 +147,10 @@ fn origins(value: Option<&Value>, field: &str) -> Result<Vec<String>, ApiError> 
         .iter()
         .enumerate()
         .map(|(at, item)| {
+            let pointer = if field.is_empty() { format!("/{at}") } else { format!("/{field}/{at}") };
+            check_switches(item, &pointer)?;
             item.get("hostname").and_then(Value::as_str).and_then(|text| host_name(text, false)).ok_or_else(|| {
-                ApiError::field(
-                    format!("/{field}/{at}/hostname"),
-                    "A custom domain needs a host name without wildcard.",
-                )
+                ApiError::field(format!("{pointer}/hostname"), "A custom domain needs a host name without wildcard.")
             })
         })
         .collect()

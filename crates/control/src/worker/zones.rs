@@ -16,7 +16,7 @@ use crate::request::{JsonBody, Params, path_uuid};
 use crate::worker::triggers::{host_name, route_pattern};
 
 /// The environment that every Worker has, and the only one.
-const ENVIRONMENT: &str = "production";
+pub(super) const ENVIRONMENT: &str = "production";
 
 pub(super) const DOMAINS_PER_PAGE: Parameter = per_page(100);
 pub(super) const OF_SERVICE: Parameter = Parameter::new("service", Form::Text, "Only those of this Worker.");
@@ -56,6 +56,20 @@ pub(super) fn domain_view(domain: &Domain, script: &str) -> Value {
         "zone_name": zone_name,
         "cert_id": "",
     })
+}
+
+/// Errs where a custom domain is to be there and not serve, or to serve previews. `at` is the pointer to it.
+pub(super) fn check_switches(body: &Value, at: &str) -> Result<(), ApiError> {
+    for (member, only, advice) in [
+        ("enabled", true, "Leave a domain out that is not to be served"),
+        ("previews_enabled", false, "Versions have no addresses of their own under a custom domain: remove it"),
+    ] {
+        if let Some(other) = body.get(member).filter(|value| !value.is_null() && **value != only) {
+            let message = format!("{member} of a custom domain can be {only} only in Culvert, not {other}. {advice}.");
+            return Err(ApiError::field(format!("{at}/{member}"), message));
+        }
+    }
+    Ok(())
 }
 
 /// `GET …/workers/domains`.
@@ -126,6 +140,7 @@ pub(crate) async fn put_domain(
         let message = format!("A Worker has one environment, \"{ENVIRONMENT}\", not {other}.");
         return Err(ApiError::field("/environment", message));
     }
+    check_switches(&body, "")?;
     let zone = wanted_zone(&body, &hostname)?;
     let domain = state.store().put_domain(script, &hostname, zone.as_deref(), &caller.actor()).await?;
     state.platform().configuration_changed().await;

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use control::{
-    BoxFuture, ControlState, EdgeAddresses, NotDiagnosed, Pages, Platform, Rejected, ServiceProbe, TelemetryError,
-    TelemetryPage, TelemetryQuery, TunnelConnection, Validated, WorkerCandidate,
+    BoxFuture, ControlState, EdgeAddresses, NotDiagnosed, Pages, Platform, Rejected, ServiceProbe, TailEvent,
+    TelemetryError, TelemetryPage, TelemetryQuery, TunnelConnection, Validated, WorkerCandidate,
 };
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -34,7 +34,7 @@ pub struct FakePlatform {
     pub connections: Mutex<HashMap<Uuid, Vec<TunnelConnection>>>,
     pub queries: Mutex<Vec<TelemetryQuery>>,
     /// The other ends of the tails that were asked for.
-    pub tails: Mutex<Vec<(String, mpsc::Sender<Arc<Value>>)>>,
+    pub tails: Mutex<Vec<(String, mpsc::Sender<Arc<TailEvent>>)>>,
 }
 
 impl Platform for FakePlatform {
@@ -55,6 +55,13 @@ impl Platform for FakePlatform {
                     code: 10068,
                     message: "The uploaded script has no registered event handlers.".to_owned(),
                 });
+            }
+            if text.contains("QUEUE") {
+                // With FETCH it has a handler that something calls.
+                let mut handlers = vec!["queue".to_owned()];
+                handlers.extend(text.contains("FETCH").then(|| "fetch".to_owned()));
+                let default = ExportedEntrypoint { name: "default".to_owned(), handlers: handlers.clone() };
+                return Ok(Validated { startup_time_ms: 3, handlers, entrypoints: vec![default] });
             }
             let entrypoint =
                 |name: &str| ExportedEntrypoint { name: name.to_owned(), handlers: vec!["fetch".to_owned()] };
@@ -148,7 +155,7 @@ impl Platform for FakePlatform {
         ("text/plain", "up 1\n".to_owned())
     }
 
-    fn tail(&self, worker: &str) -> Option<mpsc::Receiver<Arc<Value>>> {
+    fn tail(&self, worker: &str) -> Option<mpsc::Receiver<Arc<TailEvent>>> {
         let (sender, receiver) = mpsc::channel(16);
         self.tails.lock().unwrap().push((worker.to_owned(), sender));
         Some(receiver)

@@ -141,6 +141,103 @@ async fn versions_are_uploaded_deployed_split_and_rolled_back() {
     server.get(&format!("{SCRIPT}/content/v2?version=x")).await.error(400, 20000);
 }
 
+#[tokio::test]
+async fn a_rollback_over_a_changed_secret_is_to_be_confirmed() {
+    let server = Server::start().await;
+    let deployed = |answer: Value| answer["deployment_id"].as_str().unwrap().to_owned();
+    let secrets = json!([
+        { "name": "KEY", "type": "secret_text", "text": "old" }, { "name": "SAME", "type": "secret_text", "text": "s" }
+    ]);
+    let first = deployed(server.deploy("w", json!({ "bindings": secrets })).await.result());
+    let second = deployed(server.deploy("w", json!({})).await.result());
+    let deployments = format!("{SCRIPT}/deployments");
+    let deploy = async |query: &str, shares: &[(&str, u8)]| {
+        let shares: Vec<Value> =
+            shares.iter().map(|(id, percentage)| json!({ "version_id": id, "percentage": percentage })).collect();
+        let body = json!({ "strategy": "percentage", "versions": shares });
+        server.call(Method::POST, &format!("{deployments}{query}"), body).await
+    };
+    // With the same secrets nobody asks.
+    deploy("", &[(&first, 100)]).await.result();
+    deploy("", &[(&second, 100)]).await.result();
+    for (name, text) in [("KEY", "new"), ("ADDED", "x")] {
+        let body = json!({ "name": name, "text": text, "type": "secret_text" });
+        server.call(Method::PUT, &format!("{SCRIPT}/secrets"), body).await.result();
+    }
+    let told = deploy("", &[(&first, 100)]).await.error(409, 10220);
+    // wrangler takes what follows these words apart at each comma.
+    assert_eq!(told.split_once("The following secrets have changed: ").unwrap().1, "ADDED, KEY");
+    let newest = server.get(&deployments).await.result()["deployments"][0]["versions"][0]["version_id"].clone();
+    let newest = newest.as_str().unwrap();
+    deploy("", &[(&first, 10), (newest, 90)]).await.error(409, 10220);
+    deploy("?force=false", &[(&second, 100)]).await.error(409, 10220);
+    deploy("?force=true", &[(&first, 10), (newest, 90)]).await.result();
+    // What serves already may serve all.
+    deploy("", &[(&first, 100)]).await.result();
+    // And forth again: whoever looks at the newest secrets sees them.
+    deploy("", &[(newest, 100)]).await.result();
+}
+
+#[tokio::test]
+async fn what_is_recorded_does_not_change_with_the_second_deployment() {
+    let server = Server::start().await;
+    let bearer = format!("Bearer {}", server.token);
+    let patched = async || {
+        let headers = [("authorization", bearer.as_str()), ("user-agent", "wrangler/4.164.0")];
+        // What wrangler sends after each deployment but the first, where the configuration says nothing or this.
+        let body = json!({ "observability": { "enabled": false }, "tags": [] }).to_string();
+        let path = format!("/accounts/local{SCRIPT}/script-settings");
+        server.send(Method::PATCH, &path, &headers, body).await.result()["observability"].clone()
+    };
+    server.deploy("w", json!({})).await.result();
+    upload_version(&server, json!({})).await;
+    assert_eq!(patched().await, Value::Null);
+    let off = json!({ "enabled": false });
+    upload_version(&server, json!({ "observability": off })).await;
+    assert_eq!(patched().await, off);
+    // Taken out of the configuration again.
+    upload_version(&server, json!({})).await;
+    assert_eq!(patched().await, Value::Null);
+    // Others mean what they say.
+    let told = server.call(Method::PATCH, &format!("{SCRIPT}/script-settings"), json!({ "observability": off })).await;
+    assert_eq!(told.result()["observability"], off);
+}
+
+#[tokio::test]
+async fn a_custom_domain_that_another_worker_has_is_told_and_taken() {
+    let server = Server::start().await;
+    for name in ["a", "b"] {
+        server.deploy(name, json!({})).await.result();
+    }
+    let origins = json!([{ "hostname": "shop.example.test" }]);
+    server.call(Method::PUT, "/workers/scripts/a/domains/records", json!({ "origins": origins })).await.result();
+    let changes = server
+        .call(Method::POST, "/workers/scripts/b/domains/changeset?replace_state=true", origins.clone())
+        .await
+        .result();
+    let id = changes["updated"][0]["id"].as_str().unwrap();
+    let domain = server.get(&format!("/workers/domains/records/{id}")).await.result();
+    assert_eq!((&domain["hostname"], &domain["service"]), (&json!("shop.example.test"), &json!("a")));
+    server
+        .call(Method::PUT, "/workers/scripts/b/domains/records", json!({ "origins": origins }))
+        .await
+        .error(409, 20003);
+    let taking = json!({ "origins": origins, "override_existing_origin": true });
+    server.call(Method::PUT, "/workers/scripts/b/domains/records", taking).await.result();
+    // One that is not to serve is not accepted as one that does.
+    for (switch, value) in [("enabled", false), ("previews_enabled", true)] {
+        let mut origin = json!({ "hostname": "c.example.test" });
+        origin[switch] = value.into();
+        let answer = server
+            .call(Method::PUT, "/workers/scripts/b/domains/records", json!({ "origins": [origin.clone()] }))
+            .await;
+        answer.error(400, 20000);
+        assert_eq!(answer.pointer(), format!("/origins/0/{switch}"));
+        origin["service"] = "b".into();
+        server.call(Method::PUT, "/workers/domains", origin).await.error(400, 20000);
+    }
+}
+
 fn secret_names(settings: &Value) -> Vec<String> {
     settings.as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap().to_owned()).collect()
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use control::TailEvent;
 use http::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -61,8 +62,16 @@ impl Client {
     }
 }
 
+fn shown(event: Value) -> Arc<TailEvent> {
+    Arc::new(TailEvent { shown: event, headers: Vec::new() })
+}
+
 async fn open(server: &Server, filters: Value) -> Value {
-    let auth = format!("Bearer {}", server.token);
+    open_as(server, &server.token, filters).await
+}
+
+async fn open_as(server: &Server, token: &str, filters: Value) -> Value {
+    let auth = format!("Bearer {token}");
     // wrangler sends this JSON as text/plain.
     let headers = [("authorization", auth.as_str()), ("content-type", "text/plain;charset=UTF-8")];
     let body = json!({ "filters": filters }).to_string();
@@ -84,8 +93,8 @@ async fn events_that_fit_are_sent_one_by_one() {
     let (worker, sender) = server.platform.tails.lock().unwrap().pop().unwrap();
     assert_eq!(worker, "w");
     let event = json!({ "outcome": "exception", "logs": [], "exceptions": [{ "name": "TypeError" }] });
-    sender.send(Arc::new(json!({ "outcome": "ok", "logs": [], "exceptions": [] }))).await.unwrap();
-    sender.send(Arc::new(event.clone())).await.unwrap();
+    sender.send(shown(json!({ "outcome": "ok", "logs": [], "exceptions": [] }))).await.unwrap();
+    sender.send(shown(event.clone())).await.unwrap();
     let (opcode, payload) = client.receive().await;
     assert_eq!(opcode, 1);
     assert_eq!(serde_json::from_slice::<Value>(&payload).unwrap(), event);
@@ -97,6 +106,68 @@ async fn events_that_fit_are_sent_one_by_one() {
     let (opcode, payload) = client.receive().await;
     assert_eq!((opcode, &payload[..2]), (8, &1000_u16.to_be_bytes()[..]));
     server.call(Method::DELETE, &path, Value::Null).await.error(404, 20001);
+}
+
+#[tokio::test]
+async fn filters_see_headers_that_nobody_is_shown() {
+    let server = Server::start().await;
+    server.deploy("w", json!({})).await.result();
+    let wanted = json!([{ "header": { "key": "Authorization", "query": "Bearer abc" } }]);
+    let tail = open(&server, wanted).await;
+    let mut client = Client::connect(&server, tail["url"].as_str().unwrap()).await.unwrap();
+    let (_, sender) = server.platform.tails.lock().unwrap().pop().unwrap();
+    for (number, value) in ["Bearer other", "Bearer abcdef"].into_iter().enumerate() {
+        let headers = vec![("authorization".to_owned(), value.to_owned())];
+        let request = json!({ "headers": { "authorization": "REDACTED" } });
+        let event = json!({ "outcome": "ok", "number": number, "event": { "request": request } });
+        sender.send(Arc::new(TailEvent { shown: event, headers })).await.unwrap();
+    }
+    let (_, payload) = client.receive().await;
+    assert_eq!(serde_json::from_slice::<Value>(&payload).unwrap()["number"], 1);
+    assert!(!String::from_utf8_lossy(&payload).contains("abcdef"));
+}
+
+#[tokio::test]
+async fn a_tail_ends_with_the_token_that_opened_it() {
+    let server = Server::start().await;
+    server.deploy("w", json!({})).await.result();
+    let token = async |name: &str| {
+        let body = json!({ "name": name, "permissions": ["workers-tail.read"] });
+        server.call(Method::POST, "/tokens", body).await.result()
+    };
+    let revoke = async |token: &Value| {
+        let path = format!("/tokens/{}", token["id"].as_str().unwrap());
+        server.call(Method::DELETE, &path, Value::Null).await.result();
+    };
+    let roll = async |token: &Value| {
+        let path = format!("/tokens/{}/value", token["id"].as_str().unwrap());
+        server.call(Method::PUT, &path, Value::Null).await.result();
+    };
+    let (revoked, rolled, kept) = (token("revoked").await, token("rolled").await, token("kept").await);
+    let mut clients = Vec::new();
+    for token in [&revoked, &rolled, &kept] {
+        let tail = open_as(&server, token["value"].as_str().unwrap(), json!([])).await;
+        let client = Client::connect(&server, tail["url"].as_str().unwrap()).await.unwrap();
+        let (_, sender) = server.platform.tails.lock().unwrap().pop().unwrap();
+        clients.push((client, sender));
+    }
+    let late = open_as(&server, revoked["value"].as_str().unwrap(), json!([])).await;
+    for (client, sender) in &mut clients {
+        sender.send(shown(json!({ "outcome": "ok" }))).await.unwrap();
+        assert_eq!(client.receive().await.0, 1);
+    }
+    revoke(&revoked).await;
+    roll(&rolled).await;
+    for (client, _) in &mut clients[..2] {
+        let (opcode, payload) = client.receive().await;
+        assert_eq!((opcode, &payload[..2]), (8, &1008_u16.to_be_bytes()[..]));
+    }
+    // Nor does an address that nobody came for yet lead anywhere.
+    let mut client = Client::connect(&server, late["url"].as_str().unwrap()).await.unwrap();
+    assert_eq!(client.receive().await.0, 8);
+    let (client, sender) = &mut clients[2];
+    sender.send(shown(json!({ "outcome": "canceled" }))).await.unwrap();
+    assert_eq!(client.receive().await.0, 1);
 }
 
 #[tokio::test]

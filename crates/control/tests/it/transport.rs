@@ -20,13 +20,13 @@ async fn every_answer_has_the_envelope() {
     server.send(Method::GET, "/accounts/local/workers/scripts/%ff", headers, "").await.error(404, 7003);
     server.send(Method::GET, "/accounts/local/cfd_tunnel?name=%ff", headers, "").await.result();
     // What wrangler sets up before a deployment, and Culvert does not have.
-    let queues = server.get("/queues?name=jobs").await.error(400, 10021);
+    let queues = server.get("/queues?name=jobs").await.error(403, 10021);
     assert!(queues.starts_with("Queues are not available in Culvert."), "{queues}");
     let title = serde_json::json!({ "title": "shop-cache" });
     let namespaces = server.call(Method::POST, "/storage/kv/namespaces", title).await.error(400, 10021);
     assert!(namespaces.starts_with("KV namespaces are not available in Culvert."), "{namespaces}");
     assert!(namespaces.contains("\"shop-cache\""), "{namespaces}");
-    let buckets = server.get("/r2/buckets/files").await.error(400, 10021);
+    let buckets = server.get("/r2/buckets/files").await.error(403, 10021);
     assert!(buckets.contains("binding to the bucket \"files\""), "{buckets}");
     let answer = server.get("/workers/scripts").await;
     assert_eq!(answer.headers["content-type"], "application/json");

@@ -145,6 +145,42 @@ async fn what_is_wrong_with_a_worker_is_said() {
         (metadata(json!({})).part("a.wasm", "application/wasm", b"asm"), 10021, "WebAssembly"),
         (metadata(json!({ "compatibility_date": "tomorrow" })), 10021, "YYYY-MM-DD"),
         (metadata(json!({ "compatibility_flags": "x" })), 10021, "compatibility_flags"),
+        (metadata(json!({ "compatibility_flags": ["nodejs_compat", "nodejs_combat"] })), 10021, "\"nodejs_combat\""),
+        (metadata(json!({ "compatibility_date": "2999-01-01" })), 10021, "in the future"),
+        (metadata(json!({ "streaming_tail_consumers": [{ "service": "t" }] })), 10021, "streaming_tail_consumers"),
+        (
+            metadata(json!({ "observability": { "logs": { "head_sampling_rate": 7 } } })),
+            10021,
+            "logs.head_sampling_rate",
+        ),
+        (metadata(json!({ "observability": { "traces": { "enabled": true } } })), 10021, "observability.traces"),
+        (metadata(json!({ "placement": { "mode": "nonsense" } })), 10021, "placement.mode"),
+        (metadata(json!({ "bindings": [{ "name": "a b c", "type": "plain_text", "text": "x" }] })), 10021, "\"a b c\""),
+        (
+            metadata(json!({ "bindings": [{ "name": "O", "type": "service", "service": "w", "props": 5 }] })),
+            10021,
+            "\"props\" of binding \"O\"",
+        ),
+        (
+            metadata(
+                json!({ "bindings": [{ "name": "O", "type": "service", "service": "w", "props": { "x": "y".repeat(200_000) } }] }),
+            ),
+            10021,
+            "16384",
+        ),
+        (
+            metadata(
+                json!({ "bindings": [{ "name": "O", "type": "service", "service": "w", "environment": "staging" }] }),
+            ),
+            10021,
+            "environment \"staging\"",
+        ),
+        (
+            metadata(json!({ "bindings": [{ "name": "V", "type": "plain_text", "text": "x", "foo": 1 }] })),
+            10021,
+            "\"foo\"",
+        ),
+        (Form::of(json!({}), "QUEUE"), 10069, "queue()"),
         (metadata(json!({ "limits": { "cpu_ms": 0 } })), 10021, "300000"),
         (metadata(json!({ "limits": { "cpu_ms": 300_001 } })), 10021, "300000"),
         (metadata(json!({ "limits": 5 })), 10021, "limits"),
@@ -169,7 +205,11 @@ async fn what_is_wrong_with_a_worker_is_said() {
             10055,
             "129",
         ),
-        (metadata(json!({ "bindings": [{ "name": "K", "type": "inherit" }] })), 10057, "\"K\""),
+        (
+            metadata(json!({ "bindings": [{ "name": "K", "type": "inherit" }] })),
+            10057,
+            "inherit binding 'K' is invalid",
+        ),
         (
             metadata(
                 json!({ "bindings": [{ "name": "S", "type": "vpc_service", "service_id": "11111111-1111-4111-8111-111111111111" }] }),
@@ -202,6 +242,37 @@ async fn what_is_wrong_with_a_worker_is_said() {
     // Nothing of all this was kept.
     assert_eq!(server.get("/workers/scripts").await.result(), json!([]));
     assert!(server.store.workers().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_handler_that_nothing_calls_is_remarked() {
+    let server = Server::start().await;
+    let answer = server.upload(Method::PUT, SCRIPT, &Form::of(json!({}), "QUEUE FETCH")).await;
+    answer.result();
+    let messages = answer.json()["messages"].clone();
+    assert!(messages[0]["message"].as_str().unwrap().contains("queue()"), "{messages}");
+}
+
+#[tokio::test]
+async fn what_wrangler_makes_before_it_uploads_is_refused_by_name() {
+    let server = Server::start().await;
+    let bearer = format!("Bearer {}", server.token);
+    let headers = [("authorization", bearer.as_str()), ("user-agent", "wrangler/4.164.0")];
+    server.send(Method::GET, "/accounts/local/workers/scripts/my-shop/settings", &headers, "").await.error(404, 10007);
+    let title = json!({ "title": "my-shop-page-cache" });
+    let told = server.call(Method::POST, "/storage/kv/namespaces", title).await.error(400, 10021);
+    assert!(told.contains("Binding \"PAGE_CACHE\" is a KV namespace"), "{told}");
+    let told = server.call(Method::POST, "/storage/kv/namespaces", json!({ "title": "x" })).await.error(400, 10021);
+    assert!(told.contains("namespace \"x\""), "{told}");
+    // With this status wrangler goes on to upload, which names the binding.
+    for path in ["/d1/database", "/r2/buckets/files", "/queues?name=jobs", "/workers/dispatch/namespaces"] {
+        let told = server.get(path).await.error(403, 10021);
+        assert!(told.contains("not available in Culvert"), "{path}: {told}");
+    }
+    let told = server.get("/d1/database/db").await.error(400, 10021);
+    assert!(told.contains("database \"db\""), "{told}");
+    let told = server.get("/workflows/flow").await.error(404, 10200);
+    assert!(told.contains("\"flow\""), "{told}");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use control::{
-    BoxFuture, EdgeAddresses, NotDiagnosed, Platform, Rejected, ServiceProbe, TelemetryError, TelemetryPage,
+    BoxFuture, EdgeAddresses, NotDiagnosed, Platform, Rejected, ServiceProbe, TailEvent, TelemetryError, TelemetryPage,
     TelemetryQuery, TunnelConnection, Validated, WorkerCandidate,
 };
 use serde::Serialize;
@@ -266,7 +266,7 @@ impl Platform for ControlPlatform {
         (format.content_type(), self.telemetry.render_prometheus(format))
     }
 
-    fn tail(&self, worker: &str) -> Option<mpsc::Receiver<Arc<Value>>> {
+    fn tail(&self, worker: &str) -> Option<mpsc::Receiver<Arc<TailEvent>>> {
         let (sender, receiver) = mpsc::channel(TAIL_BUFFER);
         let mut live = self.telemetry.watch();
         let worker = worker.to_owned();
@@ -287,11 +287,12 @@ impl Platform for ControlPlatform {
                     Some(LiveItem::Invocation(record)) if record.worker == worker => record,
                     Some(_) => continue,
                 };
-                if lost > 0 && sender.try_send(Arc::new(overload(&worker, lost))).is_ok() {
+                let notice = || TailEvent { shown: overload(&worker, lost), headers: Vec::new() };
+                if lost > 0 && sender.try_send(Arc::new(notice())).is_ok() {
                     lost = 0;
                 }
-                let Some(event) = trace_item(&record) else { continue };
-                match sender.try_send(Arc::new(event)) {
+                let Some(shown) = trace_item(&record) else { continue };
+                match sender.try_send(Arc::new(TailEvent { shown, headers: record.headers.clone() })) {
                     Ok(()) => {}
                     Err(mpsc::error::TrySendError::Full(_)) => lost += 1,
                     Err(mpsc::error::TrySendError::Closed(_)) => return,
