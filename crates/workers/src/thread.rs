@@ -133,6 +133,9 @@ impl Thread {
             Event::BodyOver(ticket) => host.supervisor.borrow_mut().body_over(ticket, Instant::now()),
             Event::BodyFailed(ticket, error) => {
                 self.body_broke(Some(ticket), &error);
+                if let Some(running) = host.running.borrow_mut().get_mut(&ticket) {
+                    running.exception(escaped(&error));
+                }
                 host.supervisor.borrow_mut().source_failed(ticket, &error.to_string(), Instant::now());
             }
             Event::Retire => self.retiring = true,
@@ -469,6 +472,16 @@ impl Drop for Thread {
             self.host.services.options.sink.invocation(record);
         }
     }
+}
+
+/// A body's failure as an exception that no script could catch, because the body went to the visitor past it.
+fn escaped(error: &BodyError) -> ExceptionRecord {
+    let connection = match error {
+        BodyError::Connection(connection) => Some(Box::new(connection.clone())),
+        _ => None,
+    };
+    let (name, message) = ("Error".to_owned(), error.to_string());
+    ExceptionRecord { timestamp: timestamp(), name, message, stack: String::new(), connection }
 }
 
 fn stop(termination: Termination) -> Stop {

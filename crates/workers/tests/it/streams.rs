@@ -102,7 +102,10 @@ async fn a_broken_source_breaks_the_response() {
     let response = world.get(&version, "/broken").await.unwrap();
     let error = response.into_body().collect().await.unwrap_err();
     assert!(matches!(&error, BodyError::Connection(error) if error.detail == "closed after 2 bytes"), "{error}");
-    assert_eq!(world.records.next().await.outcome, Outcome::Exception);
+    let record = world.records.next().await;
+    assert_eq!(record.outcome, Outcome::Exception);
+    assert_eq!(record.exceptions[0].message, "ProxyError: http_response_incomplete");
+    assert_eq!(record.exceptions[0].connection.as_ref().unwrap().detail, "closed after 2 bytes");
 
     let (_, caught) = world.text(&version, "/broken-text").await;
     assert!(caught.contains("ProxyError: http_response_incomplete"), "{caught}");
