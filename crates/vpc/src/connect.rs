@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use connection_error::{ConnectionError, ErrorCode, Phase};
 use futures_util::StreamExt;
+use futures_util::future::OptionFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::address::{Origin, Restrictions};
-use crate::dns::{Resolved, Resolver, Zone};
+use crate::dns::{Later, NoAddress, Resolved, Resolver, Zone};
 use crate::network::{Network, OpenError, OpenedFlow};
-use crate::policy::Policy;
 use crate::private_network::Scope;
 use crate::service::{Host, Service};
 use race::{Race, Step};
@@ -34,55 +34,109 @@ pub(crate) struct Addresses {
     pub list: Vec<SocketAddr>,
     /// Whether a resolver was waited for.
     pub asked: bool,
+    /// What may still come while these are tried (RFC 8305 section 3).
+    later: Option<Later>,
 }
 
-/// Finds the addresses of a service, resolved where need be, and keeps those that may be connected to.
-pub(crate) async fn addresses(
-    service: &Service,
-    scope: &Scope,
-    port: u16,
-    restrictions: &Restrictions,
-    resolver: &Resolver,
-) -> Result<Addresses, Box<ConnectionError>> {
-    let (Resolved { addresses, asked }, origin) = match &service.host {
-        Host::Addresses { ipv4, ipv6 } => {
-            let addresses: Vec<IpAddr> = ipv6.map(IpAddr::V6).into_iter().chain(ipv4.map(IpAddr::V4)).collect();
-            let origin = match scope {
-                Scope::Registered => Origin::Given,
-                Scope::Url { .. } => Origin::Url,
-            };
-            (Resolved { addresses, asked: false }, origin)
+/// Where a flow is to lead, and by which rules.
+pub(crate) struct Destination<'a> {
+    pub network: &'a dyn Network,
+    pub service: &'a Service,
+    pub scope: &'a Scope,
+    pub port: u16,
+    pub restrictions: &'a Restrictions,
+}
+
+impl Destination<'_> {
+    /// Finds the addresses, resolved where need be, and keeps those that may be connected to.
+    pub(crate) async fn addresses(&self, resolver: &Resolver) -> Result<Addresses, NoAddress> {
+        let service = self.service;
+        let Resolved { addresses, asked, later } = match &service.host {
+            Host::Addresses { ipv4, ipv6 } => {
+                let addresses = ipv6.map(IpAddr::V6).into_iter().chain(ipv4.map(IpAddr::V4)).collect();
+                Resolved { addresses, asked: false, later: None }
+            }
+            Host::Hostname { name, resolvers } => {
+                let zone = Zone { tunnel: service.tunnel, resolvers: resolvers.clone() };
+                resolver.resolve(&zone, name, &service.policy).await?
+            }
+        };
+        let mut allowed = Vec::with_capacity(addresses.len());
+        let mut refused = None;
+        for address in addresses {
+            match self.allow(address) {
+                Ok(address) => allowed.push(address),
+                Err(error) => refused = refused.or(Some(error)),
+            }
         }
-        Host::Hostname { name, resolvers } => {
-            let zone = Zone { tunnel: service.tunnel, resolvers: resolvers.clone() };
-            let origin = match scope {
-                Scope::Registered => Origin::Resolved(name),
-                Scope::Url { .. } => Origin::ResolvedFromUrl(name),
-            };
-            (resolver.resolve(&zone, name, &service.policy).await?, origin)
+        if !allowed.is_empty() {
+            return Ok(Addresses { list: allowed, asked, later });
         }
-    };
-    let mut allowed = Vec::with_capacity(addresses.len());
-    let mut refused = None;
-    for address in addresses {
-        let checked = restrictions
-            .check(SocketAddr::new(address, port), origin)
-            .and_then(|()| confine(address, scope, &service.name));
-        match checked {
-            Ok(()) => allowed.push(SocketAddr::new(address, port)),
-            Err(error) => refused = refused.or(Some(error)),
+        let error = refused.unwrap_or_else(|| {
+            Box::new(ConnectionError::new(
+                ErrorCode::DestinationNotFound,
+                Phase::Route,
+                format!("The service `{}` is registered without an address.", service.name),
+            ))
+        });
+        Err(NoAddress { error, asked })
+    }
+
+    /// An address with the port, if it may be connected to.
+    fn allow(&self, address: IpAddr) -> Result<SocketAddr, Box<ConnectionError>> {
+        let origin = match (&self.service.host, self.scope) {
+            (Host::Addresses { .. }, Scope::Registered) => Origin::Given,
+            (Host::Addresses { .. }, Scope::Url { .. }) => Origin::Url,
+            (Host::Hostname { name, .. }, Scope::Registered) => Origin::Resolved(name),
+            (Host::Hostname { name, .. }, Scope::Url { .. }) => Origin::ResolvedFromUrl(name),
+        };
+        let full = SocketAddr::new(address, self.port);
+        self.restrictions.check(full, origin, &|| self.network.is_beside_the_edge(self.service.tunnel))?;
+        confine(address, self.scope, &self.service.name)?;
+        Ok(full)
+    }
+
+    /// Opens a flow to the first address that accepts.
+    pub(crate) async fn connect(&self, addresses: &Addresses) -> Result<Connected, Box<ConnectionError>> {
+        let (tunnel, policy) = (self.service.tunnel, &self.service.policy);
+        let mut race = Race::new(&addresses.list);
+        let mut running = FuturesUnordered::new();
+        let mut failures: Vec<(SocketAddr, OpenError)> = Vec::new();
+        let mut later = std::pin::pin!(OptionFuture::from(addresses.later.clone().map(Later::addresses)));
+        let mut more_may_come = addresses.later.is_some();
+        loop {
+            let wake = match race.poll(Instant::now()) {
+                Step::Start(address) => {
+                    running.push(open(self.network, tunnel, address, policy.connect_timeout));
+                    continue;
+                }
+                Step::Exhausted if !more_may_come => return Err(failure::of_all(tunnel, &failures)),
+                Step::WaitUntil(at) => Some(at),
+                Step::Exhausted | Step::Wait => None,
+            };
+            let ended = tokio::select! {
+                Some(ended) = running.next() => ended,
+                found = &mut later, if more_may_come => {
+                    more_may_come = false;
+                    let found = found.unwrap_or_default();
+                    race.join(found.into_iter().filter_map(|address| self.allow(address).ok()));
+                    continue;
+                }
+                () = sleep_until(wake) => continue,
+            };
+            match ended {
+                (address, Ok(flow)) => return Ok(Connected { flow, address }),
+                (address, Err(error)) => {
+                    let hopeless = failure::concerns_the_tunnel(&error);
+                    failures.push((address, error));
+                    if hopeless {
+                        return Err(failure::of_all(tunnel, &failures));
+                    }
+                    race.failed();
+                }
+            }
         }
     }
-    if !allowed.is_empty() {
-        return Ok(Addresses { list: allowed, asked });
-    }
-    Err(refused.unwrap_or_else(|| {
-        Box::new(ConnectionError::new(
-            ErrorCode::DestinationNotFound,
-            Phase::Route,
-            format!("The service `{}` is registered without an address.", service.name),
-        ))
-    }))
 }
 
 /// A name that the URL chose must lead into the ranges that the network has routes for.
@@ -96,44 +150,6 @@ fn confine(address: IpAddr, scope: &Scope, network: &str) -> Result<(), Box<Conn
             )))
         }
         _ => Ok(()),
-    }
-}
-
-/// Opens a flow to the first address that accepts.
-pub(crate) async fn connect(
-    network: &dyn Network,
-    tunnel: Uuid,
-    addresses: &[SocketAddr],
-    policy: &Policy,
-) -> Result<Connected, Box<ConnectionError>> {
-    let mut race = Race::new(addresses);
-    let mut running = FuturesUnordered::new();
-    let mut failures: Vec<(SocketAddr, OpenError)> = Vec::new();
-    loop {
-        let wake = match race.poll(Instant::now()) {
-            Step::Start(address) => {
-                running.push(open(network, tunnel, address, policy.connect_timeout));
-                continue;
-            }
-            Step::Exhausted => return Err(failure::of_all(tunnel, &failures)),
-            Step::WaitUntil(at) => Some(at),
-            Step::Wait => None,
-        };
-        let ended = tokio::select! {
-            Some(ended) = running.next() => ended,
-            () = sleep_until(wake) => continue,
-        };
-        match ended {
-            (address, Ok(flow)) => return Ok(Connected { flow, address }),
-            (address, Err(error)) => {
-                let hopeless = failure::concerns_the_tunnel(&error);
-                failures.push((address, error));
-                if hopeless {
-                    return Err(failure::of_all(tunnel, &failures));
-                }
-                race.failed();
-            }
-        }
     }
 }
 

@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
 
-use crate::connect;
+use crate::connect::{Connected, Destination};
 use crate::dns::Resolver;
 use crate::http::{self as http_client, Facts, RequestSource};
 use crate::network::{Io, Network, OpenedFlow};
@@ -287,13 +287,18 @@ impl<'a> Examination<'a> {
         Ok((plan, method))
     }
 
+    fn destination<'d>(&'d self, service: &'d Service, port: u16) -> Destination<'d> {
+        let restrictions = &self.options.restrictions;
+        Destination { network: &*self.network, service, scope: &Scope::Registered, port, restrictions }
+    }
+
     /// Resolves and connects.
     async fn open(&mut self, port: u16) -> Result<(Box<dyn Io>, Facts), Box<ConnectionError>> {
         let mut service = self.service.clone();
         service.policy.dns_timeout = service.policy.dns_timeout.min(self.left());
         let network: Arc<dyn Network> = self.network.clone();
         let resolver = Resolver::new(network, std::num::NonZeroUsize::MIN);
-        let found = connect::addresses(&service, &Scope::Registered, port, &self.options.restrictions, &resolver).await;
+        let found = self.destination(&service, port).addresses(&resolver).await.map_err(|failed| failed.error);
         if let Host::Hostname { name, .. } = &service.host {
             self.network.tell(&mut self.facts);
             let list: Vec<String> =
@@ -304,14 +309,13 @@ impl<'a> Examination<'a> {
                 self.passed(Phase::Dns, format!("{name} is {}{who}.", list.join(", ")));
             }
         }
-        let addresses = found?.list;
-        if addresses.len() > 1 {
-            self.fact("candidates", addresses.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let addresses = found?;
+        if addresses.list.len() > 1 {
+            self.fact("candidates", addresses.list.iter().map(ToString::to_string).collect::<Vec<_>>());
         }
-        let mut policy = service.policy;
-        policy.connect_timeout = policy.connect_timeout.min(self.left());
-        let connected = connect::connect(&*self.network, service.tunnel, &addresses, &policy).await;
-        let connect::Connected { flow: OpenedFlow { io, connector, draining }, address } = connected?;
+        service.policy.connect_timeout = service.policy.connect_timeout.min(self.left());
+        let connected = self.destination(&service, port).connect(&addresses).await;
+        let Connected { flow: OpenedFlow { io, connector, draining }, address } = connected?;
         self.fact("address", address.to_string());
         self.passed(Phase::Connect, format!("{address} accepted the connection."));
         Ok((io, Facts { address, connector, draining }))

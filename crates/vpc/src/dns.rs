@@ -4,4 +4,4 @@ mod cache;
 mod message;
 mod resolver;
 
-pub(crate) use resolver::{Resolved, Resolver, Zone};
+pub(crate) use resolver::{Later, NoAddress, Resolved, Resolver, Zone};

@@ -74,6 +74,9 @@ pub trait Network: Send + Sync + 'static {
         message: &'a [u8],
         timeout: Duration,
     ) -> BoxFuture<'a, Result<Vec<u8>, DnsQueryError>>;
+
+    /// Whether a connector of the tunnel runs on the edge's own machine, so that loopback is the same to both.
+    fn is_beside_the_edge(&self, tunnel: Uuid) -> bool;
 }
 
 /// How a DNS message travels from the connector to the resolver.

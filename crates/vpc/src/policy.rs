@@ -29,7 +29,8 @@ pub struct Policy {
     pub idle_timeout: Duration,
     /// Methods that are forwarded; all when empty.
     pub allowed_methods: Vec<Method>,
-    /// Beginnings of paths that are forwarded; all when empty. `/api` covers `/api` and `/api/x`, not `/apiary`.
+    /// Beginnings of paths that are forwarded; all when empty. `/api` covers `/api` and `/api/x`, not `/apiary`, and no path in which a
+    /// server could find a way up (`/api/..%2fadmin`).
     pub allowed_path_prefixes: Vec<String>,
 }
 
@@ -71,11 +72,34 @@ impl Policy {
     /// Whether `path` lies under one of the allowed prefixes, whole segments counted.
     pub(crate) fn allows_path(&self, path: &str) -> bool {
         self.allowed_path_prefixes.is_empty()
-            || self.allowed_path_prefixes.iter().any(|prefix| {
-                path.strip_prefix(prefix.trim_end_matches('/'))
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            })
+            || !leads_up(path)
+                && self.allowed_path_prefixes.iter().any(|prefix| {
+                    path.strip_prefix(prefix.trim_end_matches('/'))
+                        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+                })
     }
+}
+
+/// How often servers behind one another may decode a path.
+const MAX_DECODINGS: usize = 3;
+
+/// Whether some server would find a segment `..` in a path: one that decodes `%2f` before it looks for segments, that takes `\\` for `/`, or that
+/// drops what follows a `;`.
+fn leads_up(path: &str) -> bool {
+    let mut path = path.as_bytes().to_vec();
+    for _ in 0..=MAX_DECODINGS {
+        let is_up = |segment: &[u8]| matches!(segment.split(|byte| *byte == b';').next(), Some(name) if name.trim_ascii() == b"..");
+        if path.split(|byte| matches!(byte, b'/' | b'\\')).any(is_up) {
+            return true;
+        }
+        let decoded = percent_encoding::percent_decode(&path).collect::<Vec<u8>>();
+        if decoded == path {
+            return false;
+        }
+        path = decoded;
+    }
+    // Encoded more often than anything honest is.
+    true
 }
 
 #[cfg(test)]
@@ -92,5 +116,26 @@ mod tests {
             assert!(!policy.allows_path(path), "{path}");
         }
         assert!(Policy::default().allows_path("/anything"));
+    }
+
+    #[test]
+    fn no_prefix_covers_a_way_up() {
+        let policy = Policy { allowed_path_prefixes: vec!["/api".to_owned()], ..Policy::default() };
+        for path in [
+            "/api/..%2fadmin",
+            "/api/..%5cadmin",
+            "/api/..;/admin",
+            "/api/%2e%2e;x=1/admin",
+            "/api/..%252fadmin",
+            "/api/%252e%252e%252fadmin",
+            "/api/x%2f..%2f..%2fadmin",
+            "/api/%25252525252fx",
+        ] {
+            assert!(!policy.allows_path(path), "{path}");
+        }
+        for path in ["/api/..x", "/api/a..b/c", "/api/a%2fb", "/api/100%25", "/api/%", "/api/...", "/api/x;v=.."] {
+            assert!(policy.allows_path(path), "{path}");
+        }
+        assert!(Policy::default().allows_path("/api/..%2fadmin"));
     }
 }

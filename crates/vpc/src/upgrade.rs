@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{
-    CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
-    UPGRADE,
+    CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use invocation::websocket_accept;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -27,6 +27,21 @@ pub(crate) struct Upgrade {
     protocol: String,
     /// For a WebSocket, the key of this handshake: the caller's, or one of ours when it has none.
     websocket_key: Option<HeaderValue>,
+    /// The names of the extensions that a WebSocket may have.
+    extensions: Vec<String>,
+    /// The protocols of which a WebSocket may have one.
+    protocols: Vec<String>,
+}
+
+/// The elements of a comma-separated field, over all its lines.
+fn elements<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim).filter(|element| !element.is_empty())
+}
+
+/// The name of an extension, without its parameters.
+fn extension_name(element: &str) -> &str {
+    element.split(';').next().unwrap_or_default().trim()
 }
 
 impl Upgrade {
@@ -38,7 +53,9 @@ impl Upgrade {
                 HeaderValue::from_str(&STANDARD.encode(nonce)).unwrap_or(HeaderValue::from_static(""))
             })
         });
-        Self { protocol, websocket_key }
+        let extensions = elements(headers, &SEC_WEBSOCKET_EXTENSIONS).map(|it| extension_name(it).to_owned()).collect();
+        let protocols = elements(headers, &SEC_WEBSOCKET_PROTOCOL).map(str::to_owned).collect();
+        Self { protocol, websocket_key, extensions, protocols }
     }
 
     /// Adds the fields that ask for it.
@@ -84,6 +101,16 @@ impl Upgrade {
                 "Sec-WebSocket-Accept: {expected} was expected, and it has {}",
                 shown(&SEC_WEBSOCKET_ACCEPT)
             ));
+        }
+        // RFC 6455 section 4.1: what was not asked for fails the connection.
+        let unasked =
+            |given: &str| !self.extensions.iter().any(|asked| asked.eq_ignore_ascii_case(extension_name(given)));
+        if elements(headers, &SEC_WEBSOCKET_EXTENSIONS).any(unasked) {
+            return Err(format!("it has {}, which was not asked for", shown(&SEC_WEBSOCKET_EXTENSIONS)));
+        }
+        let chosen = headers.get(SEC_WEBSOCKET_PROTOCOL).map(|value| value.to_str().unwrap_or_default().trim());
+        if chosen.is_some_and(|chosen| !self.protocols.iter().any(|asked| asked == chosen)) {
+            return Err(format!("it has {}, which was not asked for", shown(&SEC_WEBSOCKET_PROTOCOL)));
         }
         Ok(())
     }
@@ -170,6 +197,38 @@ mod tests {
         assert!(upgrade.check(&answer("upgrade", "h2c", right)).unwrap_err().contains("h2c"));
         assert!(upgrade.check(&answer("upgrade", "websocket", "AAAA")).unwrap_err().contains("AAAA"));
         assert!(upgrade.check(&HeaderMap::new()).unwrap_err().contains("no connection header"));
+    }
+
+    #[test]
+    fn an_answer_has_only_what_was_asked_for() {
+        let request: HeaderMap = [
+            (SEC_WEBSOCKET_KEY, HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ==")),
+            (SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_static("permessage-deflate; client_max_window_bits, x-other")),
+            (SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("chat, superchat")),
+        ]
+        .into_iter()
+        .collect();
+        let (asking, plain) = (Upgrade::new("websocket".to_owned(), &request), {
+            let key = [(SEC_WEBSOCKET_KEY, request[SEC_WEBSOCKET_KEY].clone())].into_iter().collect();
+            Upgrade::new("websocket".to_owned(), &key)
+        });
+        let answer = |name: HeaderName, value: &'static str| -> HeaderMap {
+            [
+                (CONNECTION, HeaderValue::from_static("upgrade")),
+                (UPGRADE, HeaderValue::from_static("websocket")),
+                (SEC_WEBSOCKET_ACCEPT, HeaderValue::from_static("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")),
+                (name, HeaderValue::from_static(value)),
+            ]
+            .into_iter()
+            .collect()
+        };
+        let deflate = answer(SEC_WEBSOCKET_EXTENSIONS, "permessage-deflate; server_no_context_takeover");
+        assert_eq!(asking.check(&deflate), Ok(()));
+        assert!(plain.check(&deflate).unwrap_err().contains("permessage-deflate"));
+        let chat = answer(SEC_WEBSOCKET_PROTOCOL, "superchat");
+        assert_eq!(asking.check(&chat), Ok(()));
+        assert!(plain.check(&chat).unwrap_err().contains("superchat"));
+        assert!(asking.check(&answer(SEC_WEBSOCKET_PROTOCOL, "chat, superchat")).is_err());
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! The way of one attempt: admitted, resolved, on a kept connection or a new one, exchanged, and again where that is safe.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use connection_error::{ConnectionError, Phase};
@@ -9,7 +8,7 @@ use telemetry::Sink;
 use tokio::time::Instant;
 
 use crate::attempt::Attempt;
-use crate::connect;
+use crate::connect::{Addresses, Connected, Destination};
 use crate::dns::Resolver;
 use crate::http::{self as http_client, Answer, Connection, Facts, RequestSource, Tried};
 use crate::network::{Io, Network};
@@ -85,25 +84,26 @@ impl Shared {
         state: &ServiceState,
         port: u16,
         attempt: &mut Attempt,
-    ) -> Result<Vec<SocketAddr>, Box<ConnectionError>> {
+    ) -> Result<Addresses, Box<ConnectionError>> {
         let started = Instant::now();
-        let restrictions = &self.options.restrictions;
-        let found = connect::addresses(state.service(), state.scope(), port, restrictions, &self.resolver).await;
-        let asked = match &found {
-            Ok(addresses) => addresses.asked,
-            Err(error) => error.phase == Phase::Dns,
-        };
+        let found = self.destination(state, port).addresses(&self.resolver).await;
+        let asked = found.as_ref().map_or_else(|failed| failed.asked, |addresses| addresses.asked);
         if asked {
             attempt.timings().dns = Some(started.elapsed());
         }
-        Ok(found?.list)
+        found.map_err(|failed| failed.error)
+    }
+
+    fn destination<'a>(&'a self, state: &'a ServiceState, port: u16) -> Destination<'a> {
+        let restrictions = &self.options.restrictions;
+        Destination { network: &*self.network, service: state.service(), scope: state.scope(), port, restrictions }
     }
 
     /// A connection for the request, and whether it had been used before.
     async fn connection(
         &self,
         work: &Work<'_>,
-        addresses: &[SocketAddr],
+        addresses: &Addresses,
         may_reuse: bool,
         attempt: &mut Attempt,
     ) -> Result<(Connection, bool), Box<ConnectionError>> {
@@ -134,12 +134,12 @@ impl Shared {
     }
 
     /// A kept connection that can take the request.
-    async fn kept(&self, work: &Work<'_>, addresses: &[SocketAddr], attempt: &mut Attempt) -> Option<Connection> {
+    async fn kept(&self, work: &Work<'_>, addresses: &Addresses, attempt: &mut Attempt) -> Option<Connection> {
         if !work.plan.is_idempotent() {
             // Such a request cannot be sent twice, so a close that has arrived already is given the time to be noticed.
             tokio::task::yield_now().await;
         }
-        let connection = work.state.take(&work.key, addresses, work.plan.upgrade.is_some())?;
+        let connection = work.state.take(&work.key, &addresses.list, work.plan.upgrade.is_some())?;
         let facts = connection.facts();
         attempt.via(facts.address, facts.connector, true);
         Some(connection)
@@ -149,18 +149,18 @@ impl Shared {
     async fn open_flow(
         &self,
         state: &ServiceState,
-        addresses: &[SocketAddr],
+        port: u16,
+        addresses: &Addresses,
         attempt: &mut Attempt,
     ) -> Result<(Box<dyn Io>, Facts, ConnectionPermit), Box<ConnectionError>> {
-        let service = state.service();
         let permit = state.permit()?;
         state.count_new_connection()?;
         let started = Instant::now();
-        let connected = connect::connect(&*self.network, service.tunnel, addresses, &service.policy).await;
+        let connected = self.destination(state, port).connect(addresses).await;
         if connected.as_ref().err().is_none_or(|error| error.phase == Phase::Connect) {
             attempt.timings().connect = Some(started.elapsed());
         }
-        let connect::Connected { flow, address } = connected?;
+        let Connected { flow, address } = connected?;
         attempt.via(address, flow.connector, false);
         Ok((flow.io, Facts { address, connector: flow.connector, draining: flow.draining }, permit))
     }
@@ -174,18 +174,18 @@ impl Shared {
     ) -> Result<(Box<dyn Io>, Facts, ConnectionPermit), Box<ConnectionError>> {
         state.admit()?;
         let addresses = self.addresses(state, port, attempt).await?;
-        self.open_flow(state, &addresses, attempt).await
+        self.open_flow(state, port, &addresses, attempt).await
     }
 
     /// A new connection for HTTP, through all its phases.
     async fn open(
         &self,
         work: &Work<'_>,
-        addresses: &[SocketAddr],
+        addresses: &Addresses,
         attempt: &mut Attempt,
     ) -> Result<Connection, Box<ConnectionError>> {
         let service = work.state.service();
-        let (io, facts, permit) = self.open_flow(work.state, addresses, attempt).await?;
+        let (io, facts, permit) = self.open_flow(work.state, work.plan.port, addresses, attempt).await?;
         let Some(server_name) = work.plan.server_name.clone() else {
             return http_client::establish(io, false, facts, permit).await;
         };

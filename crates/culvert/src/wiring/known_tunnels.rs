@@ -53,4 +53,8 @@ impl Network for KnownTunnels {
         }
         Network::query_dns(&self.tunnels, tunnel, resolver, transport, message, timeout)
     }
+
+    fn is_beside_the_edge(&self, tunnel: Uuid) -> bool {
+        self.tunnels.is_beside_the_edge(tunnel)
+    }
 }

@@ -51,6 +51,12 @@ impl Race {
         Self { waiting, running: 0, next_start: None }
     }
 
+    /// More addresses, found while others were tried.
+    pub(crate) fn join(&mut self, addresses: impl Iterator<Item = SocketAddr>) {
+        let room = MAX_ADDRESSES.saturating_sub(self.waiting.len());
+        self.waiting.extend(addresses.take(room));
+    }
+
     /// What to do now.
     pub(crate) fn poll(&mut self, now: Instant) -> Step {
         match self.next_start {
@@ -114,6 +120,20 @@ mod tests {
         race.failed();
         race.failed();
         assert_eq!(race.poll(start + ATTEMPT_DELAY), Step::Exhausted);
+    }
+
+    #[test]
+    fn one_that_joins_late_starts_when_its_turn_has_come() {
+        let start = Instant::now();
+        let list = addresses(&["[fd00::1]:1", "10.0.0.1:1", "10.0.0.2:1"]);
+        let mut race = Race::new(&list[..1]);
+        assert_eq!(race.poll(start), Step::Start(list[0]));
+        assert_eq!(race.poll(start), Step::Wait);
+        race.join(list[1..].iter().copied());
+        assert_eq!(race.poll(start), Step::WaitUntil(start + ATTEMPT_DELAY));
+        assert_eq!(race.poll(start + ATTEMPT_DELAY), Step::Start(list[1]));
+        race.failed();
+        assert_eq!(race.poll(start + ATTEMPT_DELAY), Step::Start(list[2]));
     }
 
     #[test]

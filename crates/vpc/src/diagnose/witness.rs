@@ -123,4 +123,8 @@ impl Network for Witness {
             result
         })
     }
+
+    fn is_beside_the_edge(&self, tunnel: Uuid) -> bool {
+        self.network.is_beside_the_edge(tunnel)
+    }
 }

@@ -75,6 +75,30 @@ pub(crate) struct Resolved {
     pub addresses: Vec<IpAddr>,
     /// Whether a resolver was waited for.
     pub asked: bool,
+    /// The other family, when it had not answered yet.
+    pub later: Option<Later>,
+}
+
+/// Why there are no addresses.
+#[derive(Debug)]
+pub(crate) struct NoAddress {
+    pub error: Box<ConnectionError>,
+    /// Whether a resolver was waited for.
+    pub asked: bool,
+}
+
+/// Addresses that are still being asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Later(Lookup);
+
+impl Later {
+    /// The addresses; none when there are none, or no answer.
+    pub(crate) async fn addresses(self) -> Vec<IpAddr> {
+        match self.0.await {
+            Ok(Answer::Addresses(addresses)) => addresses,
+            Ok(Answer::NoData | Answer::NxDomain) | Err(_) => Vec::new(),
+        }
+    }
 }
 
 /// Resolves names behind tunnels. Cheap to clone.
@@ -101,21 +125,13 @@ impl Resolver {
     }
 
     /// The addresses of a name: IPv6 and IPv4 asked at once.
-    pub(crate) async fn resolve(
-        &self,
-        zone: &Zone,
-        host: &str,
-        policy: &Policy,
-    ) -> Result<Resolved, Box<ConnectionError>> {
+    pub(crate) async fn resolve(&self, zone: &Zone, host: &str, policy: &Policy) -> Result<Resolved, NoAddress> {
         if let Ok(address) = host.parse() {
-            return Ok(Resolved { addresses: vec![address], asked: false });
+            return Ok(Resolved { addresses: vec![address], asked: false, later: None });
         }
         let name = message::parse_name(host).map_err(|error| {
-            Box::new(ConnectionError::new(
-                ErrorCode::DnsError,
-                Phase::Dns,
-                format!("`{host}` is not a name that can be resolved: {error}."),
-            ))
+            let detail = format!("`{host}` is not a name that can be resolved: {error}.");
+            NoAddress { error: Box::new(ConnectionError::new(ErrorCode::DnsError, Phase::Dns, detail)), asked: false }
         })?;
         let patience = Patience { timeout: policy.dns_timeout, tries: policy.dns_tries.max(1) };
         let ask = |kind| self.ask(Question { zone: zone.clone(), name: name.clone(), kind }, patience);
@@ -126,9 +142,10 @@ impl Resolver {
             Either::Right((v4, v6)) => (v4, v6),
         };
         let second = match &first {
-            Ok(Answer::Addresses(_)) => tokio::time::timeout(RESOLUTION_DELAY, other).await.ok(),
-            _ => Some(other.await),
+            Ok(Answer::Addresses(_)) => tokio::time::timeout(RESOLUTION_DELAY, other.clone()).await.ok(),
+            _ => Some(other.clone().await),
         };
+        let later = second.is_none().then_some(Later(other));
         let mut addresses = Vec::new();
         for answer in [Some(&first), second.as_ref()].into_iter().flatten().flatten() {
             if let Answer::Addresses(found) = answer {
@@ -136,9 +153,9 @@ impl Resolver {
             }
         }
         if addresses.is_empty() {
-            return Err(failure(host, zone, &first, second.as_ref()));
+            return Err(NoAddress { error: failure(host, zone, &first, second.as_ref()), asked });
         }
-        Ok(Resolved { addresses, asked })
+        Ok(Resolved { addresses, asked, later })
     }
 
     /// The answer from the cache, from someone who is asking already, or from the resolvers.

@@ -10,7 +10,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use invocation::{Body, BodyError};
 use tokio::time::Instant;
 
-/// How much of a body is kept in case it must be sent again.
+/// How much of a body is kept in case it must be sent again, when it comes in parts. One that is there as a whole is there anyway.
 const REPLAY_LIMIT: usize = 64 * 1024;
 
 /// Why a body cannot be sent to its end.
@@ -172,8 +172,9 @@ impl State {
     }
 
     fn keep(&mut self, frame: &Frame<Bytes>) {
+        let is_whole = self.kept.is_empty() && self.source.is_end_stream();
         match frame.data_ref() {
-            Some(data) if self.replayable && self.kept_bytes + data.len() <= REPLAY_LIMIT => {
+            Some(data) if self.replayable && (is_whole || self.kept_bytes + data.len() <= REPLAY_LIMIT) => {
                 self.kept_bytes += data.len();
                 self.kept.push(data.clone());
             }
@@ -272,6 +273,14 @@ mod tests {
         assert!(source.is_replayable());
         assert_eq!(read(&source, None).await.unwrap().len(), 1);
         assert!(!source.is_replayable());
+    }
+
+    #[tokio::test]
+    async fn a_long_body_that_is_there_as_a_whole_is_given_again() {
+        let source = RequestSource::new(invocation::full("x".repeat(REPLAY_LIMIT * 3)), None);
+        assert_eq!(read(&source, None).await.unwrap().len(), 1);
+        assert!(source.is_replayable());
+        assert_eq!(read(&source, Some(REPLAY_LIMIT)).await.unwrap().len(), 3);
     }
 
     #[tokio::test]

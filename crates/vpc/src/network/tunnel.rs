@@ -8,6 +8,7 @@ use tunnel::edge::{self, Resolver, Tunnels};
 use uuid::Uuid;
 
 use super::{DnsQueryError, DnsTransport, Draining, Network, OpenError, OpenedFlow};
+use crate::address::is_of_this_machine;
 
 impl Network for Tunnels {
     fn open_tcp(
@@ -39,6 +40,12 @@ impl Network for Tunnels {
             DnsTransport::Tcp => edge::DnsTransport::Tcp,
         };
         Box::pin(async move { Ok(Tunnels::query_dns(self, tunnel, resolver, transport, message, timeout).await?) })
+    }
+
+    fn is_beside_the_edge(&self, tunnel: Uuid) -> bool {
+        let connectors = self.connectors(tunnel);
+        let mut connections = connectors.iter().flat_map(|connector| &connector.connections);
+        connections.any(|connection| is_of_this_machine(connection.remote_address.ip().to_canonical()))
     }
 }
 

@@ -304,6 +304,27 @@ async fn one_family_is_enough_and_the_other_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn the_family_that_answers_later_joins_the_race() {
+    let asked_for_v4 = AtomicUsize::new(0);
+    let resolver = resolver(move |question, _| match kind(question) {
+        // Only the second try is answered, long after IPv6 has failed.
+        RecordType::A if asked_for_v4.fetch_add(1, Ordering::SeqCst) > 0 => loopback(question, 60),
+        RecordType::A => None,
+        _ => {
+            let mut reply = reply(question, ResponseCode::NoError);
+            let name = question.queries[0].name.clone();
+            reply.add_answer(Record::from_rdata(name, 60, RData::AAAA(AAAA("::1".parse().unwrap()))));
+            reply.to_vec().ok()
+        }
+    })
+    .await;
+    let world = World::with(DirectNetwork::resolving(resolver), Options::default());
+    let mut service = Service::clone(&*named(answers(OK).await, "orders.internal", Vec::new()));
+    service.policy.dns_timeout = Duration::from_secs(1);
+    assert_eq!(world.text(&Arc::new(service), get("http://x/")).await, "ok");
+}
+
+#[tokio::test]
 async fn a_name_must_not_lead_to_a_restricted_address() {
     let resolver = resolver(|question, _| {
         let mut reply = reply(question, ResponseCode::NoError);

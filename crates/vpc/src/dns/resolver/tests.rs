@@ -35,6 +35,10 @@ impl Network for Silent {
             std::future::pending().await
         })
     }
+
+    fn is_beside_the_edge(&self, _: Uuid) -> bool {
+        true
+    }
 }
 
 struct Guard(Arc<AtomicUsize>);
@@ -51,7 +55,7 @@ async fn two_tries_share_five_seconds_and_take_turns() {
     let resolver = Resolver::new(Arc::clone(&network) as Arc<dyn Network>, NonZeroUsize::MIN);
     let zone = Zone { tunnel: Uuid::nil(), resolvers: vec!["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()] };
     let started = Instant::now();
-    let error = resolver.resolve(&zone, "api.internal", &Policy::default()).await.unwrap_err();
+    let error = resolver.resolve(&zone, "api.internal", &Policy::default()).await.unwrap_err().error;
     assert_eq!(started.elapsed(), Duration::from_secs(5));
     assert_eq!(error.code, ErrorCode::DnsTimeout);
     assert!(error.detail.contains("10.0.0.1:53 and the resolver 10.0.0.2:53 within 5.0 s (2 tries)"), "{error:?}");
@@ -84,6 +88,6 @@ async fn addresses_and_impossible_names_are_not_asked_about() {
     let literal = resolver.resolve(&zone, "10.0.0.1", &policy).await.unwrap();
     assert_eq!(literal.addresses, ["10.0.0.1".parse::<IpAddr>().unwrap()]);
     let long = format!("{}.internal", "x".repeat(64));
-    assert_eq!(resolver.resolve(&zone, &long, &policy).await.unwrap_err().code, ErrorCode::DnsError);
+    assert_eq!(resolver.resolve(&zone, &long, &policy).await.unwrap_err().error.code, ErrorCode::DnsError);
     assert!(network.asked.lock().unwrap().is_empty());
 }

@@ -131,4 +131,8 @@ impl Network for DirectNetwork {
             }
         })
     }
+
+    fn is_beside_the_edge(&self, _tunnel: Uuid) -> bool {
+        true
+    }
 }
