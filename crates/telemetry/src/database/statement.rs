@@ -57,6 +57,8 @@ impl From<Vec<i32>> for Value<'_> {
 pub(crate) struct Statement<'v> {
     sql: String,
     values: Vec<Value<'v>>,
+    /// Text of ours names a parameter by its number, so that each has to have one.
+    numbered: bool,
 }
 
 /// The most rows of one statement. Others have a power of two: few statements, all of them prepared once.
@@ -82,8 +84,11 @@ macro_rules! bound {
     (@numbers Postgres, $query:ident, $numbers:ident) => {
         $query.bind($numbers)
     };
+    (@sql Sqlite, $statement:ident) => { $statement.without_numbers() };
+    (@sql Postgres, $statement:ident) => { $statement };
     ($statement:expr, $engine:ident, $arguments:ty, $text:expr) => {{
-        let Statement { sql, values } = $statement;
+        let statement = $statement;
+        let Statement { sql, values, .. } = bound!(@sql $engine, statement);
         let mut query: sqlx::query::Query<'_, $engine, $arguments> = sqlx::query(AssertSqlSafe(sql));
         for value in values {
             query = match value {
@@ -105,12 +110,28 @@ fn without_nul(text: Cow<'_, str>) -> String {
 
 impl<'v> Statement<'v> {
     pub(crate) fn new(sql: &'static str) -> Self {
-        Self { sql: sql.to_owned(), values: Vec::new() }
+        Self { sql: sql.to_owned(), values: Vec::new(), numbered: sql.contains('$') }
     }
 
     /// More of its text.
     pub(crate) fn push(&mut self, sql: &'static str) -> &mut Self {
         self.sql.push_str(sql);
+        self.numbered |= sql.contains('$');
+        self
+    }
+
+    /// `?` for every parameter where their order says enough: SQLite looks a number up among all others for each value, which for sixty-four rows
+    /// was more work than writing them.
+    fn without_numbers(mut self) -> Self {
+        if !self.numbered {
+            let mut parts = self.sql.split('$');
+            let mut sql = parts.next().unwrap_or_default().to_owned();
+            for part in parts {
+                sql.push('?');
+                sql.push_str(part.trim_start_matches(|digit: char| digit.is_ascii_digit()));
+            }
+            self.sql = sql;
+        }
         self
     }
 
@@ -237,6 +258,19 @@ impl Row {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parameters_have_numbers_only_where_the_text_names_one() {
+        let rows: Vec<i64> = (0..12).collect();
+        let inserting = Statement::new("INSERT INTO t (a, b)").push_values(&rows, |row, values| {
+            values.push(*row).push("text");
+        });
+        let unnumbered = inserting.without_numbers();
+        assert_eq!(unnumbered.sql, format!("INSERT INTO t (a, b) VALUES {}", ["(?, ?)"; 12].join(", ")));
+        assert_eq!(unnumbered.values.len(), 24);
+        let named = Statement::new("INSERT INTO t (a) VALUES ($1) ON CONFLICT DO UPDATE SET a = $1").bind(1_i64);
+        assert_eq!(named.without_numbers().sql, "INSERT INTO t (a) VALUES ($1) ON CONFLICT DO UPDATE SET a = $1");
+    }
 
     #[test]
     fn groups_hold_every_row_once() {
