@@ -20,6 +20,13 @@ pub fn print_line(line: &str) -> Printed {
     if written.is_ok() { Printed::Yes } else { Printed::NobodyReads }
 }
 
+/// Prints a formatted line, like `println!`, which would panic where nobody reads any more.
+macro_rules! say {
+    () => { $crate::output::print_line("") };
+    ($($words:tt)+) => { $crate::output::print_line(&format!($($words)+)) };
+}
+pub(crate) use say;
+
 /// Prints a value as indented JSON.
 pub fn print_json(value: &Value) {
     print_line(&format!("{value:#}"));

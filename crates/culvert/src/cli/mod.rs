@@ -26,7 +26,7 @@ pub use records::{Logs, Tail};
 pub use serve::Serve;
 pub use token::Token;
 pub use tunnel::{Tunnel, TunnelPublish, TunnelUnpublish};
-pub use vpc::{ServiceFields, ServiceType, Vpc, VpcService};
+pub use vpc::{CertificateId, ServiceFields, ServiceType, Vpc, VpcService};
 
 /// Runs JavaScript Workers on machines you own, and lets them call private services through outbound-only tunnels.
 #[derive(Debug, Parser)]

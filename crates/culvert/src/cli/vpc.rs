@@ -24,7 +24,7 @@ pub enum VpcService {
     List(Api),
     /// Show one service
     Get(Call<ById>),
-    /// Replace a service's registration
+    /// Replace a service's registration; certificates and the policy stay unless they are given
     Update(Box<Call<ServiceUpdate>>),
     /// Remove a service
     Delete(Call<ById>),
@@ -58,7 +58,7 @@ pub struct ServiceFields {
     #[arg(long, value_name = "NAME", required_unless_present_any = ["ipv4", "ipv6"])]
     pub hostname: Option<String>,
     /// Resolvers for the host name [default: the connector's own]
-    #[arg(long, value_name = "IP,…", value_delimiter = ',', requires = "hostname")]
+    #[arg(long, value_name = "IP,…", value_delimiter = ',', requires = "hostname", conflicts_with_all = ["ipv4", "ipv6"])]
     pub resolver_ips: Vec<IpAddr>,
     /// Its port for http: URLs [default: 80; giving only one of the two ports allows only that scheme]
     #[arg(long, value_name = "PORT", conflicts_with = "tcp_port")]
@@ -75,9 +75,31 @@ pub struct ServiceFields {
     /// How its certificate is checked: verify_full, verify_ca or disabled [default: verify_full]
     #[arg(long, value_name = "MODE")]
     pub cert_verification_mode: Option<String>,
+    /// Who signs its certificate, when that is no public authority: the id of an uploaded certificate; none for public ones
+    #[arg(long, value_name = "ID")]
+    pub certificate_authority: Option<CertificateId>,
+    /// The certificate that it is shown: the id of an uploaded one with its key; none for none
+    #[arg(long, value_name = "ID")]
+    pub client_certificate: Option<CertificateId>,
     /// Timeouts and limits that differ from the defaults, as JSON: {"read_timeout_ms": 2000, "allowed_methods": ["GET"]}
     #[arg(long, value_name = "JSON", value_parser = json_object)]
     pub policy: Option<serde_json::Value>,
+}
+
+/// An uploaded certificate, or that there is to be none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CertificateId(pub Option<Uuid>);
+
+impl std::str::FromStr for CertificateId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "none" {
+            return Ok(Self(None));
+        }
+        let id = text.parse().map_err(|_| format!("`{text}` is not the id of a certificate, nor `none`"))?;
+        Ok(Self(Some(id)))
+    }
 }
 
 /// An argument that must be a JSON object.

@@ -4,6 +4,7 @@ use store::{DATABASE_FILE, KEY_FILE};
 
 use crate::cli::Backup;
 use crate::failure::Failure;
+use crate::output::say;
 
 /// Makes the copy.
 pub async fn run(arguments: Backup) -> Result<(), Failure> {
@@ -15,10 +16,10 @@ pub async fn run(arguments: Backup) -> Result<(), Failure> {
         )));
     }
     store::backup(&data_dir, &to).await.map_err(|error| Failure::failed(format!("no backup was made: {error}")))?;
-    println!("Copied the configuration to {}", to.display());
+    say!("Copied the configuration to {}", to.display());
     let key = data_dir.join(KEY_FILE);
     if key.exists() {
-        println!("Its secrets open only with {}: keep a copy of that too, in another place", key.display());
+        say!("Its secrets open only with {}: keep a copy of that too, in another place", key.display());
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::api_client::{ApiClient, Payload};
 use crate::cli::{self, Call};
 use crate::failure::Failure;
-use crate::output::{print_json, text};
+use crate::output::{print_json, say, text};
 use crate::project::Project;
 
 /// Uploads the directory's Worker and makes it the one that serves.
@@ -30,11 +30,11 @@ pub async fn run(Call { what: arguments, api }: Call<cli::Deploy>) -> Result<(),
         print_json(&deployed);
         return Ok(());
     }
-    println!("Deployed {name}, version {}", text(&deployed, "/deployment_id"));
-    println!("  modules       {}", project.modules.len());
-    println!("  startup time  {} ms", deployed.get("startup_time_ms").and_then(Value::as_u64).unwrap_or_default());
+    say!("Deployed {name}, version {}", text(&deployed, "/deployment_id"));
+    say!("  modules       {}", project.modules.len());
+    say!("  startup time  {} ms", deployed.get("startup_time_ms").and_then(Value::as_u64).unwrap_or_default());
     if let Some(url) = deployed.get("url").and_then(Value::as_str) {
-        println!("  address       {url}");
+        say!("  address       {url}");
     }
     Ok(())
 }

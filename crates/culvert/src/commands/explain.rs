@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::cli;
 use crate::failure::Failure;
 use crate::output;
+use crate::output::say;
 
 /// Prints the row or rows of a code, or all of them.
 pub fn run(arguments: &cli::Explain) -> Result<(), Failure> {
@@ -27,12 +28,12 @@ pub fn run(arguments: &cli::Explain) -> Result<(), Failure> {
     }
     for (index, row) in rows.iter().enumerate() {
         if index > 0 {
-            println!();
+            say!();
         }
         let phases: Vec<&str> = row.phases.iter().map(|phase| phase.as_str()).collect();
-        println!("{} ({}; in phase {})", row.code, row.category, phases.join(", "));
-        println!("  What happened: {}", row.meaning);
-        println!("  What to do:    {}", row.fix);
+        say!("{} ({}; in phase {})", row.code, row.category, phases.join(", "));
+        say!("  What happened: {}", row.meaning);
+        say!("  What to do:    {}", row.fix);
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use super::records::{encoded, lines};
 use crate::api_client::ApiClient;
 use crate::cli::{self, Call};
 use crate::failure::Failure;
-use crate::output::{Printed, print_line};
+use crate::output::{Printed, print_line, say};
 
 /// The most records of one page of the API.
 const PAGE: usize = 1000;
@@ -42,7 +42,7 @@ pub async fn run(Call { what: arguments, api }: Call<cli::Logs>) -> Result<(), F
         eprintln!("There are older ones: the same with --cursor {cursor}");
     }
     if records.is_empty() && !api.json {
-        println!(
+        say!(
             "No records found. They are kept for seven days unless the edge is told otherwise, and as `observability` of the Worker says."
         );
     }

@@ -9,7 +9,7 @@ use super::tunnel;
 use crate::api_client::{ApiClient, Payload};
 use crate::cli::{Call, TunnelRoute, TunnelRouteAdd, TunnelRouteDelete};
 use crate::failure::Failure;
-use crate::output::{print_json, print_table, text};
+use crate::output::{print_json, print_table, say, text};
 
 /// Ranges of addresses, and host names: where the API keeps each, and the member that names the destination.
 const KINDS: [(&str, &str); 2] = [(RANGES, "network"), (HOSTNAMES, "hostname")];
@@ -25,8 +25,8 @@ pub async fn run(command: TunnelRoute) -> Result<(), Failure> {
             if api.json {
                 print_json(&Value::Array(routes));
             } else if routes.is_empty() {
-                println!("No routes found: a VPC Network reaches whatever its tunnel's connectors reach.");
-                println!("`culvert tunnel route add TUNNEL 10.0.0.0/8` makes one.");
+                say!("No routes found: a VPC Network reaches whatever its tunnel's connectors reach.");
+                say!("`culvert tunnel route add TUNNEL 10.0.0.0/8` makes one.");
             } else {
                 let rows: Vec<Vec<String>> = routes
                     .iter()
@@ -62,7 +62,7 @@ async fn add(Call { what: arguments, api }: Call<TunnelRouteAdd>) -> Result<(), 
     if as_json {
         print_json(&route);
     } else {
-        println!("{} is behind tunnel {tunnel} (route {})", destination(&route), text(&route, "/id"));
+        say!("{} is behind tunnel {tunnel} (route {})", destination(&route), text(&route, "/id"));
     }
     Ok(())
 }
@@ -89,7 +89,7 @@ async fn delete(Call { what: arguments, api }: Call<TunnelRouteDelete>) -> Resul
     if as_json {
         print_json(&json!({"deleted": id}));
     } else {
-        println!("Deleted the route of {}", destination(route));
+        say!("Deleted the route of {}", destination(route));
     }
     Ok(())
 }

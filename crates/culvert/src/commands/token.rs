@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::api_client::{ApiClient, Payload};
 use crate::cli::{Call, Token};
 use crate::failure::Failure;
-use crate::output::{print_json, print_table, text};
+use crate::output::{print_json, print_table, say, text};
 
 const TOKENS: &str = "/tokens";
 
@@ -21,8 +21,8 @@ pub async fn run(command: Token) -> Result<(), Failure> {
             if api.json {
                 print_json(&token);
             } else {
-                println!("Created token {} ({}). It is shown this once:", text(&token, "/name"), text(&token, "/id"));
-                println!("{}", text(&token, "/value"));
+                say!("Created token {} ({}). It is shown this once:", text(&token, "/name"), text(&token, "/id"));
+                say!("{}", text(&token, "/value"));
             }
         }
         Token::List(api) => {
@@ -39,7 +39,7 @@ pub async fn run(command: Token) -> Result<(), Failure> {
             if api.json {
                 print_json(&revoked);
             } else {
-                println!("Revoked token {}", arguments.id);
+                say!("Revoked token {}", arguments.id);
             }
         }
     }

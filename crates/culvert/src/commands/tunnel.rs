@@ -7,7 +7,7 @@ use super::network_route;
 use crate::api_client::{ApiClient, Payload};
 use crate::cli::{Call, Tunnel, TunnelPublish, TunnelUnpublish};
 use crate::failure::Failure;
-use crate::output::{print_json, print_table, text};
+use crate::output::{print_json, print_table, say, text};
 
 const TUNNELS: &str = "/cfd_tunnel";
 
@@ -23,11 +23,11 @@ pub async fn run(command: Tunnel) -> Result<(), Failure> {
                 print_json(&tunnel);
             } else {
                 let token: String = api.get(&format!("{TUNNELS}/{}/token", text(&tunnel, "/id"))).await?;
-                println!("Created tunnel {} ({})", text(&tunnel, "/name"), text(&tunnel, "/id"));
-                println!(
+                say!("Created tunnel {} ({})", text(&tunnel, "/name"), text(&tunnel, "/id"));
+                say!(
                     "Connect a private network with the edge's tunnel address and the tunnel-ca.pem of its data directory:"
                 );
-                println!("  culvert connect --edge HOST:7844 --ca tunnel-ca.pem --token {token}");
+                say!("  culvert connect --edge HOST:7844 --ca tunnel-ca.pem --token {token}");
             }
         }
         Tunnel::List(api) => {
@@ -35,7 +35,7 @@ pub async fn run(command: Tunnel) -> Result<(), Failure> {
             if api.json {
                 print_json(&Value::Array(tunnels));
             } else if tunnels.is_empty() {
-                println!("No tunnels found. `culvert tunnel create NAME` makes one.");
+                say!("No tunnels found. `culvert tunnel create NAME` makes one.");
             } else {
                 let connections = |tunnel: &Value| {
                     tunnel.get("connections").and_then(Value::as_array).map_or(0, Vec::len).to_string()
@@ -70,7 +70,7 @@ pub async fn run(command: Tunnel) -> Result<(), Failure> {
             if as_json {
                 print_json(&json!({"token": token}));
             } else {
-                println!("{token}");
+                say!("{token}");
             }
         }
         Tunnel::Publish(call) => publish(call).await?,
@@ -84,7 +84,7 @@ pub async fn run(command: Tunnel) -> Result<(), Failure> {
             if as_json {
                 print_json(&json!({"deleted": id}));
             } else {
-                println!("Deleted tunnel {id} and cut its connections");
+                say!("Deleted tunnel {id} and cut its connections");
             }
         }
     }
@@ -94,7 +94,7 @@ pub async fn run(command: Tunnel) -> Result<(), Failure> {
 /// Each connector with its connections, and what should be known of it.
 fn show(connectors: &[Value]) {
     if connectors.is_empty() {
-        println!("No connector is connected. `culvert connect` or cloudflared with the tunnel's token is one.");
+        say!("No connector is connected. `culvert connect` or cloudflared with the tunnel's token is one.");
     }
     let number = |value: &Value, pointer: &str| {
         value.pointer(pointer).map_or_else(
@@ -103,7 +103,7 @@ fn show(connectors: &[Value]) {
         )
     };
     for connector in connectors {
-        println!("{}  {}  {}", text(connector, "/id"), text(connector, "/version"), text(connector, "/platform"));
+        say!("{}  {}  {}", text(connector, "/id"), text(connector, "/version"), text(connector, "/platform"));
         let connections = connector.get("connections").and_then(Value::as_array).into_iter().flatten();
         let rows: Vec<Vec<String>> = connections
             .map(|connection| {
@@ -117,9 +117,9 @@ fn show(connectors: &[Value]) {
             .collect();
         print_table(&["index", "transport", "from", "since", "round trip", "flows", "sent", "received"], &rows);
         for warning in connector.get("warnings").and_then(Value::as_array).into_iter().flatten() {
-            println!("! {}", warning.as_str().unwrap_or_default());
+            say!("! {}", warning.as_str().unwrap_or_default());
         }
-        println!();
+        say!();
     }
 }
 
@@ -146,7 +146,7 @@ async fn publish(Call { what: arguments, api }: Call<TunnelPublish>) -> Result<(
     if as_json {
         print_json(&answer);
     } else {
-        println!("Published {hostname} through tunnel {id}");
+        say!("Published {hostname} through tunnel {id}");
     }
     Ok(())
 }
@@ -176,7 +176,7 @@ async fn unpublish(Call { what: arguments, api }: Call<TunnelUnpublish>) -> Resu
     if as_json {
         print_json(&json!({"unpublished": hostname}));
     } else {
-        println!("{hostname} does not lead to tunnel {id} any more");
+        say!("{hostname} does not lead to tunnel {id} any more");
     }
     Ok(())
 }

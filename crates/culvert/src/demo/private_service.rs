@@ -13,6 +13,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::failure::Failure;
+use crate::output::say;
 
 /// Orders larger than this are refused.
 const LARGEST_ORDER: usize = 64 << 10;
@@ -22,7 +23,7 @@ pub async fn serve(address: String) -> Result<(), Failure> {
     let failed =
         |error: std::io::Error| Failure::failed(format!("the private service cannot listen at {address}: {error}"));
     let listener = TcpListener::bind(&address).await.map_err(failed)?;
-    println!("{}", listener.local_addr().map_err(failed)?);
+    say!("{}", listener.local_addr().map_err(failed)?);
     std::io::stdout().flush().map_err(failed)?;
     loop {
         let (stream, _) = listener.accept().await.map_err(failed)?;

@@ -22,6 +22,7 @@ use crate::commands::deploy;
 use crate::commands::serve::{ADDRESSES_FILE, Addresses, TUNNEL_CA_FILE};
 use crate::commands::signals::until_told_to_stop;
 use crate::failure::Failure;
+use crate::output::say;
 use crate::project::Project;
 
 /// How long a process may take to be ready, or a fact to turn up.
@@ -51,7 +52,7 @@ pub async fn tell(once: bool) -> Result<(), Failure> {
     tokio::select! {
         told = play(directory.path(), once) => told,
         stopped = until_told_to_stop() => {
-            println!("\nStopped.");
+            say!("\nStopped.");
             stopped
         }
     }
@@ -374,7 +375,7 @@ impl Stage {
 }
 
 fn say(line: &str) {
-    println!("{line}");
+    say!("{line}");
 }
 
 /// Goes on when the step did what it says; ends the demo when it did not.
