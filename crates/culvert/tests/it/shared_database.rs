@@ -1,7 +1,7 @@
 //! Several edges on one PostgreSQL database.
 
 use std::fs;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::harness::{Edge, http_service, postgres, wait_for};
 
@@ -22,16 +22,22 @@ fn what_is_changed_on_one_edge_is_served_by_all() {
     let Some((first, second)) = edges() else {
         return;
     };
-    for round in 0..3 {
+    let mut times = Vec::new();
+    for round in 0..5 {
         first.deploy_module("shop", &format!("export default {{ fetch: () => new Response('{round}') }};"));
-        assert_eq!(first.get("shop", "/").text(), round.to_string());
+        // From the API's answer on.
         let start = Instant::now();
         wait_for("the other edge", || {
             let answer = second.get("shop", "/");
             (answer.status == 200 && answer.text() == round.to_string()).then_some(())
         });
-        println!("served by the other edge after {:?}", start.elapsed());
+        times.push(start.elapsed());
+        assert_eq!(first.get("shop", "/").text(), round.to_string());
     }
+    // Within a second. A single one may be late on a machine that does much else; half of them are not.
+    times.sort();
+    println!("served by the other edge after {times:?}");
+    assert!(times[times.len() / 2] < Duration::from_secs(1), "{times:?}");
     // A network behind the second edge, registered at the first one.
     let tunnel = first.json(&["tunnel", "create", "warehouse"])["id"].as_str().unwrap().to_owned();
     wait_for("the tunnel", || second.run(&["tunnel", "token", &tunnel]).status.success().then_some(()));

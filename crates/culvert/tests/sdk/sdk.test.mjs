@@ -397,10 +397,10 @@ describe("the SDK of Cloudflare", () => {
 
   test("what Culvert does not have is refused by its name", async () => {
     await assertRefused(client.kv.namespaces.create({ ...ACCOUNT, title: "cache" }), 400, /KV/);
-    await assertRefused(client.d1.database.create({ ...ACCOUNT, name: "orders" }), 400, /D1/);
-    await assertRefused(client.queues.create({ ...ACCOUNT, queue_name: "jobs" }), 400, /Queues/);
-    await assertRefused(client.r2.buckets.create({ ...ACCOUNT, name: "files" }), 400, /R2/);
-    await assertRefused(client.hyperdrive.configs.create({ ...ACCOUNT, name: "db", origin: {} }), 400, /Hyperdrive/);
+    await assertRefused(client.d1.database.create({ ...ACCOUNT, name: "orders" }), 403, /D1/);
+    await assertRefused(client.queues.create({ ...ACCOUNT, queue_name: "jobs" }), 403, /Queues/);
+    await assertRefused(client.r2.buckets.create({ ...ACCOUNT, name: "files" }), 403, /R2/);
+    await assertRefused(client.hyperdrive.configs.create({ ...ACCOUNT, name: "db", origin: {} }), 403, /Hyperdrive/);
     await assertRefused(deploy("refused", { bindings: [{ name: "ROOM", type: "durable_object_namespace", class_name: "Room" }] }), 400, /Durable Object/);
   });
 });

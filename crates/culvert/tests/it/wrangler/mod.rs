@@ -76,6 +76,29 @@ impl Wrangler {
         Ended { code: output.status.code(), text }
     }
 
+    /// Runs a command as on a terminal, where its questions get their default answers. Nothing where no program makes one.
+    fn on_terminal(&self, arguments: &str) -> Option<Ended> {
+        let version = Command::new("script").arg("--version").output().ok()?;
+        if !String::from_utf8_lossy(&version.stdout).contains("util-linux") {
+            return None;
+        }
+        let alone = self.command("");
+        let mut command = Command::new("script");
+        command.args(["-qefc", &format!("'{}' {arguments}", self.program.display()), "/dev/null"]);
+        command
+            .current_dir(self.project.path())
+            .envs(alone.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let output = command.stdin(std::process::Stdio::null()).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        println!("$ wrangler {arguments}, on a terminal\n{text}\n→ {:?}\n", output.status.code());
+        Some(Ended { code: output.status.code(), text })
+    }
+
+    /// Whether it is the recent one.
+    fn is_new(&self) -> bool {
+        self.program.to_string_lossy().contains(NEW)
+    }
+
     /// Runs a command that must succeed and print each of these.
     #[track_caller]
     fn good(&self, arguments: &str, expected: &[&str]) -> String {
@@ -171,6 +194,8 @@ fn everything(version: &str, options: &[&str]) {
     workers::secrets(&wrangler);
     tails::tails(&wrangler, &private);
     workers::parts(&wrangler);
+    workers::custom_domains(&wrangler);
+    workers::observability(&wrangler);
     refusals::refusals(&wrangler, &configuration);
     refusals::permissions(&mut wrangler, &configuration, &service, &tunnel);
     workers::cron_triggers(&wrangler);

@@ -11,15 +11,28 @@ pub fn refusals(wrangler: &Wrangler, configuration: &Value) {
         plain.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         plain
     };
-    // wrangler looks for buckets and queues before it uploads, and knows them by their own names.
+    let is_new = wrangler.is_new();
+    wrangler.write("flow.js", "export class Flow {}\nexport default { fetch() {} };\n");
+    // wrangler looks for some of these before it uploads. An old one ends there, where they are known by their own names or, what
+    // has no name yet, by what wrangler prints before.
+    let named = |new: &'static str, old: &'static str| if is_new { new } else { old };
     for (more, named) in [
         (json!({ "kv_namespaces": [{ "binding": "CACHE", "id": "0123456789abcdef0123456789abcdef" }] }), "CACHE"),
         (
             json!({ "d1_databases": [{ "binding": "DB", "database_name": "d", "database_id": "0123456789abcdef0123456789abcdef" }] }),
             "DB",
         ),
-        (json!({ "r2_buckets": [{ "binding": "FILES", "bucket_name": "files" }] }), "files"),
-        (json!({ "queues": { "producers": [{ "binding": "JOBS", "queue": "jobs" }] } }), "jobs"),
+        (json!({ "kv_namespaces": [{ "binding": "PAGE_CACHE" }] }), "PAGE_CACHE"),
+        (json!({ "d1_databases": [{ "binding": "DB", "database_name": "d" }] }), "database \"d\""),
+        (json!({ "d1_databases": [{ "binding": "DB" }] }), "DB"),
+        (json!({ "r2_buckets": [{ "binding": "FILES", "bucket_name": "files" }] }), named("\"FILES\"", "\"files\"")),
+        (json!({ "r2_buckets": [{ "binding": "FILES" }] }), "FILES"),
+        (json!({ "queues": { "producers": [{ "binding": "JOBS", "queue": "jobs" }] } }), named("\"JOBS\"", "\"jobs\"")),
+        (json!({ "dispatch_namespaces": [{ "binding": "TENANTS", "namespace": "tenants" }] }), "\"TENANTS\""),
+        (
+            json!({ "main": "flow.js", "workflows": [{ "binding": "FLOW", "name": "flow", "class_name": "Flow" }] }),
+            "\"FLOW\"",
+        ),
         (json!({ "ai": { "binding": "AI" } }), "AI"),
         (
             json!({ "durable_objects": { "bindings": [{ "name": "ROOM", "class_name": "Room", "script_name": "other" }] } }),
@@ -27,7 +40,7 @@ pub fn refusals(wrangler: &Wrangler, configuration: &Value) {
         ),
     ] {
         wrangler.configure(&plain(more));
-        wrangler.bad("deploy", &[named, "not available in Culvert", "10021"]);
+        wrangler.bad("deploy", &[named, "not available in Culvert"]);
     }
     wrangler.write("public/index.html", "<p>");
     wrangler.configure(&plain(json!({ "assets": { "directory": "public" } })));
@@ -57,6 +70,25 @@ pub fn refusals(wrangler: &Wrangler, configuration: &Value) {
     wrangler.write("idle.js", "export default {};\n");
     wrangler.configure(&plain(json!({ "main": "idle.js", "no_bundle": true })));
     wrangler.bad("deploy", &["10068"]);
+    wrangler.write("consumer.js", "export default { queue() {} };\n");
+    wrangler.configure(&plain(json!({ "main": "consumer.js", "no_bundle": true })));
+    wrangler.bad("deploy", &["queue()", "10069"]);
+    wrangler.write(
+        "large.js",
+        "const a = new Uint8Array(200 << 20).fill(1);\nexport default { fetch: () => new Response(a.length) };\n",
+    );
+    wrangler.configure(&plain(json!({ "main": "large.js", "no_bundle": true })));
+    wrangler.bad("deploy", &["memory limit", "bytes are allowed", "10021"]);
+    // What would be without effect is refused by its name.
+    for (more, said) in [
+        (json!({ "compatibility_flags": ["nodejs_combat"] }), "nodejs_combat"),
+        (json!({ "compatibility_date": "2999-01-01" }), "in the future"),
+        (json!({ "services": [{ "binding": "X", "service": "greeter", "environment": "staging" }] }), "staging"),
+        (json!({ "observability": { "traces": { "enabled": true } } }), "observability.traces"),
+    ] {
+        wrangler.configure(&plain(more));
+        wrangler.bad("deploy", &[said, "10021"]);
+    }
     wrangler.configure(configuration);
 }
 

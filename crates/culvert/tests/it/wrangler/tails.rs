@@ -53,6 +53,8 @@ pub fn tails(wrangler: &Wrangler, private: &Service) {
         ("--format pretty --status ok --method POST", "post"),
         ("--format json --status canceled", "wait"),
         ("--format json --header x-wanted:yes", "header"),
+        // What is redacted where it is shown is still to be found.
+        ("--format json --header authorization:abc", "header"),
         ("--format json --search needle", "needle"),
         // wrangler takes less than 1 only; less than once in a million runs is this one left out.
         (&format!("--format json --ip self --version-id {version} --sampling-rate 0.9999999 --method PUT"), "put"),
@@ -69,7 +71,7 @@ pub fn tails(wrangler: &Wrangler, private: &Service) {
     for (method, path, headers) in [
         ("GET", "/plain", &[][..]),
         ("POST", "/post", &[]),
-        ("GET", "/header", &[("X-Wanted", "yes")]),
+        ("GET", "/header", &[("X-Wanted", "yes"), ("Authorization", "Bearer abcdef")]),
         ("GET", "/needle", &[]),
         ("PUT", "/put", &[]),
     ] {

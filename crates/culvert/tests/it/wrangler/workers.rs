@@ -148,7 +148,9 @@ pub fn versions(wrangler: &Wrangler, configuration: &Value) {
     let said = wrangler.ask("shop");
     assert_eq!((&said["release"], &said["env"]["ONE"], &said["env"]["LATER"]), (&json!(3), &json!("1"), &Value::Null));
 
-    wrangler.good(&format!("rollback {second} --yes --message back"), &[&second]);
+    // Secrets were added since, which is to be confirmed.
+    wrangler
+        .good(&format!("rollback {second} --yes --message back"), &[&second, "secrets have changed", "* ONE", "* TWO"]);
     assert_eq!(wrangler.ask("shop")["release"], 2);
     wrangler.good("deployments list", &["back", "canary"]);
     // To whatever was in force before.
@@ -171,6 +173,55 @@ pub fn secrets(wrangler: &Wrangler) {
     // A Worker that is not there yet is made for its secret.
     wrangler.good_with("secret put EARLY --name draft", "x\n", &["draft"]);
     wrangler.good("delete draft --force", &["draft"]);
+}
+
+/// A custom domain goes from one Worker to another; on a terminal wrangler asks whether it may.
+pub fn custom_domains(wrangler: &Wrangler) {
+    wrangler.write("fixed.js", "export default { fetch: () => new Response(NAME) };\n");
+    let configure = |name: &str| {
+        wrangler.configure(&json!({
+            "name": name, "main": "fixed.js", "compatibility_date": "2025-09-01",
+            "define": { "NAME": format!("'{name}'") },
+            "routes": [{ "pattern": "moving.example.test", "custom_domain": true }],
+        }));
+    };
+    let served = || request(wrangler.edge.addresses.http, "GET", "/", &[("Host", "moving.example.test")], b"").text();
+    configure("first");
+    wrangler.good("deploy", &["moving.example.test"]);
+    assert_eq!(served(), "first");
+    configure("second");
+    match wrangler.on_terminal("deploy") {
+        Some(ended) => {
+            assert_eq!(ended.code, Some(0), "{}", ended.text);
+            assert!(ended.text.contains("used as a domain for \"first\""), "{}", ended.text);
+        }
+        None => drop(wrangler.good("deploy", &["moving.example.test"])),
+    }
+    assert_eq!(served(), "second");
+    for name in ["first", "second"] {
+        wrangler.good(&format!("delete {name} --force"), &["Successfully deleted"]);
+    }
+}
+
+/// What is recorded is the same after the second deployment as after the first.
+pub fn observability(wrangler: &Wrangler) {
+    let deploy = |observability: Value| {
+        let mut configuration = json!({ "name": "watched", "main": "fixed.js", "compatibility_date": "2025-09-01",
+                                        "define": { "NAME": "'watched'" } });
+        if !observability.is_null() {
+            configuration["observability"] = observability;
+        }
+        wrangler.configure(&configuration);
+        wrangler.good("deploy", &["Uploaded watched"]);
+        wrangler.edge.api("/workers/scripts/watched/script-settings")["observability"].clone()
+    };
+    assert_eq!(deploy(Value::Null), Value::Null);
+    assert_eq!(deploy(Value::Null), Value::Null);
+    let off = json!({ "enabled": false });
+    assert_eq!(deploy(off.clone()), off);
+    assert_eq!(deploy(off.clone()), off);
+    assert_eq!(deploy(Value::Null), Value::Null);
+    wrangler.good("delete watched --force", &["Successfully deleted"]);
 }
 
 /// Modules as they are, several of them and of every type.
