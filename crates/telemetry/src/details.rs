@@ -23,6 +23,12 @@ pub(crate) struct Details {
     pub trigger: Option<serde_json::Map<String, serde_json::Value>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entrypoint: Option<String>,
+    /// 32 hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+    /// That the Worker's logs have no event for the invocation itself; see [`crate::Sampling::invocation_logs`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_invocation_log: bool,
     pub exceptions: Vec<ExceptionRecord>,
     pub logs: Vec<ConsoleLine>,
     pub subrequests: Vec<SubrequestRecord>,
@@ -30,7 +36,7 @@ pub(crate) struct Details {
 
 impl Details {
     /// What may be stored of a record, as JSON too, and whether something was cut.
-    pub(crate) fn of(record: &InvocationRecord) -> (Self, String, bool) {
+    pub(crate) fn of(record: &InvocationRecord, invocation_log: bool) -> (Self, String, bool) {
         let mut headers = BTreeMap::<String, String>::new();
         for (name, value) in &record.headers {
             let value = redact::header_value(name, value);
@@ -54,6 +60,8 @@ impl Details {
             }),
             trigger: record.trigger.clone(),
             entrypoint: record.entrypoint.clone(),
+            trace_id: record.trace.map(|trace| format!("{:032x}", trace.trace_id)),
+            no_invocation_log: !invocation_log,
             exceptions: record.exceptions.clone(),
             logs: record.logs.clone(),
             subrequests: subrequests.collect(),
@@ -144,7 +152,7 @@ fn keep_what_fits<T: Serialize>(list: &mut Vec<T>, left: &mut usize) {
 impl InvocationView {
     /// The record as it may be shown: redacted and cut, as it is stored.
     pub fn of(record: &InvocationRecord) -> Self {
-        let (details, _, truncated) = Details::of(record);
+        let (details, _, truncated) = Details::of(record, true);
         Self {
             id: record.id,
             ray_id: record.ray_id,
@@ -153,6 +161,7 @@ impl InvocationView {
             script_version: ScriptVersion { id: record.version },
             event_type: record.event_type.to_owned(),
             entrypoint: details.entrypoint,
+            trace_id: details.trace_id,
             event_timestamp: milliseconds_since_1970(record.started),
             event: EventView {
                 request: details.request,
@@ -289,7 +298,7 @@ mod tests {
             stack: "ü".repeat(300_000),
             connection: None,
         }];
-        let (details, json, truncated) = Details::of(&record);
+        let (details, json, truncated) = Details::of(&record, true);
         assert!(truncated && json.len() <= MAX_DETAILS && json.len() > MAX_DETAILS / 2, "{}", json.len());
         assert_eq!(details.exceptions[0].message, "the cause");
         assert!(details.logs.len() > 10 && details.logs.len() < 1000);

@@ -16,7 +16,7 @@ use crate::error::InvalidFilter;
 /// The most facts on a page.
 const MAX_LIMIT: u32 = 1000;
 /// A search needs at least one trigram.
-const MIN_TEXT: usize = 3;
+pub(crate) const MIN_TEXT: usize = 3;
 pub(crate) const MAX_TEXT: usize = 200;
 
 /// A status, or all of one class.
@@ -49,6 +49,8 @@ pub struct InvocationFilter {
     pub ray_id: Option<RayId>,
     /// That used at least this much CPU time.
     pub min_cpu: Option<Duration>,
+    /// This one. There is no index of these: a time that is not long finds it sooner.
+    pub id: Option<Uuid>,
 }
 
 /// Which connection events. Every condition that is set must hold.

@@ -26,6 +26,55 @@ struct Scope<'a> {
     range: (i64, i64),
 }
 
+impl<'a> Scope<'a> {
+    /// `None` where nothing can be found: nothing was ever stored under a name that is not known.
+    fn of(names: &Names, filter: &'a InvocationFilter, range: (i64, i64)) -> Option<Self> {
+        let number = |text: Option<String>| match text {
+            Some(text) => names.number(&text).map(Some),
+            None => Some(None),
+        };
+        let worker = number(filter.worker.clone())?;
+        let version = number(filter.version.map(|id| id.to_string()))?;
+        Some(Self { filter, worker, version, range })
+    }
+}
+
+/// An invocation with what is known of it besides what is shown.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    /// Its place in the order of time.
+    pub key: i64,
+    pub view: InvocationView,
+    /// Whether its Worker's logs have an event for the invocation itself.
+    pub invocation_log: bool,
+    /// The bytes of what is stored of it as JSON.
+    pub bytes: usize,
+}
+
+/// The newest invocations with keys from the first up to but without the second, at most so many, that pass a filter; of its text it is
+/// only sure that those which are left out do not have it.
+pub(crate) async fn candidates(
+    readers: &Readers,
+    names: &Arc<Names>,
+    filter: &InvocationFilter,
+    range: (i64, i64),
+    limit: usize,
+) -> Result<Vec<Kept>, TelemetryError> {
+    names.catch_up(readers).await?;
+    let Some(scope) = Scope::of(names, filter, range) else { return Ok(Vec::new()) };
+    let rows = fetch(readers, names, &scope, limit).await?;
+    let kept = rows.iter().map(|row| {
+        let details = details(row)?;
+        Ok(Kept {
+            key: key_of(row)?,
+            invocation_log: !details.no_invocation_log,
+            bytes: row.get::<&str>("details")?.len(),
+            view: assemble(row, names, details)?,
+        })
+    });
+    kept.collect()
+}
+
 pub(crate) async fn query(
     readers: &Readers,
     names: &Arc<Names>,
@@ -33,17 +82,10 @@ pub(crate) async fn query(
     paging: &Paging,
 ) -> Result<Page<InvocationView>, TelemetryError> {
     names.catch_up(readers).await?;
-    // Nothing was ever stored under a name that is not known.
-    let number = |text: Option<String>| match text {
-        Some(text) => names.number(&text).map(Some),
-        None => Some(None),
-    };
-    let version = filter.version.map(|id| id.to_string());
-    let (Some(worker), Some(version)) = (number(filter.worker.clone()), number(version)) else {
+    let range = key_range(filter.since, filter.until, paging.after());
+    let Some(mut scope) = Scope::of(names, filter, range) else {
         return Ok(Page { items: Vec::new(), next: None, lost: 0 });
     };
-    let range = key_range(filter.since, filter.until, paging.after());
-    let mut scope = Scope { filter, worker, version, range };
     match &filter.text {
         None => {
             // One more than asked for tells whether there is a next page.
@@ -195,6 +237,9 @@ fn statement(engine: Engine, scope: &Scope<'_>, outcome: Option<Outcome>, limit:
         }
         None => {}
     }
+    if let Some(id) = filter.id {
+        sql.push(" AND i.id = ").push_bind(id.as_bytes().to_vec());
+    }
     if let Some(cpu) = filter.min_cpu {
         sql.push(" AND i.cpu_us >= ").push_bind(crate::details::microseconds(cpu));
     }
@@ -232,6 +277,7 @@ fn assemble(row: &Row, names: &Names, details: Details) -> Result<InvocationView
         script_version: ScriptVersion { id: named_id(row, "version", names)? },
         event_type: names.text(row.get("event_type")?)?.to_string(),
         entrypoint: details.entrypoint,
+        trace_id: details.trace_id,
         event_timestamp: timestamp(key_of(row)?),
         event: EventView {
             request: details.request,

@@ -14,6 +14,7 @@ use crate::database::{self, Lock, Names, Readers, TelemetryLocation};
 use crate::error::TelemetryError;
 use crate::filter::{ConnectionFilter, InvocationFilter, Page, Paging};
 use crate::live::{Live, LiveItem, LiveReader};
+use crate::logs::{self, LogAnswer, LogQuestion};
 use crate::lost::{self, LossBook};
 use crate::metrics::counting::Counted;
 use crate::metrics::prometheus::{Export, PrometheusFormat};
@@ -24,7 +25,7 @@ use crate::metrics::rows::Resolution;
 use crate::metrics::totals::Totals;
 use crate::options::{Keep, TelemetryOptions};
 use crate::otlp::{Exporter, Fact};
-use crate::queue::{LossCounts, Losses, Queue};
+use crate::queue::{KeptInvocation, LossCounts, Losses, Queue};
 use crate::retention::Swept;
 use crate::sampling::Sampling;
 use crate::view::{ConnectionView, InvocationView};
@@ -101,17 +102,10 @@ impl Recorder {
         }
     }
 
-    /// Whether this invocation is kept by itself.
-    fn is_sampled(&self, record: &InvocationRecord) -> bool {
-        let sampling = {
-            let settings = self.sampling.read().unwrap_or_else(PoisonError::into_inner);
-            match settings.get(&record.worker) {
-                Some(sampling) => *sampling,
-                None => return true,
-            }
-        };
-        let says_something = !record.logs.is_empty() || !record.exceptions.is_empty();
-        sampling.includes(record.ray_id) && (sampling.invocation_logs || says_something)
+    /// What its settings say of a Worker's invocations.
+    fn sampling(&self, worker: &str) -> Sampling {
+        let settings = self.sampling.read().unwrap_or_else(PoisonError::into_inner);
+        settings.get(worker).copied().unwrap_or_default()
     }
 }
 
@@ -130,12 +124,15 @@ impl Sink for Recorder {
         if self.live.is_watched() {
             self.live.send(LiveItem::Invocation(record.clone()));
         }
-        let is_sampled = self.is_sampled(&record);
+        let sampling = self.sampling(&record.worker);
+        let is_sampled = sampling.keeps(&record);
         if let Some(exporter) = &self.exporter {
             exporter.push(Fact::Invocation { record: record.clone(), with_logs: is_sampled });
         }
         match self.keep {
-            Keep::Facts if is_sampled => self.queue.push_invocation(record),
+            Keep::Facts if is_sampled => {
+                self.queue.push_invocation(KeptInvocation { record, invocation_log: sampling.invocation_logs });
+            }
             Keep::Facts => self.queue.count_sampled_out(),
             Keep::Metrics | Keep::Nothing => {}
         }
@@ -237,6 +234,11 @@ impl Telemetry {
         let page = connections::query(&self.readers, &self.names, filter, paging).await?;
         let lost = lost::sum(&self.readers, lost::Kind::Connections, filter.since, filter.until).await?;
         Ok(Page { lost, ..page })
+    }
+
+    /// The events of Workers' logs, as stored up to now. `account` is whose they are said to be.
+    pub async fn logs(&self, question: &LogQuestion, account: &str) -> Result<LogAnswer, TelemetryError> {
+        logs::answer(&self.readers, &self.names, question, account).await
     }
 
     /// Metrics grouped by one dimension, in the API's form: `{since, until, step, groups: [{key, count, failed, last, points?,

@@ -118,10 +118,18 @@ impl Budget {
     }
 }
 
+/// An invocation that is kept.
+#[derive(Debug)]
+pub(crate) struct KeptInvocation {
+    pub record: Arc<InvocationRecord>,
+    /// Whether its Worker's logs have an event for the invocation itself, besides what it said.
+    pub invocation_log: bool,
+}
+
 /// Facts on their way to the database.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
-    pub invocations: Vec<Arc<InvocationRecord>>,
+    pub invocations: Vec<KeptInvocation>,
     pub connections: Vec<Arc<ConnectionEvent>>,
 }
 
@@ -164,17 +172,18 @@ impl Queue {
         }
     }
 
-    pub(crate) fn push_invocation(&self, record: Arc<InvocationRecord>) {
+    pub(crate) fn push_invocation(&self, kept: KeptInvocation) {
+        let record = &kept.record;
         let eventful = record.outcome != Outcome::Ok
             || !record.exceptions.is_empty()
             || record.status.is_some_and(|status| status >= 500)
             || record.logs.iter().any(|line| line.level == Level::Error);
-        let size = invocation_size(&record);
+        let size = invocation_size(record);
         let taken = self.push(size, |pending| {
             if !pending.invocation_budget.take(eventful, Instant::now()) {
                 return Err(Refusal::Shed);
             }
-            pending.batch.invocations.push(record);
+            pending.batch.invocations.push(kept);
             Ok(())
         });
         if let Err(refusal) = taken {

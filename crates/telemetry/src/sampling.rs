@@ -2,12 +2,15 @@
 
 use invocation::RayId;
 
+use crate::InvocationRecord;
+
 /// A Worker's `observability` settings.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampling {
     /// Which share of the invocations is kept, 0 to 1. Decided at the head: not by how they end.
     pub head_sampling_rate: f64,
-    /// Whether invocations are kept that said nothing: no console line and no exception.
+    /// Whether each invocation is an event of the Worker's logs itself. Where not, those are not kept that said nothing: no console
+    /// line and no exception.
     pub invocation_logs: bool,
 }
 
@@ -19,8 +22,14 @@ impl Default for Sampling {
 }
 
 impl Sampling {
+    /// Whether this invocation is kept by itself.
+    pub(crate) fn keeps(&self, record: &InvocationRecord) -> bool {
+        let says_something = !record.logs.is_empty() || !record.exceptions.is_empty();
+        (self.invocation_logs || says_something) && self.includes(record.ray_id)
+    }
+
     /// Whether the request with this ray id is in the sample. The same request is in or out wherever this is asked.
-    pub(crate) fn includes(&self, ray: RayId) -> bool {
+    fn includes(&self, ray: RayId) -> bool {
         // Ray ids may follow each other closely: mixed (SplitMix64's finalizer), their upper bits are as good as random.
         let mut mixed = ray.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

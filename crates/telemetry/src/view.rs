@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use crate::{ConsoleLine, ExceptionRecord, SubrequestRecord};
 
-/// One invocation, redacted, as `wrangler tail` shows it; `id`, `rayId`, `eventType`, `memory` and `subrequests` are ours.
+/// One invocation, redacted, as `wrangler tail` shows it; `id`, `rayId`, `eventType`, `traceId`, `memory` and `subrequests` are
+/// ours.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InvocationView {
@@ -28,6 +29,9 @@ pub struct InvocationView {
     /// The export that was called by name; absent for the default one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entrypoint: Option<String>,
+    /// The trace of the visitor's request, where it is traced: 32 hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
     /// When it began, in milliseconds since 1970.
     pub event_timestamp: i64,
     /// What it was asked, and what it answered.

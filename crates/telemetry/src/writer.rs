@@ -9,7 +9,7 @@ use crate::database::{Engine, Names, Statement, Transaction, Writer, powers_of_t
 use crate::details::{Details, microseconds, microseconds_since_1970};
 use crate::error::TelemetryError;
 use crate::filter::KEYS_PER_MICROSECOND;
-use crate::queue::Batch;
+use crate::queue::{Batch, KeptInvocation};
 use crate::{ConnectionEvent, InvocationRecord, retention, trigrams};
 
 /// Gives facts their keys.
@@ -116,7 +116,7 @@ impl<'a> Rows<'a> {
     async fn of(writer: &mut Writer, names: &Names, keys: &mut Keys, batch: &'a Batch) -> Result<Self, TelemetryError> {
         // An id is known by its text; most of a batch have the same few.
         let mut ids = HashMap::new();
-        for record in &batch.invocations {
+        for KeptInvocation { record, .. } in &batch.invocations {
             ids.entry(record.version).or_insert_with(|| record.version.to_string());
         }
         for event in &batch.connections {
@@ -125,7 +125,7 @@ impl<'a> Rows<'a> {
             }
         }
         let texts: HashSet<&str> = (ids.values().map(String::as_str))
-            .chain(batch.invocations.iter().flat_map(|record| [record.worker.as_str(), record.event_type]))
+            .chain(batch.invocations.iter().flat_map(|kept| [kept.record.worker.as_str(), kept.record.event_type]))
             .chain(batch.connections.iter().flat_map(|event| [event.worker.as_str(), event.service_name.as_str()]))
             .chain(batch.connections.iter().filter_map(|event| event.error.as_ref().map(|error| error.code.as_str())))
             .collect();
@@ -138,8 +138,8 @@ impl<'a> Rows<'a> {
         };
         let engine = writer.engine();
         let mut taken = HashSet::with_capacity(batch.invocations.len());
-        let invocations = batch.invocations.iter().map(|record| {
-            let (details, json, truncated) = Details::of(record);
+        let invocations = batch.invocations.iter().map(|KeptInvocation { record, invocation_log }| {
+            let (details, json, truncated) = Details::of(record, *invocation_log);
             let searchable = details.searchable();
             Ok(InvocationRow {
                 key: keys.next(record.started, &mut taken),

@@ -6,6 +6,7 @@ mod crash;
 mod engine;
 mod facts;
 mod keeping;
+mod logs;
 mod metrics;
 mod otlp;
 mod queries;

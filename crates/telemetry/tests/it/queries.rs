@@ -62,6 +62,7 @@ fn matches_invocation(record: &InvocationRecord, filter: &InvocationFilter) -> b
         && filter.since.is_none_or(|since| record.started >= since)
         && filter.until.is_none_or(|until| record.started < until)
         && filter.ray_id.is_none_or(|ray| record.ray_id == ray)
+        && filter.id.is_none_or(|id| record.id == id)
         && filter.min_cpu.is_none_or(|cpu| record.cpu_time >= cpu)
 }
 
@@ -100,6 +101,7 @@ async fn invocations_by_every_filter() {
     for round in 0..120 {
         let filter = InvocationFilter {
             version: None,
+            id: (rng.u32(0..8) == 0).then(|| Uuid::from_u128(rng.u128(0..100))),
             worker: (rng.u32(0..3) == 0).then(|| format!("worker-{}", rng.u32(0..5))),
             outcomes: match rng.u32(0..4) {
                 0 => vec![Outcome::Exception],

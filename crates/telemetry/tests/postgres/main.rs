@@ -6,6 +6,8 @@ mod engine;
 mod facts;
 #[path = "../it/keeping.rs"]
 mod keeping;
+#[path = "../it/logs.rs"]
+mod logs;
 #[path = "../it/metrics.rs"]
 mod metrics;
 #[path = "../it/queries.rs"]
