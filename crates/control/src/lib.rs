@@ -32,6 +32,7 @@ mod tokens;
 mod tunnels;
 mod virtual_networks;
 mod worker;
+mod workers_logs;
 
 use std::future::ready;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -48,8 +49,8 @@ use store::Store;
 pub use auth::Peer;
 pub use pages::Pages;
 pub use platform::{
-    BoxFuture, EdgeAddresses, NotDiagnosed, Platform, Rejected, ServiceProbe, TailEvent, TelemetryError, TelemetryPage,
-    TelemetryQuery, TunnelConnection, Validated, WorkerCandidate,
+    BoxFuture, EdgeAddresses, LogsAbout, LogsFound, NotDiagnosed, Platform, Rejected, ServiceProbe, TailEvent,
+    TelemetryError, TelemetryPage, TelemetryQuery, TunnelConnection, Validated, WorkerCandidate,
 };
 pub use serve::serve;
 
@@ -153,6 +154,7 @@ fn operations(state: ControlState) -> Api {
     let api = network_routes::add(api);
     let api = virtual_networks::add(api);
     let api = telemetry::add(api);
+    let api = workers_logs::add(api);
     let api = tail::add(api);
     let api = session::add(api);
     let api = error_reference::add(api);

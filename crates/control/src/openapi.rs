@@ -11,6 +11,43 @@ use crate::auth::Access;
 use crate::codes;
 use crate::query::Parameter;
 
+/// A question about Workers' logs: these members, and no others.
+fn logs_question(required: &[&str], members: Value) -> Value {
+    json!({ "type": "object", "additionalProperties": false, "required": required, "properties": members })
+}
+
+/// Which events of Workers' logs are meant; `depth` is how deep groups may be in each other.
+fn log_filter(depth: usize) -> Value {
+    let filter = json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["key", "operation", "type"],
+        "properties": {
+            "kind": { "const": "filter" },
+            "key": { "type": "string", "minLength": 1, "maxLength": 200 },
+            "operation": { "enum": [
+                "eq", "=", "neq", "!=", "gt", ">", "gte", ">=", "lt", "<", "lte", "<=", "includes", "INCLUDES", "not_includes",
+                "DOES_NOT_INCLUDE", "starts_with", "STARTS_WITH", "ends_with", "ENDS_WITH", "regex", "MATCH_REGEX", "exists",
+                "EXISTS", "is_null", "DOES_NOT_EXIST", "in", "IN", "not_in", "NOT_IN",
+            ] },
+            "type": { "enum": ["string", "number", "boolean"] },
+            "value": { "type": ["string", "number", "boolean"] },
+        },
+    });
+    let Some(depth) = depth.checked_sub(1) else { return filter };
+    let group = json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["kind", "filterCombination", "filters"],
+        "properties": {
+            "kind": { "const": "group" },
+            "filterCombination": { "enum": ["and", "or", "AND", "OR"] },
+            "filters": { "type": "array", "maxItems": 100, "items": log_filter(depth) },
+        },
+    });
+    json!({ "anyOf": [filter, group] })
+}
+
 /// The request bodies by name.
 fn request_schema(name: &str) -> Option<Value> {
     let string = || json!({ "type": "string" });
@@ -336,6 +373,56 @@ fn request_schema(name: &str) -> Option<Value> {
             "required": ["certificates"],
             "properties": { "name": string(), "ca": flag(), "certificates": string(), "private_key": string() },
         }),
+        "LogQuery" | "LogKeys" | "LogValues" => {
+            let time = || json!({ "type": "integer", "minimum": 0, "maximum": 253_402_300_799_999_u64 });
+            let limit = |most: u32| json!({ "type": "integer", "minimum": 1, "maximum": most });
+            let none = || json!({ "type": "array", "maxItems": 0 });
+            let timeframe = logs_question(&["from", "to"], json!({ "from": time(), "to": time() }));
+            let datasets = json!({ "type": "array", "maxItems": 100, "items": { "const": "cloudflare-workers" } });
+            let filters = json!({ "type": "array", "maxItems": 100, "items": log_filter(4) });
+            let needle = logs_question(
+                &["value"],
+                json!({ "value": { "type": ["string", "number", "boolean"] }, "isRegex": flag(), "matchCase": flag() }),
+            );
+            match name {
+                "LogQuery" => {
+                    let parameters = logs_question(
+                        &[],
+                        json!({
+                            "datasets": datasets, "filters": filters, "filterCombination": { "enum": ["and", "or", "AND", "OR"] },
+                            "needle": needle, "limit": limit(2_000), "calculations": none(), "groupBys": none(), "havings": none(),
+                        }),
+                    );
+                    logs_question(
+                        &["timeframe", "parameters"],
+                        json!({
+                            "queryId": string(), "timeframe": timeframe, "view": { "enum": ["events", "invocations"] },
+                            "limit": limit(2_000), "offset": { "type": "string", "pattern": "^([0-9a-fA-F]{24})?$" },
+                            "parameters": parameters, "dry": flag(), "chart": { "const": false }, "compare": { "const": false },
+                            "ignoreSeries": flag(), "granularity": { "type": "integer", "minimum": 0 },
+                            "chartType": { "enum": ["timeseries_and_aggregate", "timeseries", "aggregate", "distribution"] },
+                            "distributionScale": { "enum": ["log", "linear"] }, "offsetDirection": { "const": "next" },
+                            "offsetBy": { "const": 0 },
+                        }),
+                    )
+                }
+                "LogKeys" => logs_question(
+                    &[],
+                    json!({
+                        "datasets": datasets, "filters": filters, "from": time(), "to": time(), "needle": needle,
+                        "keyNeedle": needle, "limit": limit(10_000),
+                    }),
+                ),
+                _ => logs_question(
+                    &["key", "timeframe", "type"],
+                    json!({
+                        "datasets": datasets, "filters": filters, "timeframe": timeframe, "needle": needle,
+                        "key": { "type": "string", "minLength": 1, "maxLength": 200 },
+                        "type": { "enum": ["string", "number", "boolean"] }, "limit": limit(1_000),
+                    }),
+                ),
+            }
+        }
         "NewTail" => json!({
             "type": "object",
             "properties": { "filters": {

@@ -102,6 +102,36 @@ pub struct TelemetryPage {
     pub lost: u64,
 }
 
+/// What is asked of Workers' logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogsAbout {
+    /// Events, or invocations with their events.
+    Events,
+    /// The members that events have.
+    Keys,
+    /// The values of a member.
+    Values,
+}
+
+/// What Workers' logs have.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LogsFound {
+    /// A list of events, the events by their invocations' ids, a list of keys, or a list of values, as they are shown.
+    pub result: Value,
+    /// How many of them that are.
+    pub count: usize,
+    /// Where the next page begins, if there may be one.
+    pub next_offset: Option<String>,
+    /// Where too much would have had to be looked at: the time that was come to.
+    pub looked_back_to: Option<OffsetDateTime>,
+    /// How many invocations were looked at.
+    pub invocations_read: usize,
+    /// How many bytes that was.
+    pub bytes_read: usize,
+    /// Invocations of the time that was asked for that are not kept, because there were too many.
+    pub lost: u64,
+}
+
 /// Why telemetry cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TelemetryError {
@@ -185,6 +215,11 @@ pub trait Platform: Send + Sync + 'static {
 
     /// Records of invocations.
     fn invocations(&self, query: TelemetryQuery) -> BoxFuture<'_, Result<TelemetryPage, TelemetryError>>;
+
+    /// Workers' logs, said to be this account's. `asked` is an object; which members it may have and what they may be is the platform's
+    /// to know.
+    fn logs(&self, about: LogsAbout, account: String, asked: Value)
+    -> BoxFuture<'_, Result<LogsFound, TelemetryError>>;
 
     /// Records of connection attempts.
     fn connection_events(&self, query: TelemetryQuery) -> BoxFuture<'_, Result<TelemetryPage, TelemetryError>>;

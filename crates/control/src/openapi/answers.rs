@@ -74,12 +74,12 @@ pub(super) fn anything() -> Value {
 }
 
 /// Milliseconds since 1970 (UTC).
-fn timestamp() -> Value {
+pub(super) fn timestamp() -> Value {
     json!({ "type": "integer", "description": "Milliseconds since 1970 (UTC)." })
 }
 
 /// Milliseconds, with fractions.
-fn milliseconds() -> Value {
+pub(super) fn milliseconds() -> Value {
     json!({ "type": "number", "description": "Milliseconds, with fractions." })
 }
 
@@ -259,7 +259,7 @@ pub(super) fn schemas() -> Map<String, Value> {
         (
             "Invocation",
             object(json!({
-                "id": uuid(), "rayId": string(), "outcome": string(), "scriptName": string(),
+                "id": uuid(), "rayId": string(), "traceId?": string(), "outcome": string(), "scriptName": string(),
                 "scriptVersion": object(json!({ "id": uuid() })), "eventType": string(), "eventTimestamp": timestamp(),
                 "event": object(json!({
                     "request?": object(json!({ "method": string(), "url": string(), "headers": map(string()) })),

@@ -4,7 +4,8 @@
 use serde_json::{Map, Value, json};
 
 use super::answers::{
-    anything, flag, list, map, named, nullable_string, nullable_time, object, string, time, uuid, whole,
+    anything, flag, list, map, milliseconds, named, nullable_string, nullable_time, object, string, time, timestamp,
+    uuid, whole,
 };
 
 /// 32 hexadecimal digits: an identifier as Cloudflare writes most of them.
@@ -15,6 +16,31 @@ fn tag() -> Value {
 /// A Worker that is bound, or that binds.
 fn bound() -> Value {
     object(json!({ "service": string(), "environment": string(), "name": string() }))
+}
+
+/// What a question about logs cost.
+fn log_statistics() -> Value {
+    object(
+        json!({ "elapsed": { "type": "number", "description": "Seconds." }, "rows_read": whole(), "bytes_read": whole() }),
+    )
+}
+
+/// One event of Workers' logs.
+fn log_event() -> Value {
+    object(json!({
+        "timestamp": timestamp(), "dataset": string(), "source": { "type": "object" },
+        "$workers": object(json!({
+            "scriptName": string(), "scriptVersion": object(json!({ "id": uuid() })), "eventType": string(), "entrypoint?": string(),
+            "executionModel": string(), "outcome": string(), "requestId": uuid(), "traceId?": string(), "spanId?": string(),
+            "truncated": flag(), "event": { "type": "object" }, "cpuTimeMs?": milliseconds(), "wallTimeMs?": milliseconds(),
+        })),
+        "$metadata": object(json!({
+            "id": string(), "requestId": uuid(), "rayId": string(), "traceId?": string(), "spanId?": string(), "trigger": string(),
+            "service": string(), "level": string(), "error?": string(), "message": string(), "account": string(),
+            "type": { "enum": ["cf-worker", "cf-worker-event"] }, "fingerprint": string(), "origin": string(),
+        })),
+        "$cloudflare?": object(json!({ "truncated": flag() })),
+    }))
 }
 
 /// The results by name.
@@ -149,6 +175,38 @@ pub(super) fn schemas() -> Map<String, Value> {
             "TailProducer",
             object(json!({
                 "consumer": object(json!({ "service": string() })), "producer": object(json!({ "service": string() })),
+            })),
+        ),
+        ("LogEvent", log_event()),
+        (
+            "LogsFound",
+            object(json!({
+                "run": object(json!({
+                    "id": uuid(), "accountId": string(), "dry": flag(), "granularity": whole(), "status": { "const": "COMPLETED" },
+                    "timeframe": object(json!({ "from": timestamp(), "to": timestamp() })), "userId": tag(),
+                    "created": time(), "updated": time(), "statistics": log_statistics(),
+                    "query": object(json!({
+                        "id": string(), "name": string(), "adhoc": { "const": true }, "description": { "type": "null" },
+                        "parameters": { "type": "object" }, "created": time(), "createdBy": string(), "updated": time(),
+                        "updatedBy": string(),
+                    })),
+                })),
+                "statistics": log_statistics(),
+                "events?": object(json!({ "events": list(named("LogEvent")), "count?": whole() })),
+                "invocations?": map(list(named("LogEvent"))),
+            })),
+        ),
+        (
+            "LogKey",
+            object(
+                json!({ "key": string(), "type": { "enum": ["string", "number", "boolean"] }, "lastSeenAt": timestamp() }),
+            ),
+        ),
+        (
+            "LogValue",
+            object(json!({
+                "dataset": string(), "key": string(), "type": { "enum": ["string", "number", "boolean"] },
+                "value": { "type": ["string", "number", "boolean"] },
             })),
         ),
         ("Nothing", json!({ "not": {}, "description": "Culvert does not have these." })),

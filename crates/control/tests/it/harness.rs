@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use control::{
-    BoxFuture, ControlState, EdgeAddresses, NotDiagnosed, Pages, Platform, Rejected, ServiceProbe, TailEvent,
-    TelemetryError, TelemetryPage, TelemetryQuery, TunnelConnection, Validated, WorkerCandidate,
+    BoxFuture, ControlState, EdgeAddresses, LogsAbout, LogsFound, NotDiagnosed, Pages, Platform, Rejected,
+    ServiceProbe, TailEvent, TelemetryError, TelemetryPage, TelemetryQuery, TunnelConnection, Validated,
+    WorkerCandidate,
 };
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -18,6 +19,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use store::{Actor, ExportedEntrypoint, KeySource, NewToken, Permission, Store};
+use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +35,8 @@ pub struct FakePlatform {
     pub cut: Mutex<Vec<Uuid>>,
     pub connections: Mutex<HashMap<Uuid, Vec<TunnelConnection>>>,
     pub queries: Mutex<Vec<TelemetryQuery>>,
+    /// What was asked of Workers' logs, and whose they are said to be.
+    pub logs: Mutex<Vec<(LogsAbout, String, Value)>>,
     /// The other ends of the tails that were asked for.
     pub tails: Mutex<Vec<(String, mpsc::Sender<Arc<TailEvent>>)>>,
 }
@@ -105,6 +109,33 @@ impl Platform for FakePlatform {
                     lost: 3,
                 }),
             }
+        })
+    }
+
+    fn logs(
+        &self,
+        about: LogsAbout,
+        account: String,
+        asked: Value,
+    ) -> BoxFuture<'_, Result<LogsFound, TelemetryError>> {
+        Box::pin(async move {
+            if let Some(wrong) = asked.get("wrong") {
+                return Err(TelemetryError::Invalid {
+                    parameter: "wrong".to_owned(),
+                    message: format!("`{wrong}` is wrong"),
+                });
+            }
+            let offset = asked["offset"].as_str().map(str::to_owned);
+            self.logs.lock().unwrap().push((about, account, asked));
+            Ok(LogsFound {
+                result: json!([about == LogsAbout::Events]),
+                count: 1,
+                looked_back_to: offset.is_some().then_some(OffsetDateTime::UNIX_EPOCH),
+                next_offset: offset,
+                invocations_read: 7,
+                bytes_read: 512,
+                lost: 3,
+            })
         })
     }
 
@@ -244,6 +275,7 @@ impl Server {
             cut: Mutex::default(),
             connections: Mutex::default(),
             queries: Mutex::default(),
+            logs: Mutex::default(),
             tails: Mutex::default(),
         });
         let pages = Pages::new([

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use control::TunnelConnection;
+use control::{LogsAbout, TunnelConnection};
 use http::Method;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -242,6 +242,56 @@ async fn a_tunnel_shows_its_connections() {
     assert_eq!(clients[0]["conns"].as_array().unwrap().len(), 4);
     server.call(Method::DELETE, &format!("/cfd_tunnel/{id}/connections"), Value::Null).await.result();
     assert_eq!(*server.platform.cut.lock().unwrap(), [id]);
+}
+
+#[tokio::test]
+async fn workers_logs_are_asked_as_those_of_cloudflare() {
+    let server = Server::start().await;
+    let ask = async |what: &str, body: Value| {
+        server.call(Method::POST, &format!("/workers/observability/telemetry/{what}"), body).await
+    };
+    let parameters =
+        json!({ "filters": [{ "key": "$metadata.service", "operation": "eq", "type": "string", "value": "w" }] });
+    let timeframe = json!({ "from": 0, "to": 5 });
+    let query = json!({ "queryId": "mine", "timeframe": timeframe, "parameters": parameters, "dry": true });
+    let answer = ask("query", query.clone()).await;
+    let result = answer.result();
+    assert_eq!(result["events"], json!({ "events": [true], "count": 1 }));
+    let run = &result["run"];
+    assert_eq!((&run["timeframe"], &run["query"]["parameters"], &run["dry"]), (&timeframe, &parameters, &json!(true)));
+    assert_eq!(
+        (&run["status"], &run["accountId"], &run["query"]["id"]),
+        (&json!("COMPLETED"), &json!("local"), &json!("mine"))
+    );
+    assert_eq!((&result["statistics"]["rows_read"], &result["statistics"]["bytes_read"]), (&json!(7), &json!(512)));
+    assert_eq!(answer.json()["result_info"], json!({ "count": 1, "cursor": "", "lost": 3 }));
+    assert_eq!(answer.json()["messages"], json!([]));
+
+    // The end was not come to, so that nobody knows how many there are.
+    let rest = json!({ "view": "invocations", "offset": "next", "timeframe": timeframe, "parameters": {} });
+    let answer = ask("query", rest.clone()).await;
+    assert_eq!(answer.result()["invocations"], json!([true]));
+    assert_eq!(answer.result().get("events"), None);
+    assert_eq!(answer.json()["result_info"]["cursor"], "next");
+    let message = &answer.json()["messages"][0];
+    assert!(message["message"].as_str().unwrap().contains("back to 1970-01-01T00:00:00.000000Z"), "{message}");
+    let events = ask("query", json!({ "offset": "next", "timeframe": timeframe, "parameters": {} })).await.result();
+    assert_eq!(events["events"], json!({ "events": [true] }));
+
+    assert_eq!(ask("keys", json!({})).await.result(), json!([false]));
+    assert_eq!(ask("values", json!({ "key": "a" })).await.result(), json!([false]));
+    let asked = server.platform.logs.lock().unwrap().clone();
+    assert_eq!(asked[0], (LogsAbout::Events, "local".to_owned(), query));
+    assert_eq!(asked[1], (LogsAbout::Events, "local".to_owned(), rest));
+    assert_eq!(asked[3].0, LogsAbout::Keys);
+    assert_eq!(asked[4].0, LogsAbout::Values);
+
+    for what in ["query", "keys", "values"] {
+        let refused = ask(what, json!({ "wrong": 1 })).await;
+        refused.error(400, 20000);
+        assert_eq!(refused.pointer(), "/wrong");
+        ask(what, json!([])).await.error(400, 20000);
+    }
 }
 
 #[tokio::test]

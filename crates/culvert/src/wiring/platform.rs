@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use control::{
-    BoxFuture, EdgeAddresses, NotDiagnosed, Platform, Rejected, ServiceProbe, TailEvent, TelemetryError, TelemetryPage,
-    TelemetryQuery, TunnelConnection, Validated, WorkerCandidate,
+    BoxFuture, EdgeAddresses, LogsAbout, LogsFound, NotDiagnosed, Platform, Rejected, ServiceProbe, TailEvent,
+    TelemetryError, TelemetryPage, TelemetryQuery, TunnelConnection, Validated, WorkerCandidate,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
 use store::{ServedTunnel, Store};
 use telemetry::{
-    ConnectionFilter, InvocationFilter, LiveItem, MetricsQuery, MetricsSubject, PrometheusFormat, Sampling, Telemetry,
+    ConnectionFilter, InvocationFilter, LiveItem, LogQuestion, MetricsQuery, MetricsSubject, PrometheusFormat,
+    Sampling, Telemetry,
 };
 use time::OffsetDateTime;
 use tokio::sync::{Mutex, mpsc};
@@ -221,6 +222,31 @@ impl Platform for ControlPlatform {
         Box::pin(async move {
             let (filter, paging) = InvocationFilter::from_pairs(query.pairs()).map_err(refused)?;
             page(self.telemetry.invocations(&filter, &paging).await)
+        })
+    }
+
+    fn logs(
+        &self,
+        about: LogsAbout,
+        account: String,
+        asked: Value,
+    ) -> BoxFuture<'_, Result<LogsFound, TelemetryError>> {
+        Box::pin(async move {
+            let question = match about {
+                LogsAbout::Events => LogQuestion::events(&asked),
+                LogsAbout::Keys => LogQuestion::keys(&asked),
+                LogsAbout::Values => LogQuestion::values(&asked),
+            };
+            let found = self.telemetry.logs(&question.map_err(refused)?, &account).await.map_err(unavailable)?;
+            Ok(LogsFound {
+                result: found.result,
+                count: found.count,
+                next_offset: found.next,
+                looked_back_to: found.looked_back_to,
+                invocations_read: found.invocations_read,
+                bytes_read: found.bytes_read,
+                lost: found.lost,
+            })
         })
     }
 

@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
 import Cloudflare, { toFile } from "cloudflare";
 import { PATIENCE_MS, startEdge } from "../edge.mjs";
 
@@ -393,6 +394,89 @@ describe("the SDK of Cloudflare", () => {
     await tokens.delete(made.id, ACCOUNT);
     await assertRefused(tokens.get(made.id, ACCOUNT), 404);
     await assertRefused(clientOf(value).accounts.tokens.verify(ACCOUNT), 401);
+  });
+
+  test("the telemetry of Workers: what they logged, by event and by invocation", async () => {
+    const text = `export default { fetch(request) {
+      const { pathname } = new URL(request.url);
+      if (pathname === "/broken") { console.error("no stock", 5); throw new TypeError("shelf is null"); }
+      console.log({ message: "sold", user: { id: 7 } });
+      return new Response("ok");
+    } };\n`;
+    const from = Date.now() - 60_000;
+    await deploy("telling", {}, text);
+    await deploy("terse", { observability: { enabled: true, head_sampling_rate: 1, logs: { enabled: true, invocation_logs: false } } }, text);
+    for (const name of ["telling", "terse"]) {
+      assert.equal((await edge.visit(`${name}.localhost`, "/item?size=9", { headers: { cookie: "a=b" } })).status, 200);
+      assert.equal((await edge.visit(`${name}.localhost`, "/broken")).status, 500);
+    }
+
+    const { telemetry } = client.workers.observability;
+    const service = (value) => ({ key: "$metadata.service", operation: "eq", type: "string", value });
+    const timeframe = () => ({ from, to: Date.now() + 60_000 });
+    const ask = (filters, more = {}) => telemetry.query({ ...ACCOUNT, queryId: "sdk", timeframe: timeframe(), parameters: { filters }, ...more });
+    const events = async (...filters) => (await ask(filters, { view: "events" })).events.events;
+    // Records are written a moment after the answer.
+    const eventually = async (filters, count) => {
+      const deadline = Date.now() + PATIENCE_MS;
+      for (;;) {
+        const found = await events(...filters);
+        if (found.length >= count || Date.now() > deadline) return found;
+        await wait(50);
+      }
+    };
+    const found = await eventually([service("telling")], 5);
+    const said = found.map(({ $metadata: { type, level, message, error, trigger } }) => [type, level, message.replace(/:\d+/, ""), error, trigger]);
+    const url = (path) => `GET http://telling.localhost${path}`;
+    assert.deepEqual(said, [
+      ["cf-worker", "error", "shelf is null", "shelf is null", "GET /broken"],
+      ["cf-worker", "error", "no stock 5", "no stock 5", "GET /broken"],
+      ["cf-worker-event", "error", url("/broken"), "shelf is null", "GET /broken"],
+      ["cf-worker", "log", "sold", undefined, "GET /item"],
+      ["cf-worker-event", "info", url("/item?size=9"), undefined, "GET /item"],
+    ]);
+    const invocation = found[4];
+    assertSame(invocation.$workers, { scriptName: "telling", eventType: "fetch", executionModel: "stateless", outcome: "ok", truncated: false });
+    const { request, response } = invocation.$workers.event;
+    assertSame({ request, response }, { request: { method: "GET", path: "/item", search: { size: "9" }, headers: { cookie: "REDACTED" } }, response: { status: 200 } });
+    assert(invocation.$workers.wallTimeMs >= 0 && invocation.$workers.cpuTimeMs >= 0);
+    assertSame(found[3].source, { level: "log", message: "sold", user: { id: 7 } });
+    assertSame(found[0].source.exception, { name: "TypeError", message: "shelf is null" });
+
+    // A Worker without invocation logs says only what it said.
+    assert.deepEqual((await eventually([service("terse")], 3)).map((event) => event.$metadata.type), ["cf-worker", "cf-worker", "cf-worker"]);
+
+    const messages = async (...filters) => (await events(...filters)).map((event) => event.$metadata.message.replace(/:\d+/, ""));
+    const where = (key, operation, type, value) => ({ key, operation, type, ...(value === undefined ? {} : { value }) });
+    assert.deepEqual(await messages(service("telling"), where("$metadata.error", "exists", "string"), where("$metadata.type", "eq", "string", "cf-worker")), ["shelf is null", "no stock 5"]);
+    assert.deepEqual(await messages(where("$workers.outcome", "eq", "string", "exception"), where("$workers.wallTimeMs", "gte", "number", 0)), [url("/broken")]);
+    assert.deepEqual(await messages(service("telling"), where("user.id", "=", "number", 7)), ["sold"]);
+    assert.deepEqual(await messages(service("telling"), where("$workers.event.response.status", "lt", "number", 300)), [url("/item?size=9")]);
+    const needle = await ask([], { parameters: { filters: [service("telling")], needle: { value: "SHELF" } } });
+    assert.deepEqual([needle.events.count, needle.events.events[0].$metadata.message], [1, "shelf is null"]);
+
+    // Page by page, as Cloudflare's: the last event's id is the offset of the next page.
+    const paged = [];
+    for (let offset = ""; offset !== undefined; ) {
+      const page = (await ask([service("telling")], { limit: 2, offset })).events.events;
+      paged.push(...page);
+      offset = page.at(-1)?.$metadata.id;
+    }
+    assert.deepEqual(paged, found);
+
+    const { invocations, run } = await ask([service("telling"), where("$metadata.error", "exists", "string")], { view: "invocations" });
+    assert.deepEqual(Object.keys(invocations), [found[0].$metadata.requestId]);
+    assert.deepEqual(Object.values(invocations)[0], found.slice(0, 3));
+    assertSame(run, { accountId: "local", status: "COMPLETED", query: { id: "sdk", adhoc: true } });
+
+    const keys = await all(telemetry.keys({ ...ACCOUNT, filters: [service("telling")], keyNeedle: { value: "USER" } }));
+    assert.deepEqual(keys.map(({ key, type }) => [key, type]), [["user.id", "number"]]);
+    const values = await all(telemetry.values({ ...ACCOUNT, datasets: [], filters: [where("user.id", "=", "number", 7)], key: "$metadata.service", type: "string", timeframe: timeframe() }));
+    assert.deepEqual(values.map(({ value }) => value).sort(), ["telling", "terse"]);
+
+    await assertRefused(ask([], { view: "calculations" }), 400, /workers\/metrics/);
+    await assertRefused(ask([where("$metadata.region", "eq", "string", "x")]), 400, /there is no such key; there are \$metadata\.id/);
+    for (const name of ["telling", "terse"]) await client.workers.scripts.delete(name, ACCOUNT);
   });
 
   test("what Culvert does not have is refused by its name", async () => {
