@@ -1,13 +1,14 @@
 // The files in `dist/` before the API of a program that has others in it: to try a change of the dashboard over the program without building
-// the program again (`DASHBOARD_DIST=1`).
+// the program again (`DASHBOARD_DIST=1`; a directory instead of `1` is one that `vite build --outDir` wrote).
 
 import { createReadStream, existsSync } from "node:fs";
 import { createServer, request } from "node:http";
-import { extname, join, normalize } from "node:path";
+import { extname, join, normalize, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
+const WANTED = process.env.DASHBOARD_DIST ?? "1";
+const DIST = WANTED === "1" ? fileURLToPath(new URL("../dist/", import.meta.url)) : resolve(WANTED) + sep;
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
 
 export async function startFront(api) {

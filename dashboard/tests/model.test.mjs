@@ -150,3 +150,12 @@ test("the pages of a list are read from an address, within reason", () => {
   const read = (text) => pages.readPages(new URLSearchParams(text));
   for (const [text, wanted] of [["", 1], ["pages=3", 3], ["pages=0", 1], ["pages=-2", 1], ["pages=2.5", 1], ["pages=x", 1], ["pages=1000000", pages.MOST_PAGES]]) assert.equal(read(text), wanted, text);
 });
+
+test("times in what somebody else wrote are found, and the text stays", () => {
+  const written = JSON.stringify({ when: "2026-11-29T06:13:00.000Z", eventTimestamp: 1795932803475, expires_on: 1803766694, id: 1795932803, port: 8080, day: "2026-11-29" }, null, 2);
+  const parts = sentence.timesIn(written);
+  assert.equal(parts.map(({ text }) => text).join(""), written);
+  assert.deepEqual(parts.filter(({ kind }) => kind === "time").map(({ at }) => at), [Date.UTC(2026, 10, 29, 6, 13), 1795932803475, 1803766694000]);
+  assert.deepEqual(sentence.timesIn("ran 2026-11-29T06:13:00Z, build/2026-11-29T06:13:00Z/a").map(({ kind }) => kind), ["text", "time", "text"]);
+  assert.deepEqual(sentence.timesIn(""), []);
+});

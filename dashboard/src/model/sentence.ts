@@ -48,3 +48,24 @@ function wordsOf(text: string, names: readonly string[]): Part[] {
   if (end < text.length) parts.push({ kind: "text", text: text.slice(end) });
   return parts;
 }
+
+/** What stands for a moment in JSON that is written over several lines: milliseconds since 1970; seconds only where the name says so. */
+const NUMBER = /(?<=^\s*"\w+": )\d{13}(?=,?$)|(?<=^\s*"\w+_(?:at|on)": )\d{10}(?=,?$)/gm;
+
+/** Splits text that is shown as somebody else wrote it, a log or a record, at the times in it. */
+export function timesIn(text: string): ({ kind: "text"; text: string } | { kind: "time"; at: number; text: string })[] {
+  const found = [
+    ...[...text.matchAll(MOMENT)].map(({ 0: words, index }) => ({ index, part: momentOf(words) })),
+    ...[...text.matchAll(NUMBER)].map(({ 0: words, index }) => ({ index, part: { kind: "time" as const, at: Number(words) * (words.length === 13 ? 1 : 1000), text: words } })),
+  ].sort((a, b) => a.index - b.index);
+  const parts: ReturnType<typeof timesIn> = [];
+  let end = 0;
+  for (const { index, part } of found) {
+    if (part.kind !== "time") continue;
+    if (index > end) parts.push({ kind: "text", text: text.slice(end, index) });
+    parts.push(part);
+    end = index + part.text.length;
+  }
+  if (end < text.length) parts.push({ kind: "text", text: text.slice(end) });
+  return parts;
+}

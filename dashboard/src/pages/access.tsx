@@ -15,6 +15,7 @@ import { LongText } from "../ui/scroll-region";
 import { Empty, Failed, Loaded } from "../ui/states";
 import { Table } from "../ui/table";
 import { tell } from "../ui/toasts";
+import { Sentence } from "../ui/words";
 
 export default function Access({ tab }: { tab: "tokens" | "audit" }) {
   const session = useSession();
@@ -130,7 +131,7 @@ function NewToken({ onCancel, onDone }: { onCancel: () => void; onDone: () => vo
             <CheckInput key={group.id} label={group.name} value={chosen.includes(group.id)} disabled={!may(session, group.id)} onChange={(on) => setChosen(on ? [...chosen, group.id] : chosen.filter((each) => each !== group.id))} />
           ))}
         </Loaded>
-        {wrong.permissions === undefined ? null : <p className="wrong" role="alert">{wrong.permissions}</p>}
+        {wrong.permissions === undefined ? null : <p className="wrong" role="alert"><Sentence text={wrong.permissions} /></p>}
       </fieldset>
       <TextInput label="Expires" type="datetime-local" value={expiry} onChange={setExpiry} wrong={wrong.expires_on} hint={`In your time zone, ${ZONE}. ${Number.isFinite(expires) ? `In UTC: ${formatUtcMinute(expires)}.` : "Empty: never."}`} />
       {failure === null ? null : <Failed error={failure} />}

@@ -19,9 +19,23 @@ const WHOSE: Record<Category, string> = {
   Internal: "Culvert itself",
 };
 
+const CRUMB = { href: "/errors", label: "Connection errors" };
+
 export default function Errors({ code }: { code?: string }) {
   const reference = useErrorRows();
-  return <Loaded query={reference} lines={10}>{(rows) => code === undefined ? <Reference rows={rows} /> : <OneCode code={code} rows={rows.filter((row) => row.code === code)} />}</Loaded>;
+  return (
+    <>
+      {code === undefined ? (
+        <PageHead
+          title="Connection errors"
+          lead={<>A fetch to a private service that fails throws <code>ProxyError: CODE</code>. Each code says what failed; its category says whose fault it is. The names are those of RFC 9209.</>}
+        />
+      ) : (
+        <PageHead title={code} crumb={CRUMB} lead={reference.data?.some((row) => row.code === code) ? <>A Worker sees <code>Error: ProxyError: {code}</code>.</> : undefined} />
+      )}
+      <Loaded query={reference} lines={10}>{(rows) => code === undefined ? <Reference rows={rows} /> : <OneCode code={code} rows={rows.filter((row) => row.code === code)} />}</Loaded>
+    </>
+  );
 }
 
 function Reference({ rows }: { rows: readonly ErrorRow[] }) {
@@ -36,10 +50,6 @@ function Reference({ rows }: { rows: readonly ErrorRow[] }) {
   });
   return (
     <>
-      <PageHead
-        title="Connection errors"
-        lead={<>A fetch to a private service that fails throws <code>ProxyError: CODE</code>. Each code says what failed; its category says whose fault it is. The names are those of RFC 9209.</>}
-      />
       <div className="filters">
         <TextInput label="Search" compact type="search" value={search} onChange={(q) => change({ q })} placeholder="Code or cause" />
         <SelectInput label="Category" compact value={category} onChange={(value) => change({ category: value })} options={[{ id: "", label: "All categories" }, ...CATEGORIES.map((id) => ({ id, label: id }))]} />
@@ -64,22 +74,15 @@ function Reference({ rows }: { rows: readonly ErrorRow[] }) {
 }
 
 function OneCode({ code, rows }: { code: string; rows: readonly ErrorRow[] }) {
-  const crumb = { href: "/errors", label: "Connection errors" };
   useEffect(() => {
     // Without handing on what it gives: in newer browsers that is a promise, which React would take for what undoes the effect.
     window.scrollTo(0, 0);
   }, [code]);
   if (rows.length === 0) {
-    return (
-      <>
-        <PageHead title={code} crumb={crumb} />
-        <Panel><Empty title="There is no such code"><p><Link href={`/errors?q=${encodeURIComponent(code)}`}>Search the reference</Link></p></Empty></Panel>
-      </>
-    );
+    return <Panel><Empty title="There is no such code"><p><Link href={`/errors?q=${encodeURIComponent(code)}`}>Search the reference</Link></p></Empty></Panel>;
   }
   return (
     <>
-      <PageHead title={code} crumb={crumb} lead={<>A Worker sees <code>Error: ProxyError: {code}</code>.</>} />
       {rows.map((row) => (
         <Panel key={row.category} title={rows.length > 1 ? `As a ${row.category} failure` : "What it means"}>
           <Facts

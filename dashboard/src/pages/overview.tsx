@@ -52,12 +52,12 @@ export default function Overview() {
   return (
     <>
       <PageHead title="Overview" lead="What there is, and what fails now." actions={<RangePicker />} />
-      {services.error ? <Failed error={services.error} /> : null}
+      {services.error ? <Failed error={services.error} onRetry={() => void services.refetch()} /> : null}
       <div className="cards">
-        <Card href={troubled.length === 0 ? "/services" : "/services?state=trouble"} label="VPC Services" value={many(services.data)} words={states === undefined ? "" : troubled.length === 0 ? "none in trouble" : `${formatCount(troubled.length)} in trouble`} bad={troubled.length > 0} />
-        <Card href="/tunnels" label="Tunnels" value={many(tunnels.data)} words={tunnels.data === undefined ? "" : down.length === 0 ? "all connected" : `${formatCount(down.length)} not fully connected`} bad={down.length > 0} />
-        <Card href="/workers" label="Workers" value={many(workers.data)} words={invocations.data === undefined ? "" : badWorkers.length === 0 ? "no failures, 15 min" : `${formatCount(badWorkers.length)} with failures, 15 min`} bad={badWorkers.length > 0} />
-        <Card href="/services?state=trouble" label="Connections that succeeded" value={shareWords(lastly)} words={lastly === undefined ? "" : lastly.count === 0 ? "none in the last 15 min" : `${formatCount(lastly.failed)} of ${formatCount(lastly.count)} failed, 15 min`} bad={lastly !== undefined && lastly.failed > 0} />
+        <Card href={troubled.length === 0 ? "/services" : "/services?state=trouble"} label="VPC Services" value={many(services)} words={states === undefined ? "" : troubled.length === 0 ? "none in trouble" : `${formatCount(troubled.length)} in trouble`} bad={troubled.length > 0} />
+        <Card href="/tunnels" label="Tunnels" value={many(tunnels)} words={tunnels.data === undefined ? "" : down.length === 0 ? "all connected" : `${formatCount(down.length)} not fully connected`} bad={down.length > 0} />
+        <Card href="/workers" label="Workers" value={many(workers)} words={invocations.data === undefined ? "" : badWorkers.length === 0 ? "no failures, 15 min" : `${formatCount(badWorkers.length)} with failures, 15 min`} bad={badWorkers.length > 0} />
+        <Card href="/services?state=trouble" label="Connections that succeeded" value={recent.error && lastly === undefined ? UNKNOWN : shareWords(lastly)} words={lastly === undefined ? "" : lastly.count === 0 ? "none in the last 15 min" : `${formatCount(lastly.failed)} of ${formatCount(lastly.count)} failed, 15 min`} bad={lastly !== undefined && lastly.failed > 0} />
       </div>
       {fresh ? (
         <Panel>
@@ -123,8 +123,11 @@ function Card({ href, label, value, words, bad }: { href: string; label: string;
   );
 }
 
-function many(list: readonly unknown[] | undefined): string {
-  return list === undefined ? "…" : formatCount(list.length);
+/** Stands where a number could not be read. */
+const UNKNOWN = "–";
+
+function many({ data, error }: { data: readonly unknown[] | undefined; error: unknown }): string {
+  return data !== undefined ? formatCount(data.length) : error ? UNKNOWN : "…";
 }
 
 /** A share is that of the last quarter of an hour, as the rest of what is there now. */

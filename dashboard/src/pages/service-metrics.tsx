@@ -177,7 +177,18 @@ function Codes({ metrics }: { metrics: ConnectionMetrics }) {
     <Table
       label="Errors by code" rows={rows} rowKey={({ code, category }) => `${code} ${category}`}
       columns={[
-        { label: "Code", primary: true, cell: ({ code }) => <CodeLink code={code} /> },
+        {
+          label: "Code", primary: true, cell: ({ code, category }) => (
+            <>
+              <CodeLink code={code} />
+              <div className="row-action">
+                {params.get("code") === code && params.get("category") === category
+                  ? <Button small onPress={() => change({ code: null, category: null, pages: null })}>Show all</Button>
+                  : <Button small aria-label={`Only this: ${code}, ${category}`} onPress={() => change({ code, category, pages: null })}>Only this</Button>}
+              </div>
+            </>
+          ),
+        },
         { label: "Category", cell: ({ category }) => <CategoryName category={category} /> },
         { label: "Count", align: "end", cell: ({ group }) => formatCount(group.count) },
         { label: "Share", align: "end", cell: ({ group }) => formatShare(group.count, all) },
@@ -188,11 +199,6 @@ function Codes({ metrics }: { metrics: ConnectionMetrics }) {
             const found = row(code, category);
             return found === undefined ? <span className="muted">…</span> : <><div><Sentence text={found.meaning} /></div><div className="muted small"><Sentence text={found.fix} /></div></>;
           },
-        },
-        {
-          label: "", align: "end", cell: ({ code, category }) => params.get("code") === code && params.get("category") === category ? (
-            <Button small look="plain" onPress={() => change({ code: null, category: null, pages: null })}>Show all</Button>
-          ) : <Button small aria-label={`Only this: ${code}, ${category}`} onPress={() => change({ code, category, pages: null })}>Only this</Button>,
         },
       ]}
     />

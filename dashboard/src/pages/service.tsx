@@ -14,6 +14,7 @@ import { Badge, Facts, PageHead, Panel, Tabs, Time } from "../ui/page";
 import { Empty, Loaded } from "../ui/states";
 import { Table } from "../ui/table";
 import { tell } from "../ui/toasts";
+import { Sentence } from "../ui/words";
 import { useNamed } from "./names";
 import { Diagnose } from "./service-diagnose";
 import { ServiceForm } from "./service-form";
@@ -32,7 +33,7 @@ export default function Service({ tab }: { tab: "metrics" | "settings" | "used-b
     return (
       <>
         <PageHead title="VPC Service" crumb={CRUMB} />
-        <Panel><Empty title="There is no such VPC Service, or no longer"><p>{service.error.message}</p><ButtonLink href="/services">All VPC Services</ButtonLink></Empty></Panel>
+        <Panel><Empty title="There is no such VPC Service, or no longer"><p><Sentence text={service.error.message} /></p><ButtonLink href="/services">All VPC Services</ButtonLink></Empty></Panel>
       </>
     );
   }

@@ -57,7 +57,7 @@ export default function Services() {
   return (
     <>
       <PageHead title="VPC Services" lead="Private services that Workers can be bound to: each one host and port behind a tunnel." actions={create} />
-      {metrics.error ? <Failed error={metrics.error} /> : null}
+      {metrics.error && services.data !== undefined ? <Failed error={metrics.error} onRetry={() => void metrics.refetch()} /> : null}
       <Loaded query={services}>
         {(all) => {
           if (all.length === 0) {
@@ -95,7 +95,7 @@ export default function Services() {
                       { label: "State", cell: (row) => <Badge health={row.health}>{row.words}</Badge> },
                       { label: "Type", cell: (row) => row.service.type.toUpperCase() },
                       { label: "Host", cell: (row) => <HostName service={row.service} /> },
-                      { label: "Ports", cell: (row) => <span className="nowrap">{portsText(row.service)}</span> },
+                      { label: "Ports", cell: (row) => portsText(row.service) },
                       { label: "Tunnel", cell: (row) => row.tunnel ? <Link href={`/tunnels/${row.tunnel.id}`}>{row.tunnel.name}</Link> : <span className="muted">{row.tunnel === null ? `deleted (${shortId(tunnelOf(row.service) ?? "")})` : "…"}</span> },
                       { label: "Success", align: "end", cell: (row) => row.group === undefined ? <span className="muted">–</span> : formatShare(row.group.count - row.group.failed, row.group.count) },
                       { label: "Last 6 hours", cell: (row) => metrics.data === undefined ? null : <Sparkline range={metrics.data} points={row.group?.points ?? []} label="Connections" /> },

@@ -24,6 +24,8 @@ import { TunnelCommands } from "./tunnel-commands";
 const CRUMB = { href: "/tunnels", label: "Tunnels" };
 
 export default function TunnelPage({ id, tab }: { id: string; tab: "connectors" | "metrics" }) {
+  const session = useSession();
+  const register = may(session, "connectivity-directory.admin");
   const tunnel = useTunnel(id);
   const connectors = useConnectors(id);
   const services = useServices();
@@ -34,7 +36,7 @@ export default function TunnelPage({ id, tab }: { id: string; tab: "connectors" 
     return (
       <>
         <PageHead title="Tunnel" crumb={CRUMB} />
-        <Panel><Empty title="There is no such tunnel, or no longer"><p>{tunnel.error.message}</p><ButtonLink href="/tunnels">All tunnels</ButtonLink></Empty></Panel>
+        <Panel><Empty title="There is no such tunnel, or no longer"><p><Sentence text={tunnel.error.message} /></p><ButtonLink href="/tunnels">All tunnels</ButtonLink></Empty></Panel>
       </>
     );
   }
@@ -44,7 +46,7 @@ export default function TunnelPage({ id, tab }: { id: string; tab: "connectors" 
       <Tabs label="This tunnel" items={[{ href: `/tunnels/${id}`, label: "Connectors" }, { href: `/tunnels/${id}/metrics`, label: "Metrics" }]} />
       <Loaded query={tunnel}>
         {(data) => tab === "metrics" ? (
-          <ConnectionsReport fixed={{ tunnel: id }} empty={<NothingYet tunnel={id} service={behind[0]} />} />
+          <ConnectionsReport fixed={{ tunnel: id }} empty={<NothingYet tunnel={id} service={behind[0]} register={register} />} />
         ) : (
           <>
             <Panel>
@@ -59,12 +61,12 @@ export default function TunnelPage({ id, tab }: { id: string; tab: "connectors" 
             <Panel title="Connectors" flush>
               <Loaded query={connectors}>
                 {(all) => all.length === 0 ? (
-                  <Empty title="No connector"><p>Requests to services behind this tunnel fail with <Link href="/errors/destination_unavailable"><code>destination_unavailable</code></Link> until one connects. The commands are below.</p></Empty>
+                  <Empty title="No connector"><p>Requests to services behind this tunnel fail with <Link href="/errors/destination_unavailable"><code>destination_unavailable</code></Link> until one connects.{may(session, "cloudflare-tunnel.edit") ? " The commands are below." : ""}</p></Empty>
                 ) : <Connectors connectors={all} />}
               </Loaded>
             </Panel>
             {connectors.data?.length === 0 ? <Connect tunnel={data} /> : null}
-            <Panel title="Services behind it" flush aside={<Link href={`/services/new?tunnel=${id}`}>Register one</Link>}>
+            <Panel title="Services behind it" flush aside={register ? <Link href={`/services/new?tunnel=${id}`}>Register one</Link> : undefined}>
               {behind.length === 0 ? <Empty title="No service uses this tunnel" /> : (
                 <Table
                   label="Services" rows={behind} rowKey={(service) => service.service_id}
@@ -99,12 +101,12 @@ export default function TunnelPage({ id, tab }: { id: string; tab: "connectors" 
 }
 
 /** What to do before there is anything to measure. */
-function NothingYet({ tunnel, service }: { tunnel: string; service: VpcService | undefined }) {
+function NothingYet({ tunnel, service, register }: { tunnel: string; service: VpcService | undefined; register: boolean }) {
   return (
     <Empty title="Nothing went through this tunnel in this range">
       <p>Metrics begin with the first request of a Worker to a service behind it.</p>
       {service === undefined
-        ? <ButtonLink href={`/services/new?tunnel=${tunnel}`} look="primary">Register a service behind it</ButtonLink>
+        ? register ? <ButtonLink href={`/services/new?tunnel=${tunnel}`} look="primary">Register a service behind it</ButtonLink> : null
         : <p><Link href={`/services/${service.service_id}/used-by`}>How a Worker reaches {service.name}</Link>, or see now whether it answers: <Link href={`/services/${service.service_id}/diagnose`}>Diagnose</Link>.</p>}
     </Empty>
   );

@@ -13,7 +13,7 @@ import { usePin } from "../ui/pin";
 import { RangePicker, useRange } from "../ui/range";
 import { LongText } from "../ui/scroll-region";
 import { Empty, Loaded } from "../ui/states";
-import { Sentence } from "../ui/words";
+import { Sentence, Written } from "../ui/words";
 
 const NAMES = ["q", "outcome", "status", "version", "ray", "min_cpu"];
 
@@ -68,7 +68,7 @@ export function WorkerLogs({ name }: { name: string }) {
           {(data) => (
             <div className="stack">
               {data.lost > 0 ? <p className="note warn">{plural(data.lost, "record")} of this range were not kept because there was too much to write. The metrics count them.</p> : null}
-              {shown.length === 0 ? <Empty title={filtered ? "No invocation fits these filters" : "No invocations in this range"}><p>{filtered ? null : "They appear here a few seconds after the request."}</p></Empty> : (
+              {shown.length === 0 ? <Empty title={filtered ? "No invocation fits these filters" : "No invocations in this range"}>{filtered ? null : <p>They appear here a few seconds after the request.</p>}</Empty> : (
                 <ul className="event-list">
                   {shown.map((row) => <InvocationRow key={row.id} row={row} open={open === row.id} onToggle={() => toggle(row)} />)}
                 </ul>
@@ -120,7 +120,7 @@ function InvocationRow({ row, open, onToggle }: { row: Invocation; open: boolean
         <span className="row">
           <Badge health={health}>{row.outcome === "ok" ? (row.event.response?.status ?? "ok") : outcomeLabel(row.outcome)}</Badge>
         </span>
-        <span className="event-detail">{summary(row)}</span>
+        <span className="event-detail"><Written text={summary(row)} /></span>
       </button>
       {open ? <div id={body} className="event-body stack"><Record row={row} /></div> : null}
     </li>
@@ -146,7 +146,7 @@ function Record({ row }: { row: Invocation }) {
       {row.truncated ? <p className="note warn">Log data beyond 256 KB was cut.</p> : null}
       {row.exceptions.map((exception, index) => (
         <div key={index} className="note bad">
-          <strong>{exception.name}: {exception.message}</strong>
+          <strong>{exception.name}: <Written text={exception.message} /></strong>
           {exception.connection === undefined ? null : <p><CodeLink code={exception.connection.code} />: <Sentence text={exception.connection.detail} /></p>}
           {exception.stack === undefined || exception.stack === "" ? null : <LongText label="Stack" text={exception.stack} />}
         </div>
@@ -157,7 +157,7 @@ function Record({ row }: { row: Invocation }) {
           <div key={index} className="log-line">
             <span className="muted"><Time at={line.timestamp} form="clock" /></span>
             <span className={`level-${line.level}`}>{line.level}</span>
-            <pre>{line.message.map((part) => typeof part === "string" ? part : JSON.stringify(part, null, 1)).join(" ")}</pre>
+            <pre><Written text={line.message.map((part) => typeof part === "string" ? part : JSON.stringify(part, null, 1)).join(" ")} /></pre>
           </div>
         ))}
       </section>

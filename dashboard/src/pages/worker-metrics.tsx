@@ -9,7 +9,7 @@ import { OUTCOMES, outcomeLabel } from "../model/health";
 import { column, steps, total } from "../model/series";
 import { useAddress } from "../ui/address";
 import { Chart, type Series } from "../ui/chart";
-import { Button, CodeBlock, SelectInput } from "../ui/controls";
+import { Button, ButtonLink, CodeBlock, SelectInput } from "../ui/controls";
 import { Panel, Time } from "../ui/page";
 import { RangePicker, useRange } from "../ui/range";
 import { Empty, Loaded } from "../ui/states";
@@ -39,10 +39,17 @@ export function WorkerMetrics({ name, url }: { name: string; url: string | undef
       <Loaded query={outcomes} lines={8}>
         {(metrics) => total(metrics.groups).count === 0 ? (
           <Panel>
-            <Empty title="No requests in this range">
-              <p>Metrics begin with the first request:</p>
-              {url === undefined ? null : <CodeBlock label="command" text={`curl ${url}/`} />}
-            </Empty>
+            {url === undefined ? (
+              <Empty title={`There is no Worker ${name}, or no longer`}>
+                <p>No request to one of this name is counted in this range.</p>
+                <ButtonLink href="/workers">All Workers</ButtonLink>
+              </Empty>
+            ) : (
+              <Empty title="No requests in this range">
+                <p>Metrics begin with the first request:</p>
+                <CodeBlock label="command" text={`curl ${url}/`} />
+              </Empty>
+            )}
           </Panel>
         ) : (
           <>

@@ -23,7 +23,7 @@ export default function Workers() {
   return (
     <>
       <PageHead title="Workers" lead="JavaScript that answers requests. Deployed with wrangler or culvert deploy." />
-      {metrics.error ? <Failed error={metrics.error} /> : null}
+      {metrics.error && workers.data !== undefined ? <Failed error={metrics.error} onRetry={() => void metrics.refetch()} /> : null}
       <Loaded query={workers}>
         {(all) => {
           if (all.length === 0) {

@@ -6,6 +6,7 @@ import {
   SelectValue, Text, TextArea, TextField, type ButtonProps as AriaButtonProps,
 } from "react-aria-components";
 import { Link } from "wouter";
+import { Sentence } from "./words";
 
 type Look = "primary" | "danger" | "plain" | "default";
 
@@ -56,7 +57,7 @@ export function TextInput({ label, hint, wrong, compact, value, onChange, name, 
         ? <TextArea spellCheck={false} {...(placeholder === undefined ? {} : { placeholder })} />
         : <Input spellCheck={false} inputMode={numeric ? "numeric" : undefined} {...(placeholder === undefined ? {} : { placeholder })} />}
       {hint === undefined ? null : <Text slot="description" className="hint">{hint}</Text>}
-      <FieldError className="wrong">{wrong}</FieldError>
+      <FieldError className="wrong">{wrong === undefined ? null : <Sentence text={wrong} />}</FieldError>
     </TextField>
   );
 }
@@ -85,7 +86,7 @@ export function SelectInput({ label, hint, wrong, compact, value, options, onCha
         <span aria-hidden="true">▾</span>
       </AriaButton>
       {hint === undefined ? null : <Text slot="description" className="hint">{hint}</Text>}
-      <FieldError className="wrong">{wrong}</FieldError>
+      <FieldError className="wrong">{wrong === undefined ? null : <Sentence text={wrong} />}</FieldError>
       <Popover className="popover">
         <ListBox className="list" items={options}>
           {(option) => <ListBoxItem id={option.id} className="option" textValue={option.label}>{option.label}</ListBoxItem>}
@@ -109,7 +110,7 @@ export function ChoiceInput<T extends string>({ label, hint, wrong, value, optio
         {options.map((option) => <RadioField key={option.id} value={option.id}><RadioButton className="choice">{option.label}</RadioButton></RadioField>)}
       </div>
       {hint === undefined ? null : <Text slot="description" className="hint">{hint}</Text>}
-      <FieldError className="wrong">{wrong}</FieldError>
+      <FieldError className="wrong">{wrong === undefined ? null : <Sentence text={wrong} />}</FieldError>
     </RadioGroup>
   );
 }

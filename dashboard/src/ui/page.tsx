@@ -28,7 +28,7 @@ export function PageHead({ title, lead, crumb, badge, actions }: { title: string
         </div>
         {lead === undefined ? null : <p className="page-lead">{lead}</p>}
       </div>
-      {actions === undefined ? null : <div className="actions">{actions}</div>}
+      {actions === undefined || actions === null ? null : <div className="actions">{actions}</div>}
     </header>
   );
 }

@@ -1,6 +1,7 @@
 /** What scrolls sideways or down where there is not room for it. Only while it does is it a stop for the keyboard, with a name: nowhere else is there anything to scroll. */
 
 import { useLayoutEffect, useRef, useState, type ReactNode } from "react";
+import { Written } from "./words";
 
 export function ScrollRegion({ label, className, children }: { label: string; className: string; children: ReactNode }) {
   const box = useRef<HTMLDivElement>(null);
@@ -23,5 +24,5 @@ export function ScrollRegion({ label, className, children }: { label: string; cl
 
 /** Text of any length, as it is: a stack, a record, a state. */
 export function LongText({ label, text }: { label: string; text: string }) {
-  return <ScrollRegion className="long-text" label={label}><pre>{text}</pre></ScrollRegion>;
+  return <ScrollRegion className="long-text" label={label}><pre><Written text={text} /></pre></ScrollRegion>;
 }

@@ -2,7 +2,8 @@
 
 import { Fragment, type ReactNode } from "react";
 import { Link } from "wouter";
-import { partsOf } from "../model/sentence";
+import { partsOf, timesIn } from "../model/sentence";
+import { formatTime, formatUtc } from "../model/time";
 import { Time } from "./page";
 
 /** Words of a sentence, and the address of what they name. */
@@ -27,4 +28,14 @@ export function Sentence({ text, named = [] }: { text: string; named?: readonly 
         return <Fragment key={index}>{part.text}</Fragment>;
     }
   });
+}
+
+/**
+ * What somebody else wrote: a Worker's log, a record. It stays as it is, letter by letter, for those who search and copy it; behind each time
+ * stands the same one in the reader's zone, which is not a part of the text.
+ */
+export function Written({ text }: { text: string }) {
+  return timesIn(text).map((part, index) => part.kind === "text" ? <Fragment key={index}>{part.text}</Fragment> : (
+    <time key={index} className="written" dateTime={new Date(part.at).toISOString()} title={formatUtc(part.at)} data-local={formatTime(part.at, "precise")}>{part.text}</time>
+  ));
 }
