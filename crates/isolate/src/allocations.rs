@@ -25,9 +25,6 @@ const LARGE: usize = 25 * 1024 * 1024;
 /// Allocations of this size have pages of their own, and as much may stay free at the end of an arena, in bytes.
 const MAPPED: c_int = 4 * 1024 * 1024;
 
-/// The system's large pages, in bytes.
-const HUGE_PAGE: usize = 2 * 1024 * 1024;
-
 /// What bounds the large allocations of a thread.
 #[derive(Clone, Copy)]
 struct Bound {
@@ -159,18 +156,6 @@ unsafe extern "C" {
     fn __libc_memalign(alignment: usize, size: usize) -> *mut c_void;
 }
 
-/// Asks for large pages below an allocation that has pages of its own: filling it page by page took as long as hashing what is in it.
-/// Only the advice of `madvise`, so that a system which gives none, or no memory, loses nothing.
-fn in_large_pages(memory: *mut c_void, size: usize) -> *mut c_void {
-    let begin = (memory as usize).next_multiple_of(HUGE_PAGE);
-    let end = (memory as usize).saturating_add(size) / HUGE_PAGE * HUGE_PAGE;
-    if size >= MAPPED as usize && !memory.is_null() && begin < end {
-        // SAFETY: the range is within what was allocated just now; the advice changes nothing of what is in it.
-        unsafe { libc::madvise(begin as *mut c_void, end - begin, libc::MADV_HUGEPAGE) };
-    }
-    memory
-}
-
 fn refuse() -> *mut c_void {
     // SAFETY: the location is this thread's.
     unsafe { *libc::__errno_location() = libc::ENOMEM };
@@ -184,7 +169,7 @@ unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
         return refuse();
     }
     // SAFETY: the C library's own function, under the name that it exports for replacements.
-    in_large_pages(unsafe { __libc_malloc(size) }, size)
+    unsafe { __libc_malloc(size) }
 }
 
 /// calloc(3)
@@ -195,7 +180,7 @@ unsafe extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
         return refuse();
     }
     // SAFETY: as in `malloc`.
-    in_large_pages(unsafe { __libc_calloc(count, size) }, bytes)
+    unsafe { __libc_calloc(count, size) }
 }
 
 /// realloc(3)
@@ -209,7 +194,7 @@ unsafe extern "C" fn realloc(pointer: *mut c_void, size: usize) -> *mut c_void {
         }
     }
     // SAFETY: as in `malloc`.
-    in_large_pages(unsafe { __libc_realloc(pointer, size) }, size)
+    unsafe { __libc_realloc(pointer, size) }
 }
 
 /// mprotect(2)
