@@ -170,15 +170,8 @@ impl Arguments<'_> {
     /// # Errors
     /// `TypeError` for any other type and for a detached buffer; `RangeError` when a copy would exceed the isolate's memory limit.
     pub fn bytes(&self, index: usize) -> Result<Vec<u8>, Throw> {
-        let value = self.get(index).get();
-        let wrong = || self.wrong(index, "an ArrayBuffer or a view that is not detached");
-        if !value.is_object() {
-            return Err(wrong());
-        }
-        let mut cx = self.cx();
-        rooted!(&in(cx) let object = value.to_object());
-        self.require_room(value::byte_length(object.handle()))?;
-        value::bytes(&mut cx, object.handle()).ok_or_else(wrong)
+        self.require_room(self.with_bytes(index, <[u8]>::len)?)?;
+        self.with_bytes(index, <[u8]>::to_vec)
     }
 
     /// Looks at the bytes of an `ArrayBuffer` or a view of one where they are. What may enter the engine cannot be sent, so `look` has no

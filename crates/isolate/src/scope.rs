@@ -232,7 +232,7 @@ impl Scope<'_> {
             return None;
         }
         rooted!(&in(self.cx) let object = value.to_object());
-        value::bytes(self.cx, object.handle())
+        value::with_bytes(self.cx, object.handle(), <[u8]>::to_vec)
     }
 
     /// Whether the value can be called.

@@ -224,25 +224,6 @@ pub(crate) fn from_js(cx: &mut JSContext, state: &Rc<State>, value: HandleValue<
     })
 }
 
-/// The length of an `ArrayBuffer` or a view; 0 for anything else.
-pub(crate) fn byte_length(object: HandleObject<'_>) -> usize {
-    let (mut length, mut shared, mut data) = (0, false, std::ptr::null_mut::<u8>());
-    // SAFETY: the object is rooted, and only its length is looked at.
-    unsafe {
-        if IsArrayBufferObject(object.get()) {
-            GetArrayBufferLengthAndData(object.get(), &mut length, &mut shared, &mut data);
-        } else if JS_IsArrayBufferViewObject(object.get()) {
-            GetArrayBufferViewLengthAndData(object.get(), &mut length, &mut shared, &mut data);
-        }
-    }
-    length
-}
-
-/// A copy of the bytes of an `ArrayBuffer` or a view. `None` when it is neither, or detached.
-pub(crate) fn bytes(cx: &mut JSContext, object: HandleObject<'_>) -> Option<Vec<u8>> {
-    with_bytes(cx, object, <[u8]>::to_vec)
-}
-
 /// Looks at the bytes of an `ArrayBuffer` or a view where they are. `None` when it is neither, or detached.
 pub(crate) fn with_bytes<T>(
     cx: &mut JSContext,

@@ -5,8 +5,7 @@ use serde_json::{Value, json};
 
 use crate::cli;
 use crate::failure::Failure;
-use crate::output;
-use crate::output::say;
+use crate::output::{self, say};
 
 /// Prints the row or rows of a code, or all of them.
 pub fn run(arguments: &cli::Explain) -> Result<(), Failure> {

@@ -131,9 +131,8 @@ impl LogQuestion {
     pub fn keys(body: &Value) -> Result<Self, InvalidFilter> {
         let known = ["datasets", "filters", "from", "to", "keyNeedle", "limit", "needle"];
         let members = Members::of("", body, &known)?;
-        let range = range(&members, (time(&members, "from")?, time(&members, "to")?))?;
         Ok(Self(Asked::Keys(KeysAsked {
-            selection: Selection::read(&members, range)?,
+            selection: Selection::read(&members, range(&members)?)?,
             needle: Needle::read(&members, "keyNeedle")?,
             limit: limit(&members, MAX_KEYS)?.unwrap_or(KEYS),
         })))
@@ -209,11 +208,11 @@ fn timeframe(members: &Members<'_>) -> Result<Range, InvalidFilter> {
     let timeframe = Members::of(&at, members.needed("timeframe")?, &["from", "to"])?;
     timeframe.needed("from")?;
     timeframe.needed("to")?;
-    range(&timeframe, (time(&timeframe, "from")?, time(&timeframe, "to")?))
+    range(&timeframe)
 }
 
-fn range(members: &Members<'_>, range: Range) -> Result<Range, InvalidFilter> {
-    match range {
+fn range(members: &Members<'_>) -> Result<Range, InvalidFilter> {
+    match (time(members, "from")?, time(members, "to")?) {
         (Some(from), Some(to)) if from > to => Err(members.wrong("from", format!("it is after `to`, which is {to}"))),
         range => Ok(range),
     }
