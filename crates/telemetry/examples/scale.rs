@@ -72,6 +72,7 @@ fn event(number: u64, count: u64, rng: &mut Rng) -> ConnectionEvent {
         },
         status: error.is_none().then_some(200),
         error,
+        canceled: false,
         trace: None,
     }
 }

@@ -157,6 +157,9 @@ pub struct ConnectionEvent {
     pub status: Option<u16>,
     /// Why it failed, when it did.
     pub error: Option<ConnectionError>,
+    /// Whether the one who asked gave it up before there was a response or, for a raw connection, before it stood. It neither succeeded nor
+    /// failed then.
+    pub canceled: bool,
     /// The span of the subrequest that it belongs to, where it is traced.
     pub trace: Option<TraceContext>,
 }

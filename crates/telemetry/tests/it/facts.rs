@@ -128,6 +128,7 @@ pub fn connection(number: u64) -> ConnectionEvent {
         },
         status: Some(200),
         error: None,
+        canceled: false,
         trace: None,
     }
 }
