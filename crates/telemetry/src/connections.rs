@@ -11,6 +11,7 @@ use crate::error::TelemetryError;
 use crate::filter::{ConnectionFilter, Cursor, Page, Paging, key_range};
 use crate::invocations::{id, named_id, ray, status, timestamp};
 use crate::metrics::counting::AttemptKey;
+use crate::record::Ending;
 use crate::view::{ConnectionView, FailureView};
 
 /// How many failures are looked at for a text.
@@ -26,8 +27,13 @@ struct Conditions {
 }
 
 impl Conditions {
-    /// `None`: something was asked for under a name that nothing was ever stored under.
+    /// `None`: nothing can be found, because nothing was ever stored under a name that was asked for, or because an attempt
+    /// ends in one way only.
     fn of(filter: &ConnectionFilter, names: &Names) -> Option<Self> {
+        let endings = [is_failure(filter), filter.succeeded_only, filter.canceled_only];
+        if endings.into_iter().filter(|wanted| *wanted).count() > 1 {
+            return None;
+        }
         let number = |text: Option<String>| match text {
             Some(text) => names.number(&text).map(Some),
             None => Some(None),
@@ -40,6 +46,11 @@ impl Conditions {
             code: number(filter.code.map(|code| code.as_str().to_owned()))?,
         })
     }
+}
+
+/// Whether only failures are asked for.
+fn is_failure(filter: &ConnectionFilter) -> bool {
+    filter.failed_only || filter.code.is_some() || filter.category.is_some() || filter.detail.is_some()
 }
 
 pub(crate) async fn query(
@@ -91,7 +102,11 @@ pub(crate) async fn failures_by_detail(
             tunnel: event.tunnel_id,
             connector: event.connector_id,
             worker: event.worker,
-            failure: event.failure.map(|failure| (failure.code, failure.category)),
+            ending: match event.failure {
+                Some(failure) => Ending::Failed(failure.code, failure.category),
+                None if event.canceled => Ending::Canceled,
+                None => Ending::Succeeded,
+            },
         };
         Ok((seconds(row.get("key")?), key))
     });
@@ -131,10 +146,16 @@ fn add_conditions(
     paging: &Paging,
     horizon: Option<i64>,
 ) {
-    let failed =
-        filter.failed_only || conditions.code.is_some() || filter.category.is_some() || filter.detail.is_some();
+    let failed = is_failure(filter) || conditions.code.is_some();
     let index = if filter.ray_id.is_some() {
         Some("connections_by_ray")
+    } else if filter.canceled_only {
+        Some(match conditions {
+            Conditions { service: Some(_), .. } => "canceled_by_service",
+            Conditions { worker: Some(_), .. } => "canceled_by_worker",
+            Conditions { tunnel: Some(_), .. } => "canceled_by_tunnel",
+            _ => "canceled",
+        })
     } else if conditions.connector.is_some() && !failed {
         Some("connections_by_connector")
     } else {
@@ -170,7 +191,10 @@ fn add_conditions(
         sql.push(" AND code IS NOT NULL");
     }
     if filter.succeeded_only {
-        sql.push(if plain { " AND code IS NULL" } else { " AND +code IS NULL" });
+        sql.push(if plain { " AND code IS NULL AND NOT canceled" } else { " AND +code IS NULL AND +canceled = 0" });
+    }
+    if filter.canceled_only {
+        sql.push(if plain { " AND canceled" } else { " AND canceled = 1" });
     }
     let numbers = [
         ("service", conditions.service),
@@ -221,6 +245,7 @@ fn view(row: &Row, names: &Names) -> Result<ConnectionView, TelemetryError> {
         address: row.get("address")?,
         reused: row.get("reused")?,
         status: status(row)?,
+        canceled: row.get("canceled")?,
         timings: Timings {
             dns: duration(row, "dns_us")?,
             connect: duration(row, "connect_us")?,
@@ -249,7 +274,7 @@ mod tests {
     async fn no_combination_of_filters_sorts() {
         let directory = tempfile::tempdir().unwrap();
         let (_writer, readers) = database::open(&TelemetryLocation::File(directory.path().join("t.db"))).await.unwrap();
-        for bits in 0_u32..512 {
+        for bits in 0_u32..1024 {
             let is = |bit: u32| bits & (1 << bit) != 0;
             let conditions = Conditions {
                 service: is(0).then_some(1),
@@ -263,6 +288,7 @@ mod tests {
                 detail: is(6).then(|| "x".to_owned()),
                 ray_id: is(7).then_some(RayId(1)),
                 failed_only: is(8),
+                canceled_only: is(9),
                 ..ConnectionFilter::default()
             };
             let statement = statement(Engine::Sqlite, &filter, &conditions, &Paging::default(), 10, None);

@@ -6,12 +6,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use crate::record::Ending;
 use crate::view::{ConnectionView, EventView, FailureView, InvocationView, RequestView, ResponseView, ScriptVersion};
-use crate::{ConnectionEvent, ConsoleLine, ExceptionRecord, InvocationRecord, SubrequestRecord, redact};
+use crate::{ConnectionEvent, ConsoleLine, ExceptionRecord, InvocationRecord, SubrequestRecord, line_room, redact};
 
 /// The most bytes of JSON that are kept of one invocation, as for Workers Logs.
 pub(crate) const MAX_DETAILS: usize = 256 * 1024;
-/// The most of one text (a URL, a header, an exception's stack) where a record has to be cut.
+/// The most of one text (a URL, a header, an exception's stack) where a record has to be cut. A console line is cut above this
+/// before another one is left out.
 const MAX_TEXT: usize = 16 * 1024;
 
 /// The part of an invocation that is stored as JSON.
@@ -44,9 +46,9 @@ impl Details {
                 .entry(name.to_ascii_lowercase())
                 .and_modify(|all| {
                     all.push_str(", ");
-                    all.push_str(value);
+                    all.push_str(&value);
                 })
-                .or_insert_with(|| value.to_owned());
+                .or_insert_with(|| value.into_owned());
         }
         let subrequests = record.subrequests.iter().map(|subrequest| SubrequestRecord {
             url: redact::url(&subrequest.url).into_owned(),
@@ -78,7 +80,7 @@ impl Details {
     /// As much as there is room for, what explains a failure first.
     fn cut(mut self) -> Self {
         // Room for the braces and names around the lists.
-        let mut left = MAX_DETAILS - 1024;
+        let mut left: usize = MAX_DETAILS - 1024;
         for exception in &mut self.exceptions {
             shorten(&mut exception.name);
             shorten(&mut exception.message);
@@ -87,12 +89,12 @@ impl Details {
         if json(&self.trigger).len() > MAX_TEXT {
             self.trigger = None;
         }
-        left -= json(&self.trigger).len() + json(&self.entrypoint).len();
+        left = left.saturating_sub(json(&self.trigger).len() + json(&self.entrypoint).len());
         if let Some(request) = &mut self.request {
             shorten(&mut request.method);
             shorten(&mut request.url);
             request.headers.values_mut().for_each(shorten);
-            left -= json(&request.method).len() + json(&request.url).len();
+            left = left.saturating_sub(json(&request.method).len() + json(&request.url).len());
         }
         keep_what_fits(&mut self.exceptions, &mut left);
         if let Some(request) = &mut self.request {
@@ -100,8 +102,12 @@ impl Details {
             keep_what_fits(&mut headers, &mut left);
             request.headers = headers.into_iter().collect();
         }
-        keep_what_fits(&mut self.logs, &mut left);
-        keep_what_fits(&mut self.subrequests, &mut left);
+        self.subrequests.iter_mut().for_each(|subrequest| shorten(&mut subrequest.url));
+        // Before console lines, which may be many: a quarter is enough to say what failed.
+        let mut for_subrequests = left / 4;
+        keep_what_fits(&mut self.subrequests, &mut for_subrequests);
+        left = left.saturating_sub(left / 4 - for_subrequests);
+        line_room::fit(&mut self.logs, left, MAX_TEXT);
         self
     }
 
@@ -128,7 +134,7 @@ impl Details {
     }
 }
 
-fn json(value: &impl Serialize) -> String {
+pub(crate) fn json(value: &impl Serialize) -> String {
     // Strings, numbers and string-keyed maps have a JSON form.
     serde_json::to_string(value).unwrap_or_default()
 }
@@ -139,14 +145,15 @@ fn shorten(text: &mut String) {
     }
 }
 
+/// Drops what there is no room for, and nothing that comes later for its sake.
 fn keep_what_fits<T: Serialize>(list: &mut Vec<T>, left: &mut usize) {
-    let mut kept = 0;
-    for element in list.iter() {
-        let Some(rest) = left.checked_sub(json(element).len() + 1) else { break };
-        *left = rest;
-        kept += 1;
-    }
-    list.truncate(kept);
+    list.retain(|element| match left.checked_sub(json(element).len() + 1) {
+        Some(rest) => {
+            *left = rest;
+            true
+        }
+        None => false,
+    });
 }
 
 impl InvocationView {
@@ -194,6 +201,7 @@ impl From<&ConnectionEvent> for ConnectionView {
             address: event.address.clone(),
             reused: event.reused,
             status: event.status,
+            canceled: event.ending() == Ending::Canceled,
             timings: event.timings,
             failure: event.error.as_ref().map(|error| FailureView {
                 code: error.code,
@@ -302,7 +310,36 @@ mod tests {
         assert!(truncated && json.len() <= MAX_DETAILS && json.len() > MAX_DETAILS / 2, "{}", json.len());
         assert_eq!(details.exceptions[0].message, "the cause");
         assert!(details.logs.len() > 10 && details.logs.len() < 1000);
-        assert_eq!(details.logs[..], record.logs[..details.logs.len()]);
+        let whole = details.logs.iter().zip(&record.logs).take_while(|(kept, said)| kept == said).count();
+        assert!(whole > 50 && whole + 10 > details.logs.len(), "{whole} of {}", details.logs.len());
         assert_eq!(serde_json::from_str::<Details>(&json).unwrap(), details);
+    }
+
+    #[test]
+    fn a_line_that_is_too_large_is_cut_and_those_around_it_stay() {
+        let mut record = record();
+        record.logs =
+            vec![line("before"), line(&"x".repeat(400_000)), line("after"), line(&"y".repeat(20_000)), line("end")];
+        record.subrequests = (0..3)
+            .map(|_| SubrequestRecord {
+                target: "API".to_owned(),
+                method: "GET".to_owned(),
+                url: "http://api.internal/".to_owned(),
+                started_ms: 0.5,
+                duration_ms: 1.0,
+                status: Some(200),
+                error: None,
+            })
+            .collect();
+        let (details, json, truncated) = Details::of(&record, true);
+        assert!(truncated && json.len() <= MAX_DETAILS, "{}", json.len());
+        // As much as possible: next to nothing is left unused.
+        assert!(json.len() > MAX_DETAILS - 4096, "{}", json.len());
+        let texts: Vec<_> = details.logs.iter().map(|line| line.message[0].as_str().unwrap()).collect();
+        let [before, cut, after, other, end] = texts[..] else { panic!("{} lines", texts.len()) };
+        assert_eq!((before, after, end), ("before", "after", "end"));
+        assert!(cut.starts_with("xxx") && cut.ends_with("… [truncated]"), "{}", &cut[cut.len() - 30..]);
+        assert_eq!(other.len(), 20_000);
+        assert_eq!(details.subrequests, record.subrequests);
     }
 }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::details::microseconds_since_1970;
 use crate::error::InvalidFilter;
+use crate::metrics::counting::is_failure;
 
 /// The most facts on a page.
 const MAX_LIMIT: u32 = 1000;
@@ -28,6 +29,16 @@ pub enum Status {
     Class(u8),
 }
 
+impl Status {
+    /// Whether it stands for this one.
+    pub(crate) fn includes(self, status: u16) -> bool {
+        match self {
+            Self::Exact(exact) => exact == status,
+            Self::Class(class) => u16::from(class) == status / 100,
+        }
+    }
+}
+
 /// Which invocations. Every condition that is set must hold.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct InvocationFilter {
@@ -37,7 +48,7 @@ pub struct InvocationFilter {
     pub version: Option<Uuid>,
     /// That ended in one of these ways; any when empty.
     pub outcomes: Vec<Outcome>,
-    /// That were answered with this status.
+    /// That were answered with this status, or with an error page that has it where there was no response.
     pub status: Option<Status>,
     /// With this text, at least three characters, in URL, console lines or exceptions; letter case does not matter.
     pub text: Option<String>,
@@ -76,6 +87,8 @@ pub struct ConnectionFilter {
     pub failed_only: bool,
     /// That succeeded.
     pub succeeded_only: bool,
+    /// That were given up by those who asked.
+    pub canceled_only: bool,
     /// That began then or later.
     pub since: Option<OffsetDateTime>,
     /// That began before then.
@@ -152,35 +165,42 @@ type Pair<'a> = (&'a str, &'a str);
 
 impl InvocationFilter {
     /// Reads a query string's parameters: `worker`, `outcome` (repeated or separated by commas; `error` stands for every
-    /// failure that is the Worker's), `status` (`404` or `4xx`), `version`, `text` (or `q`), `since` and `until` (RFC 3339, milliseconds since
+    /// failure, as metrics count them), `status` (`404` or `4xx`), `version`, `text` (or `q`), `since` and `until` (RFC 3339, milliseconds since
     /// 1970, or a time ago such as `15m`), `ray_id`, `min_cpu_ms` (or `min_cpu`), `limit` and `cursor`. Unknown names are
-    /// refused, and all but `outcome` when they are given twice.
+    /// refused, and all but `outcome` when they are given twice, by whichever of their names.
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = Pair<'a>>) -> Result<(Self, Paging), InvalidFilter> {
         let now = OffsetDateTime::now_utc();
         let mut filter = Self::default();
         let mut paging = Paging::default();
         let mut given = Vec::new();
         for (name, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
-            if name != "outcome" {
-                check_once(&mut given, name, value)?;
+            let known = match name {
+                "q" => "text",
+                "min_cpu" => "min_cpu_ms",
+                name => name,
+            };
+            if known != "outcome" {
+                check_once(&mut given, (known, name), value)?;
             }
-            match name {
+            match known {
                 "worker" => filter.worker = Some(value.to_owned()),
                 "version" => filter.version = Some(parse(name, value)?),
                 "outcome" => {
                     for word in value.split(',').map(str::trim) {
                         match word {
-                            "error" => filter.outcomes.extend(WORKER_ERRORS),
+                            "error" => {
+                                filter.outcomes.extend(Outcome::ALL.iter().filter(|outcome| is_failure(**outcome)))
+                            }
                             word => filter.outcomes.push(parse(name, word)?),
                         }
                     }
                 }
                 "status" => filter.status = Some(status(value)?),
-                "text" | "q" => filter.text = Some(text(name, value)?),
+                "text" => filter.text = Some(text(name, value)?),
                 "since" => filter.since = Some(time(name, value, now)?),
                 "until" => filter.until = Some(time(name, value, now)?),
                 "ray_id" => filter.ray_id = Some(parse(name, value)?),
-                "min_cpu_ms" | "min_cpu" => filter.min_cpu = Some(milliseconds(name, value)?),
+                "min_cpu_ms" => filter.min_cpu = Some(milliseconds(name, value)?),
                 _ => paging.read(name, value, INVOCATION_NAMES)?,
             }
         }
@@ -191,18 +211,13 @@ impl InvocationFilter {
     }
 }
 
-/// What `wrangler tail --status error` means, and the ways of failing that came later.
-const WORKER_ERRORS: [Outcome; 4] =
-    [Outcome::Exception, Outcome::ExceededCpu, Outcome::ExceededMemory, Outcome::ExceededWallTime];
 const INVOCATION_NAMES: &str =
     "worker, version, outcome, status, text, since, until, ray_id, min_cpu_ms, limit and cursor";
-const CONNECTION_NAMES: &str =
-    "service, tunnel, connector, worker, code, category, detail, ray_id, failed, since, until, limit and cursor";
+const CONNECTION_NAMES: &str = "service, tunnel, connector, worker, code, category, detail, ray_id, failed, canceled, since, until, limit and cursor";
 
 impl ConnectionFilter {
     /// Reads a query string's parameters: `service`, `tunnel`, `connector` (ids), `worker`, `code`, `category` (`none` for
-    /// what succeeded), `detail`,
-    /// `ray_id`, `failed` (`true` or `false`), `since`, `until`, `limit` and `cursor`, as for
+    /// what succeeded), `detail`, `ray_id`, `failed` and `canceled` (`true` or `false`), `since`, `until`, `limit` and `cursor`, as for
     /// [`InvocationFilter::from_pairs`]. Unknown names are refused.
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = Pair<'a>>) -> Result<(Self, Paging), InvalidFilter> {
         let now = OffsetDateTime::now_utc();
@@ -210,7 +225,7 @@ impl ConnectionFilter {
         let mut paging = Paging::default();
         let mut given = Vec::new();
         for (name, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
-            check_once(&mut given, name, value)?;
+            check_once(&mut given, (name, name), value)?;
             match name {
                 "service" => filter.service = Some(parse(name, value)?),
                 "tunnel" => filter.tunnel = Some(parse(name, value)?),
@@ -222,6 +237,7 @@ impl ConnectionFilter {
                 "detail" => filter.detail = Some(value.chars().take(MAX_TEXT).collect()),
                 "ray_id" => filter.ray_id = Some(parse(name, value)?),
                 "failed" => filter.failed_only = parse(name, value)?,
+                "canceled" => filter.canceled_only = parse(name, value)?,
                 "since" => filter.since = Some(time(name, value, now)?),
                 "until" => filter.until = Some(time(name, value, now)?),
                 _ => paging.read(name, value, CONNECTION_NAMES)?,
@@ -243,12 +259,21 @@ impl Paging {
     }
 }
 
-/// A filter that has one value is not given two: nobody could tell which one counts.
-fn check_once<'a>(given: &mut Vec<&'a str>, name: &'a str, value: &str) -> Result<(), InvalidFilter> {
-    if given.contains(&name) {
-        return Err(InvalidFilter::new(name, value, "it is given twice, and one value is possible"));
+/// A filter that has one value is not given two: nobody could tell which one counts. Filters that were given have their name and
+/// the one of their names that was used.
+fn check_once<'a>(
+    given: &mut Vec<(&'a str, &'a str)>,
+    (known, name): (&'a str, &'a str),
+    value: &str,
+) -> Result<(), InvalidFilter> {
+    if let Some((_, before)) = given.iter().find(|(before, _)| *before == known) {
+        let reason = match *before == name {
+            true => "it is given twice, and one value is possible".to_owned(),
+            false => format!("it is the same filter as `{before}`, which is given too, and one value is possible"),
+        };
+        return Err(InvalidFilter::new(name, value, reason));
     }
-    given.push(name);
+    given.push((known, name));
     Ok(())
 }
 
@@ -366,7 +391,9 @@ mod tests {
                 Outcome::Exception,
                 Outcome::ExceededCpu,
                 Outcome::ExceededMemory,
-                Outcome::ExceededWallTime
+                Outcome::ExceededWallTime,
+                Outcome::InternalError,
+                Outcome::LoadShed,
             ]
         );
         assert_eq!((filter.status, filter.min_cpu), (Some(Status::Class(5)), Some(Duration::from_micros(1500))));
@@ -412,6 +439,30 @@ mod tests {
             assert!(ConnectionFilter::from_pairs([(name, value)]).is_err(), "{name}={value}");
         }
         assert!(InvocationFilter::from_pairs([("since", "1m"), ("until", "2m")]).is_err());
+    }
+
+    #[test]
+    fn a_failure_is_the_same_to_filters_and_metrics() {
+        let (filter, _) = InvocationFilter::from_pairs([("outcome", "error")]).unwrap();
+        for &outcome in Outcome::ALL {
+            assert_eq!(filter.outcomes.contains(&outcome), is_failure(outcome), "{outcome}");
+        }
+    }
+
+    #[test]
+    fn a_filter_with_two_names_is_given_once() {
+        for (pairs, reason) in [
+            (
+                [("text", "one thing"), ("q", "another")],
+                "`another` is not a value for `q`: it is the same filter as `text`",
+            ),
+            ([("q", "one thing"), ("text", "another")], "it is the same filter as `q`"),
+            ([("min_cpu", "1"), ("min_cpu_ms", "2")], "it is the same filter as `min_cpu`"),
+            ([("q", "one thing"), ("q", "another")], "it is given twice"),
+        ] {
+            let error = InvocationFilter::from_pairs(pairs).unwrap_err();
+            assert!(error.to_string().contains(reason), "{error}");
+        }
     }
 
     #[test]

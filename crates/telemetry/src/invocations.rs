@@ -20,6 +20,8 @@ const MAX_CANDIDATES: usize = 5000;
 /// What a query needs to know besides its filter.
 struct Scope<'a> {
     filter: &'a InvocationFilter,
+    /// The handler of requests; none where no invocation was ever stored.
+    fetch: Option<i64>,
     worker: Option<i64>,
     version: Option<i64>,
     /// Keys: from the first up to but without the second.
@@ -35,7 +37,7 @@ impl<'a> Scope<'a> {
         };
         let worker = number(filter.worker.clone())?;
         let version = number(filter.version.map(|id| id.to_string()))?;
-        Some(Self { filter, worker, version, range })
+        Some(Self { filter, fetch: names.number("fetch"), worker, version, range })
     }
 }
 
@@ -126,19 +128,53 @@ pub(crate) async fn query(
     }
 }
 
-/// Rows of all outcomes asked for, newest first.
+/// Rows of one query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// Of any outcome, with the status that is asked for.
+    Any,
+    /// Of this outcome, with the status that is asked for.
+    Of(Outcome),
+    /// Requests that ended so without a response, whatever status is asked for.
+    WithoutResponse(Outcome),
+}
+
+/// What has to be asked for: parts without a row in common, each of which finds its rows in order in an index.
+fn parts(filter: &InvocationFilter) -> Vec<Part> {
+    let every = filter.outcomes.is_empty() || Outcome::ALL.len() == filter.outcomes.len();
+    let mut parts = if every { vec![Part::Any] } else { filter.outcomes.iter().copied().map(Part::Of).collect() };
+    if let Some(status) = filter.status {
+        let outcomes = if every { Outcome::ALL } else { &filter.outcomes };
+        let shown = outcomes.iter().filter(|outcome| page_status(**outcome).is_some_and(|page| status.includes(page)));
+        parts.extend(shown.copied().map(Part::WithoutResponse));
+    }
+    parts
+}
+
+/// The status of the page that a visitor sees where a request ends so without a response. The record does not say that the Worker
+/// answered with it, and yet who looks for what visitors saw has to find it. `edge` makes these pages.
+fn page_status(outcome: Outcome) -> Option<u16> {
+    match outcome {
+        Outcome::Exception | Outcome::InternalError => Some(500),
+        Outcome::ExceededCpu | Outcome::ExceededMemory | Outcome::ExceededWallTime | Outcome::LoadShed => Some(503),
+        Outcome::ScriptNotFound => Some(404),
+        // Nobody is there to see a page, or there is a response.
+        Outcome::Canceled | Outcome::ResponseStreamDisconnected | Outcome::Ok => None,
+    }
+}
+
+/// Rows of all parts, newest first.
 async fn fetch(readers: &Readers, names: &Names, scope: &Scope<'_>, limit: usize) -> Result<Vec<Row>, TelemetryError> {
     let engine = readers.engine();
-    let every = Outcome::ALL.len() == scope.filter.outcomes.len();
-    if scope.filter.outcomes.is_empty() || every {
-        let rows = statement(engine, scope, None, limit).fetch_all(readers).await?;
+    let parts = parts(scope.filter);
+    if let [part] = parts.as_slice() {
+        let rows = statement(engine, scope, *part, limit).fetch_all(readers).await?;
         names.catch_up(readers).await?;
         return Ok(rows);
     }
-    // A query for each, so that each finds its rows in order in an index; no outcome is in two of them.
     let mut rows = Vec::new();
-    for &outcome in &scope.filter.outcomes {
-        rows.extend(statement(engine, scope, Some(outcome), limit).fetch_all(readers).await?);
+    for part in parts {
+        rows.extend(statement(engine, scope, part, limit).fetch_all(readers).await?);
     }
     names.catch_up(readers).await?;
     let mut keyed = rows.into_iter().map(|row| Ok((key_of(&row)?, row))).collect::<Result<Vec<_>, TelemetryError>>()?;
@@ -150,16 +186,24 @@ async fn fetch(readers: &Readers, names: &Names, scope: &Scope<'_>, limit: usize
 /// The statement that finds rows newest first without sorting. SQLite has no statistics here and is told which index to use:
 /// the one of the rarest condition. Conditions on other columns are written with `+`, which keeps their indices out.
 /// PostgreSQL has statistics and chooses for itself.
-fn statement(engine: Engine, scope: &Scope<'_>, outcome: Option<Outcome>, limit: usize) -> Statement<'static> {
+fn statement(engine: Engine, scope: &Scope<'_>, part: Part, limit: usize) -> Statement<'static> {
     let filter = scope.filter;
+    let without_response = matches!(part, Part::WithoutResponse(_));
+    let (outcome, status) = match part {
+        Part::Any => (None, filter.status),
+        Part::Of(outcome) => (Some(outcome), filter.status),
+        Part::WithoutResponse(outcome) => (Some(outcome), None),
+    };
     let failed = outcome.filter(|outcome| *outcome != Outcome::Ok);
-    let bad_status = filter.status.filter(|status| match status {
+    let bad_status = status.filter(|status| match status {
         Status::Exact(status) => *status >= 400,
         Status::Class(class) => *class >= 4,
     });
     let index = match (filter.ray_id, failed, scope.worker, bad_status) {
         _ if filter.text.is_some() => None,
         (Some(_), _, _, _) => Some("invocations_by_ray"),
+        (None, Some(_), Some(_), _) if without_response => Some("invocations_without_response_by_worker"),
+        (None, Some(_), None, _) if without_response => Some("invocations_without_response"),
         (None, Some(_), Some(_), _) => Some("invocations_by_worker_outcome"),
         (None, Some(_), None, _) => Some("invocations_by_outcome"),
         (None, None, _, Some(Status::Exact(_))) => Some("invocations_by_status"),
@@ -219,16 +263,20 @@ fn statement(engine: Engine, scope: &Scope<'_>, outcome: Option<Outcome>, limit:
         sql.push(and("version")).push("version = ").push_bind(version);
     }
     if let Some(outcome) = outcome {
-        if outcome != Outcome::Ok && uses("outcome") {
+        if outcome != Outcome::Ok && (uses("outcome") || uses("without_response")) {
             // Written out, so that it is seen that the partial index covers it.
             sql.push(" AND i.outcome <> 0");
         }
-        sql.push(and("outcome")).push("outcome = ").push_bind(codes::outcome_number(outcome));
+        sql.push(if uses("outcome") || uses("without_response") { " AND i." } else { " AND +i." });
+        sql.push("outcome = ").push_bind(codes::outcome_number(outcome));
+    }
+    if without_response {
+        sql.push(" AND i.status IS NULL AND i.event_type = ").push_bind(scope.fetch);
     }
     if bad_status.is_some() && uses("status") {
         sql.push(" AND i.status >= 400");
     }
-    match filter.status {
+    match status {
         Some(Status::Exact(status)) => {
             sql.push(and("status")).push("status = ").push_bind(status);
         }
@@ -346,13 +394,15 @@ mod tests {
                     status,
                     ..InvocationFilter::default()
                 };
-                let scope = Scope { filter: &filter, worker: is(3).then_some(1), version: None, range: (0, 1) };
-                let outcome = match (is(4), is(5)) {
-                    (false, _) => None,
-                    (true, false) => Some(Outcome::Ok),
-                    (true, true) => Some(Outcome::Exception),
+                let worker = is(3).then_some(1);
+                let scope = Scope { filter: &filter, fetch: Some(1), worker, version: None, range: (0, 1) };
+                let part = match (is(4), is(5)) {
+                    (false, false) => Part::Any,
+                    (true, false) => Part::Of(Outcome::Ok),
+                    (true, true) => Part::Of(Outcome::Exception),
+                    (false, true) => Part::WithoutResponse(Outcome::Exception),
                 };
-                let statement = statement(Engine::Sqlite, &scope, outcome, 10);
+                let statement = statement(Engine::Sqlite, &scope, part, 10);
                 database::tests::assert_ordered(&readers, statement, &format!("{bits:b} {status:?}")).await;
             }
         }

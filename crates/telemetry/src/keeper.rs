@@ -157,6 +157,10 @@ impl Sink for Recorder {
         }
     }
 
+    fn tail_dropped(&self) {
+        self.queue.count_tail_dropped();
+    }
+
     fn exchange(&self, record: ExchangeRecord) {
         let record = Box::new(record);
         if let Some(exporter) = &self.exporter

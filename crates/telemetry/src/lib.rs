@@ -17,6 +17,7 @@ mod error;
 mod filter;
 mod invocations;
 mod keeper;
+mod line_room;
 mod live;
 mod logs;
 mod lost;

@@ -18,6 +18,8 @@ pub struct Losses {
     pub connections: LossCounts,
     /// Lines of the access log.
     pub access_log: LossCounts,
+    /// Records that tail Workers were too slow for.
+    pub tail: LossCounts,
     /// What an OpenTelemetry collector did not get: facts that did not fit into the queue, and spans, log records and metrics
     /// that it did not take.
     pub otlp: LossCounts,
@@ -148,6 +150,7 @@ pub(crate) struct Queue {
     max_bytes: usize,
     invocation_losses: LossCounters,
     connection_losses: LossCounters,
+    tail_losses: LossCounters,
     sampled_out: AtomicU64,
     /// Tells the writer not to wait for its next time.
     pub half_full: Notify,
@@ -167,6 +170,7 @@ impl Queue {
             max_bytes: options.queue_bytes,
             invocation_losses: LossCounters::default(),
             connection_losses: LossCounters::default(),
+            tail_losses: LossCounters::default(),
             sampled_out: AtomicU64::new(0),
             half_full: Notify::new(),
         }
@@ -238,10 +242,16 @@ impl Queue {
         self.sampled_out.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A record did not reach the tail Workers that it was for.
+    pub(crate) fn count_tail_dropped(&self) {
+        self.tail_losses.count(Refusal::Full);
+    }
+
     pub(crate) fn losses(&self) -> Losses {
         Losses {
             invocations: self.invocation_losses.read(),
             connections: self.connection_losses.read(),
+            tail: self.tail_losses.read(),
             sampled_out: self.sampled_out.load(Ordering::Relaxed),
             ..Losses::default()
         }

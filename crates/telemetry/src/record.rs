@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use connection_error::{ConnectionError, Timings};
+use connection_error::{Category, ConnectionError, ErrorCode, Timings};
 use invocation::{Outcome, RayId, TraceContext};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -164,6 +164,36 @@ pub struct ConnectionEvent {
     pub trace: Option<TraceContext>,
 }
 
+impl ConnectionEvent {
+    /// How it ended. An error is a failure, whoever gave up besides.
+    pub(crate) fn ending(&self) -> Ending {
+        match &self.error {
+            Some(error) => Ending::Failed(error.code, error.category),
+            None if self.canceled => Ending::Canceled,
+            None => Ending::Succeeded,
+        }
+    }
+}
+
+/// How an attempt to reach a private service ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Ending {
+    Succeeded,
+    /// The one who asked gave it up: neither a success nor a failure.
+    Canceled,
+    Failed(ErrorCode, Category),
+}
+
+impl Ending {
+    /// What failed and whose fault it is.
+    pub(crate) fn failure(self) -> Option<(ErrorCode, Category)> {
+        match self {
+            Self::Failed(code, category) => Some((code, category)),
+            Self::Succeeded | Self::Canceled => None,
+        }
+    }
+}
+
 /// One request of a visitor and its response, as the edge saw them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExchangeRecord {
@@ -213,4 +243,6 @@ pub trait Sink: Send + Sync + 'static {
     fn exchange(&self, record: ExchangeRecord) {
         drop(record);
     }
+    /// A record was not handed to a tail Worker, because that was too slow.
+    fn tail_dropped(&self) {}
 }

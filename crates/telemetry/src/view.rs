@@ -122,6 +122,9 @@ pub struct ConnectionView {
     /// The response's status, when there was a response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
+    /// Whether the one who asked gave it up: then it neither succeeded nor failed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub canceled: bool,
     /// How long each phase took that was reached, in milliseconds.
     pub timings: Timings,
     /// Why it failed, when it did.

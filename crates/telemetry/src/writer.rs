@@ -10,6 +10,7 @@ use crate::details::{Details, microseconds, microseconds_since_1970};
 use crate::error::TelemetryError;
 use crate::filter::KEYS_PER_MICROSECOND;
 use crate::queue::{Batch, KeptInvocation};
+use crate::record::Ending;
 use crate::{ConnectionEvent, InvocationRecord, retention, trigrams};
 
 /// Gives facts their keys.
@@ -238,7 +239,7 @@ async fn insert_connections(
     Statement::new(
         "INSERT INTO connections \
          (key, id, service, service_name, tunnel, connector, worker, invocation, ray, reused, status, code, category, \
-          phase, retryable, dns_us, connect_us, tls_us, request_us, head_us, address, detail)",
+          phase, retryable, dns_us, connect_us, tls_us, request_us, head_us, address, detail, canceled)",
     )
     .push_values(rows, |row, values| {
         let event = row.event;
@@ -265,7 +266,8 @@ async fn insert_connections(
             .push(event.timings.request.map(microseconds))
             .push(event.timings.head.map(microseconds))
             .push(event.address.as_deref())
-            .push(error.map(|error| error.detail.as_str()));
+            .push(error.map(|error| error.detail.as_str()))
+            .push(event.ending() == Ending::Canceled);
     })
     .ignoring_those_there()
     .execute(transaction)

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
-use connection_error::{Category, ErrorCode};
 use invocation::Outcome;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::error::TelemetryError;
 use crate::metrics::sketch::Sketch;
+use crate::record::Ending;
 use crate::{ConnectionEvent, InvocationRecord};
 
 /// The most keys of one kind and bucket. Workers, versions and services are configured and few; this is for mistakes.
@@ -129,7 +129,7 @@ pub(crate) struct AttemptKey {
     pub tunnel: Uuid,
     pub connector: Option<Uuid>,
     pub worker: String,
-    pub failure: Option<(ErrorCode, Category)>,
+    pub ending: Ending,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -167,16 +167,16 @@ impl Metrics {
             tunnel: event.tunnel,
             connector: event.connector,
             worker: event.worker.clone(),
-            failure: event.error.as_ref().map(|error| (error.code, error.category)),
+            ending: event.ending(),
         };
         let one = Attempts { attempts: 1, reused: u64::from(event.reused) };
-        let failure = key.failure;
+        let ending = key.ending;
         let other = || AttemptKey {
             service: Uuid::nil(),
             tunnel: Uuid::nil(),
             connector: None,
             worker: OTHER.to_owned(),
-            failure,
+            ending,
         };
         bounded(&mut self.attempts, key, other).merge(one);
     }
@@ -257,7 +257,7 @@ mod tests {
                 tunnel: Uuid::nil(),
                 connector: None,
                 worker: "hello".to_owned(),
-                failure: None,
+                ending: Ending::Succeeded,
             };
             counted.at(minute).attempts.insert(key, attempts);
             let taken = counted.take();

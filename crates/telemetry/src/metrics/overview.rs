@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::database::{Statement, Transaction, powers_of_two};
 use crate::error::TelemetryError;
 use crate::metrics::counting::{Latencies, Metrics, WorkerMetrics};
-use crate::metrics::rows::{NONE, Numbered, Resolution, counts_json};
+use crate::metrics::rows::{CANCELED, NONE, Numbered, Resolution, counts_json};
 
 /// By what attempts are summed up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +36,7 @@ impl SummedBy {
 struct Sum {
     attempts: i64,
     failed: i64,
+    canceled: i64,
 }
 
 /// Sums up one bucket.
@@ -62,15 +63,15 @@ pub(crate) async fn write(
     let sums: Vec<_> = sums(numbered).into_iter().collect();
     for group in powers_of_two(&sums) {
         let mut insert = Statement::new(
-            "INSERT INTO connection_overview (resolution, dimension, bucket, value, category, attempts, failed)",
+            "INSERT INTO connection_overview (resolution, dimension, bucket, value, category, attempts, failed, canceled)",
         )
         .push_values(group, |((by, value, category), sum), values| {
             values.push(resolution.seconds()).push(by.number()).push(bucket);
-            values.push(*value).push(*category).push(sum.attempts).push(sum.failed);
+            values.push(*value).push(*category).push(sum.attempts).push(sum.failed).push(sum.canceled);
         });
         insert.push(
             " ON CONFLICT (resolution, dimension, bucket, value, category) DO UPDATE \
-             SET attempts = excluded.attempts, failed = excluded.failed",
+             SET attempts = excluded.attempts, failed = excluded.failed, canceled = excluded.canceled",
         );
         insert.execute(transaction).await?;
     }
@@ -82,7 +83,11 @@ fn sums(numbered: &Numbered<'_>) -> BTreeMap<(SummedBy, i64, i64), Sum> {
     let mut sums = BTreeMap::<_, Sum>::new();
     for ([service, tunnel, connector, worker, code, category], attempts) in &numbered.attempts {
         let count = i64::try_from(attempts.attempts).unwrap_or(i64::MAX);
-        let failed = if *code == NONE { 0 } else { count };
+        let (failed, canceled) = match *code {
+            NONE => (0, 0),
+            CANCELED => (0, count),
+            _ => (count, 0),
+        };
         for key in [
             (SummedBy::Failure, *code, *category),
             (SummedBy::Service, *service, NONE),
@@ -93,6 +98,7 @@ fn sums(numbered: &Numbered<'_>) -> BTreeMap<(SummedBy, i64, i64), Sum> {
             let sum = sums.entry(key).or_default();
             sum.attempts = sum.attempts.saturating_add(count);
             sum.failed = sum.failed.saturating_add(failed);
+            sum.canceled = sum.canceled.saturating_add(canceled);
         }
     }
     sums

@@ -93,8 +93,8 @@ impl Dimension {
             Self::Tunnel => Some(key.tunnel.to_string()),
             Self::Connector => key.connector.map(|id| id.to_string()),
             Self::Worker => Some(key.worker.clone()),
-            Self::Category => key.failure.map(|(_, category)| category.as_str().to_owned()),
-            Self::Code => key.failure.map(|(code, _)| code.as_str().to_owned()),
+            Self::Category => key.ending.failure().map(|(_, category)| category.as_str().to_owned()),
+            Self::Code => key.ending.failure().map(|(code, _)| code.as_str().to_owned()),
             Self::Version | Self::Outcome => None,
         }
     }

@@ -257,6 +257,7 @@ mod tests {
     use crate::metrics::counting::{AttemptKey, Attempts, WorkerMetrics};
     use crate::metrics::query::{MetricsQuery, MetricsReader, MetricsSubject};
     use crate::metrics::range::Made;
+    use crate::record::Ending;
     use connection_error::{Category, ErrorCode};
     use invocation::Outcome;
     use uuid::Uuid;
@@ -301,9 +302,12 @@ mod tests {
                 tunnel: Uuid::from_u128(2),
                 connector: None,
                 worker: "hello".to_owned(),
-                failure: Some((ErrorCode::DnsError, Category::Client)),
+                ending: Ending::Failed(ErrorCode::DnsError, Category::Client),
             };
-            metrics.attempts.insert(key, Attempts { attempts: count, reused: 0 });
+            let canceled = AttemptKey { ending: Ending::Canceled, ..key.clone() };
+            for key in [key, canceled] {
+                metrics.attempts.insert(key, Attempts { attempts: count, reused: 0 });
+            }
             metrics.latencies.entry((Uuid::from_u128(1), Uuid::from_u128(2))).or_default().dns.add(1500.0);
             self.rollup.add(&mut self.writer, &self.names, &[(minute, metrics)]).await.unwrap();
         }
@@ -363,17 +367,24 @@ mod tests {
                 (workers, &[("outcome", "ok")], "/count"),
                 (workers, &[("outcome", "ok"), ("worker", "hello")], "/count"),
                 (connections, &[], "/failed"),
-                (connections, &[("by", "code")], "/count"),
+                (connections, &[], "/canceled"),
+                (connections, &[("by", "code"), ("code", "dns_error")], "/count"),
                 (connections, &[("category", "client")], "/count"),
-                (connections, &[("by", "service")], "/count"),
-                (connections, &[("tunnel", &tunnel)], "/count"),
-                (connections, &[("connector", "none")], "/count"),
+                (connections, &[("by", "service")], "/failed"),
+                (connections, &[("by", "service")], "/canceled"),
+                (connections, &[("tunnel", &tunnel)], "/failed"),
+                (connections, &[("connector", "none")], "/canceled"),
                 (connections, &[("by", "worker")], "/failed"),
+                (connections, &[("by", "worker"), ("service", &service)], "/canceled"),
                 (connections, &[("by", "category"), ("service", &service), ("code", "dns_error")], "/count"),
             ];
             for (subject, more, field) in questions {
                 let subject = *subject;
                 assert_eq!(self.points(subject, &asked(more), now, field).await, requests, "{subject:?} {more:?}");
+            }
+            // Nothing succeeded.
+            for more in [&[("code", "none")][..], &[("category", "none"), ("service", &service)]] {
+                assert_eq!(self.points(connections, &asked(more), now, "/count").await, [0; 0], "{more:?}");
             }
             let slow = self.points(connections, &asked(&[("quantiles", "true")]), now, "/dns/count").await;
             let quantiles = asked(&[("quantiles", "true"), ("service", &service)]);

@@ -9,6 +9,7 @@ use crate::database::{Names, Row, Statement, Transaction, Writer, powers_of_two}
 use crate::error::TelemetryError;
 use crate::metrics::counting::{AttemptKey, Attempts, Latencies, Metrics, WorkerCounts, WorkerMetrics};
 use crate::metrics::sketch::Sketch;
+use crate::record::Ending;
 
 /// The width of buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,6 +35,8 @@ impl Resolution {
 
 /// Stands for "none" where a number is expected; names begin with 1.
 pub(crate) const NONE: i64 = 0;
+/// Stands for code and category of an attempt that was given up by the one who asked.
+pub(crate) const CANCELED: i64 = -1;
 
 /// Everything of the buckets from the first up to but without the second, merged.
 pub(crate) async fn read(
@@ -103,13 +106,14 @@ fn latency_row(row: &Row, names: &Names) -> Result<((Uuid, Uuid), Latencies), Te
 
 fn attempts_row(row: &Row, names: &Names) -> Result<(AttemptKey, Attempts), TelemetryError> {
     let code: i64 = row.get("code")?;
-    let failure = match code {
-        NONE => None,
+    let ending = match code {
+        NONE => Ending::Succeeded,
+        CANCELED => Ending::Canceled,
         code => {
             let code = names.text(code)?.parse();
             let code =
                 code.map_err(|error: connection_error::UnknownName| TelemetryError::Corrupt(error.to_string()))?;
-            Some((code, codes::category(row.get("category")?)?))
+            Ending::Failed(code, codes::category(row.get("category")?)?)
         }
     };
     let connector: i64 = row.get("connector")?;
@@ -118,7 +122,7 @@ fn attempts_row(row: &Row, names: &Names) -> Result<(AttemptKey, Attempts), Tele
         tunnel: uuid(row, "tunnel", names)?,
         connector: if connector == NONE { None } else { Some(uuid(row, "connector", names)?) },
         worker: names.text(row.get("worker")?)?.to_string(),
-        failure,
+        ending,
     };
     let count = |column: &str| Ok::<u64, TelemetryError>(row.get::<i64>(column)?.unsigned_abs());
     Ok((key, Attempts { attempts: count("attempts")?, reused: count("reused")? }))
@@ -149,7 +153,7 @@ pub(crate) async fn give_numbers(
         for key in metrics.attempts.keys() {
             texts.extend([key.service.to_string(), key.tunnel.to_string(), key.worker.clone()]);
             texts.extend(key.connector.map(|connector| connector.to_string()));
-            texts.extend(key.failure.map(|(code, _)| code.as_str().to_owned()));
+            texts.extend(key.ending.failure().map(|(code, _)| code.as_str().to_owned()));
         }
     }
     names.give_numbers(writer, texts).await
@@ -176,9 +180,10 @@ impl<'a> Numbered<'a> {
             numbered.latencies.push((id(service)?, id(tunnel)?, value));
         }
         for (key, value) in &metrics.attempts {
-            let (code, category) = match key.failure {
-                Some((code, category)) => (names.number_of(code.as_str())?, codes::category_number(category)),
-                None => (NONE, NONE),
+            let (code, category) = match key.ending {
+                Ending::Failed(code, category) => (names.number_of(code.as_str())?, codes::category_number(category)),
+                Ending::Canceled => (CANCELED, CANCELED),
+                Ending::Succeeded => (NONE, NONE),
             };
             let connector = key.connector.as_ref().map_or(Ok(NONE), id)?;
             let worker = names.number_of(&key.worker)?;

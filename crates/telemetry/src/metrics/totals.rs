@@ -9,6 +9,7 @@ use invocation::Outcome;
 use uuid::Uuid;
 
 use crate::metrics::counting::{OTHER, first_byte};
+use crate::record::Ending;
 use crate::{ConnectionEvent, InvocationRecord, LossCounts, Losses};
 
 /// The most Workers, and the most services, with labels of their own.
@@ -62,6 +63,7 @@ struct WorkerTotals {
 struct ServiceTotals {
     name: String,
     succeeded: u64,
+    canceled: u64,
     reused: u64,
     failures: HashMap<(ErrorCode, Category), u64>,
     dns: Times,
@@ -128,9 +130,10 @@ impl Totals {
             name.clone_into(&mut totals.name);
         }
         totals.reused += u64::from(event.reused);
-        match &event.error {
-            Some(error) => *totals.failures.entry((error.code, error.category)).or_default() += 1,
-            None => totals.succeeded += 1,
+        match event.ending() {
+            Ending::Failed(code, category) => *totals.failures.entry((code, category)).or_default() += 1,
+            Ending::Canceled => totals.canceled += 1,
+            Ending::Succeeded => totals.succeeded += 1,
         }
         let failed = event.error.as_ref().map(|error| error.phase);
         for (times, time, phase) in [
@@ -167,7 +170,8 @@ impl Totals {
         for (id, service) in self.sorted_services() {
             let name = service.name.as_str();
             let failed: u64 = service.failures.values().sum();
-            for (result, count) in [("success", service.succeeded), ("failure", failed)] {
+            let results = [("success", service.succeeded), ("failure", failed), ("canceled", service.canceled)];
+            for (result, count) in results {
                 connections.add(&[("service_id", &id), ("service", name), ("result", result)], count);
             }
             reused.add(&[("service_id", &id), ("service", name)], service.reused);
@@ -231,6 +235,7 @@ impl Losses {
             ("invocation", self.invocations),
             ("connection", self.connections),
             ("access_log", self.access_log),
+            ("tail", self.tail),
             ("otlp", self.otlp),
         ];
         for (kind, LossCounts { queue_full, shed, unwritten }) in kinds {

@@ -76,6 +76,10 @@ pub fn line(text: &str) -> ConsoleLine {
 pub fn random_invocation(number: u64, rng: &mut Rng) -> InvocationRecord {
     let mut record = invocation(number);
     record.worker = format!("worker-{}", rng.u32(0..4));
+    record.version = Uuid::from_u128(7 + rng.u128(0..3));
+    if rng.u32(0..5) == 0 {
+        record.event_type = "scheduled";
+    }
     record.outcome = if rng.bool() { Outcome::Ok } else { Outcome::ALL[rng.usize(0..Outcome::ALL.len())] };
     record.status = [None, Some(200), Some(304), Some(404), Some(500), Some(503)][rng.usize(0..6)];
     record.cpu_time = Duration::from_micros(rng.u64(0..100_000));
@@ -147,6 +151,10 @@ pub fn random_connection(number: u64, rng: &mut Rng) -> ConnectionEvent {
         event.error = Some(error);
         event.status = None;
         event.timings = Timings::default();
+    } else if rng.u32(0..5) == 0 {
+        event.canceled = true;
+        event.status = None;
+        event.timings.head = None;
     }
     event
 }

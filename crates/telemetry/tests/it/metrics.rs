@@ -6,7 +6,8 @@ use connection_error::{ConnectionError, ErrorCode, Phase};
 use invocation::Outcome;
 use serde_json::Value;
 use telemetry::{
-    InvocationFilter, MetricsQuery, MetricsSubject, Paging, PrometheusFormat, Sampling, Telemetry, TelemetryOptions,
+    ConnectionFilter, InvocationFilter, MetricsQuery, MetricsSubject, Paging, PrometheusFormat, Sampling, Telemetry,
+    TelemetryOptions,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -141,6 +142,61 @@ async fn ten_thousand_requests_are_ten_thousand() {
         losses.invocations.queue_full
     );
     assert!(text.ends_with("# EOF\n"));
+}
+
+#[tokio::test]
+async fn what_was_given_up_neither_succeeded_nor_failed() {
+    let (_directory, telemetry) = keeper().await;
+    for number in 0..100 {
+        let mut event = connection(number);
+        match number % 10 {
+            0 | 1 => {
+                event.canceled = true;
+                event.status = None;
+                event.timings.head = None;
+            }
+            // A failure that is not waited for is a failure.
+            2 => {
+                event.canceled = true;
+                event.status = None;
+                event.error = Some(ConnectionError::nxdomain("no such name"));
+            }
+            _ => {}
+        }
+        telemetry.recorder().connection(event);
+    }
+    telemetry.flush().await.unwrap();
+    let measures = |group: &Value| ["count", "failed", "canceled"].map(|name| group[name].as_u64().unwrap());
+    let ask = async |pairs: &[(&str, &str)]| ask(&telemetry, MetricsSubject::Connections, pairs).await;
+    let all = ask(&[("step", "60"), ("quantiles", "true")]).await;
+    assert_eq!(measures(&all[0]), [100, 10, 20]);
+    assert_eq!(all[0]["points"].as_array().unwrap().iter().map(|point| measures(point)[2]).sum::<u64>(), 20);
+    // Phases that were completed count.
+    assert_eq!((&all[0]["connect"]["count"], &all[0]["first_byte"]["count"]), (&100.into(), &80.into()));
+    let by_code: Vec<_> =
+        ask(&[("by", "code")]).await.iter().map(|group| (group["key"]["code"].clone(), measures(group))).collect();
+    assert_eq!(by_code, [(Value::Null, [90, 0, 20]), ("dns_error".into(), [10, 10, 0])]);
+    for filter in [("code", "none"), ("category", "none")] {
+        assert_eq!(measures(&ask(&[filter]).await[0]), [70, 0, 0], "{filter:?}");
+    }
+    let listed = async |name: &str, value: &str| {
+        let (filter, paging) = ConnectionFilter::from_pairs([(name, value)]).unwrap();
+        telemetry.connections(&filter, &paging).await.unwrap().items
+    };
+    for (name, value, count) in
+        [("canceled", "true", 20), ("canceled", "false", 100), ("failed", "true", 10), ("code", "none", 70)]
+    {
+        assert_eq!(listed(name, value).await.len(), count, "{name}={value}");
+    }
+    let given_up = serde_json::to_value(&listed("canceled", "true").await[0]).unwrap();
+    assert_eq!((&given_up["canceled"], given_up.get("status")), (&true.into(), None));
+    let succeeded = serde_json::to_value(&listed("category", "none").await[0]).unwrap();
+    assert_eq!(succeeded.get("canceled"), None);
+    let text = telemetry.render_prometheus(PrometheusFormat::Text);
+    for (result, count) in [("success", 70), ("failure", 10), ("canceled", 20)] {
+        let line = format!("service=\"api\",result=\"{result}\"}} {count}\n");
+        assert!(text.contains(&line), "{line} in {text}");
+    }
 }
 
 #[tokio::test]

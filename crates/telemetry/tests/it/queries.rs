@@ -40,6 +40,18 @@ async fn all_connections(telemetry: &Telemetry, filter: &ConnectionFilter, limit
     }
 }
 
+/// What the visitor saw: the response, or the error page that stands for how the invocation ended.
+fn shown_status(record: &InvocationRecord) -> Option<u16> {
+    let page = match record.outcome {
+        _ if record.event_type != "fetch" => None,
+        Outcome::Exception | Outcome::InternalError => Some(500),
+        Outcome::ExceededCpu | Outcome::ExceededMemory | Outcome::ExceededWallTime | Outcome::LoadShed => Some(503),
+        Outcome::ScriptNotFound => Some(404),
+        _ => None,
+    };
+    record.status.or(page)
+}
+
 fn matches_invocation(record: &InvocationRecord, filter: &InvocationFilter) -> bool {
     let view = InvocationView::of(record);
     let text = |needle: &str| {
@@ -52,7 +64,8 @@ fn matches_invocation(record: &InvocationRecord, filter: &InvocationFilter) -> b
     };
     filter.worker.as_ref().is_none_or(|worker| *worker == record.worker)
         && (filter.outcomes.is_empty() || filter.outcomes.contains(&record.outcome))
-        && match (filter.status, record.status) {
+        && filter.version.is_none_or(|version| record.version == version)
+        && match (filter.status, shown_status(record)) {
             (None, _) => true,
             (Some(Status::Exact(wanted)), Some(status)) => wanted == status,
             (Some(Status::Class(wanted)), Some(status)) => u16::from(wanted) == status / 100,
@@ -77,6 +90,8 @@ fn matches_connection(event: &ConnectionEvent, filter: &ConnectionFilter) -> boo
         && filter.detail.as_ref().is_none_or(|detail| error.is_some_and(|error| error.detail.contains(detail.as_str())))
         && filter.ray_id.is_none_or(|ray| event.ray_id == ray)
         && (!filter.failed_only || error.is_some())
+        && (!filter.succeeded_only || (error.is_none() && !event.canceled))
+        && (!filter.canceled_only || event.canceled)
         && filter.since.is_none_or(|since| event.started >= since)
         && filter.until.is_none_or(|until| event.started < until)
 }
@@ -100,7 +115,7 @@ async fn invocations_by_every_filter() {
 
     for round in 0..120 {
         let filter = InvocationFilter {
-            version: None,
+            version: (rng.u32(0..3) == 0).then(|| Uuid::from_u128(7 + rng.u128(0..4))),
             id: (rng.u32(0..8) == 0).then(|| Uuid::from_u128(rng.u128(0..100))),
             worker: (rng.u32(0..3) == 0).then(|| format!("worker-{}", rng.u32(0..5))),
             outcomes: match rng.u32(0..4) {
@@ -114,10 +129,12 @@ async fn invocations_by_every_filter() {
                 None,
                 None,
                 Some(Status::Exact(200)),
+                Some(Status::Exact(404)),
+                Some(Status::Exact(500)),
                 Some(Status::Exact(503)),
                 Some(Status::Class(5)),
                 Some(Status::Class(3)),
-            ][rng.usize(0..7)],
+            ][rng.usize(0..9)],
             text: [
                 None,
                 None,
@@ -160,14 +177,15 @@ async fn connections_by_every_filter() {
     }
     telemetry.flush().await.unwrap();
     for round in 0..120 {
-        let code = events[rng.usize(0..700)].error.as_ref().map(|error| error.code);
+        let code = events[rng.usize(0..700)].error.as_ref().map(|error| error.code).filter(|_| rng.u32(0..4) == 0);
         let filter = ConnectionFilter {
-            succeeded_only: false,
+            succeeded_only: rng.u32(0..5) == 0,
+            canceled_only: rng.u32(0..5) == 0,
             service: (rng.u32(0..3) == 0).then(|| Uuid::from_u128(1000 + rng.u128(0..4))),
             tunnel: (rng.u32(0..4) == 0).then(|| Uuid::from_u128(2000 + rng.u128(0..3))),
             connector: (rng.u32(0..4) == 0).then(|| Uuid::from_u128(3000 + rng.u128(0..3))),
             worker: (rng.u32(0..4) == 0).then(|| format!("worker-{}", rng.u32(0..5))),
-            code: code.filter(|_| rng.bool()),
+            code,
             category: (rng.u32(0..5) == 0).then(|| Category::ALL[rng.usize(0..3)]),
             detail: (rng.u32(0..6) == 0).then(|| "10.0.0.1".to_owned()),
             ray_id: (rng.u32(0..10) == 0).then(|| RayId(rng.u64(0..750))),
@@ -202,6 +220,48 @@ async fn new_facts_do_not_disturb_a_reader_of_pages() {
     let rays: Vec<_> = first.items.iter().chain(&second.items).map(|view| view.ray_id.0).collect();
     assert_eq!(rays, (0..100).rev().collect::<Vec<_>>());
     assert_eq!(second.next, None);
+}
+
+/// Whoever looks for what visitors saw finds the invocations behind error pages, whose records have no response all the same.
+#[tokio::test]
+async fn an_error_page_is_found_by_its_status() {
+    let (_directory, telemetry) = keeper().await;
+    for (number, outcome) in (0..).zip(Outcome::ALL) {
+        for (event_type, number) in [("fetch", number), ("scheduled", number + 100)] {
+            let record =
+                InvocationRecord { outcome: *outcome, status: None, event_type, ..crate::facts::invocation(number) };
+            telemetry.recorder().invocation(record);
+        }
+    }
+    let answered = InvocationRecord {
+        outcome: Outcome::Exception,
+        status: Some(200),
+        logs: vec![crate::facts::line("after the response")],
+        ..crate::facts::invocation(50)
+    };
+    telemetry.recorder().invocation(answered);
+    telemetry.flush().await.unwrap();
+    let found = async |pairs: &[(&str, &str)]| {
+        let (filter, paging) = InvocationFilter::from_pairs(pairs.iter().copied()).unwrap();
+        let page = telemetry.invocations(&filter, &paging).await.unwrap();
+        assert!(page.items.iter().all(|view| view.event_type == "fetch"));
+        let mut outcomes: Vec<_> = page.items.iter().map(|view| view.outcome).collect();
+        outcomes.sort_unstable();
+        (outcomes, page.items)
+    };
+    let mut failed = vec![Outcome::Exception, Outcome::InternalError];
+    failed.sort_unstable();
+    assert_eq!(found(&[("status", "500")]).await.0, failed);
+    let mut stopped = vec![Outcome::ExceededCpu, Outcome::ExceededMemory, Outcome::ExceededWallTime, Outcome::LoadShed];
+    stopped.sort_unstable();
+    assert_eq!(found(&[("status", "503")]).await.0, stopped);
+    let (all, views) = found(&[("status", "5xx"), ("worker", "hello")]).await;
+    assert_eq!(all.len(), failed.len() + stopped.len());
+    // The Worker gave no response, and the record does not say that it did.
+    assert!(views.iter().all(|view| view.event.response.is_none()));
+    assert_eq!(found(&[("status", "5xx"), ("outcome", "exception,ok")]).await.0, [Outcome::Exception]);
+    assert_eq!(found(&[("status", "404")]).await.0, [Outcome::ScriptNotFound]);
+    assert_eq!(found(&[("status", "200")]).await.0, [Outcome::Exception]);
 }
 
 #[tokio::test]

@@ -32,7 +32,8 @@ pub(super) const fn column(dimension: Dimension, is_summed: bool) -> &'static st
     }
 }
 
-/// Rows with `point` (a multiple of which width it is), `last` (the newest bucket), the columns of `by`, `attempts` and `failed`.
+/// Rows with `point` (a multiple of which width it is), `last` (the newest bucket), the columns of `by`, `attempts`, `failed` and
+/// `canceled`.
 pub(super) fn statement(
     segment: Segment,
     width: i64,
@@ -48,8 +49,13 @@ pub(super) fn statement(
     }
     sql.push("CAST(sum(attempts) AS BIGINT) AS attempts, ");
     sql.push(match summed_by {
-        Some(_) => "CAST(sum(failed) AS BIGINT) AS failed FROM connection_overview",
-        None => "CAST(sum(CASE WHEN code = 0 THEN 0 ELSE attempts END) AS BIGINT) AS failed FROM connection_counts",
+        Some(_) => {
+            "CAST(sum(failed) AS BIGINT) AS failed, CAST(sum(canceled) AS BIGINT) AS canceled FROM connection_overview"
+        }
+        None => {
+            "CAST(sum(CASE WHEN code > 0 THEN attempts ELSE 0 END) AS BIGINT) AS failed, \
+             CAST(sum(CASE WHEN code < 0 THEN attempts ELSE 0 END) AS BIGINT) AS canceled FROM connection_counts"
+        }
     });
     add_buckets(&mut sql, segment);
     if let Some(by) = summed_by {
@@ -80,7 +86,7 @@ pub(super) fn add_filters(sql: &mut Statement<'static>, filters: &Filters, is_su
             }
             numbers => {
                 // No number: no row.
-                sql.push(" IN (-1");
+                sql.push(" IN (NULL");
                 for number in numbers {
                     sql.push(", ").push_bind(*number);
                 }

@@ -16,6 +16,8 @@ pub(super) type Key = Vec<Option<String>>;
 pub(super) struct Sum {
     pub count: u64,
     pub failed: u64,
+    /// Attempts that were given up by those who asked.
+    pub canceled: u64,
     pub subrequests: u64,
     /// The start of the newest bucket in which there was something, in seconds since 1970.
     pub last: i64,
@@ -26,6 +28,7 @@ impl Sum {
     fn add(&mut self, other: &Sum) -> Result<(), TelemetryError> {
         self.count += other.count;
         self.failed += other.failed;
+        self.canceled += other.canceled;
         self.subrequests += other.subrequests;
         self.last = self.last.max(other.last);
         for (mine, other) in self.sketches.iter_mut().zip(&other.sketches) {
@@ -40,6 +43,9 @@ impl Sum {
         let mut view = Map::new();
         view.insert("count".to_owned(), self.count.into());
         view.insert("failed".to_owned(), self.failed.into());
+        if query.subject == MetricsSubject::Connections {
+            view.insert("canceled".to_owned(), self.canceled.into());
+        }
         if query.subject == MetricsSubject::Workers && query.uses_only(&[Dimension::Worker, Dimension::Version]) {
             view.insert("subrequests".to_owned(), self.subrequests.into());
         }

@@ -17,7 +17,7 @@ use crate::error::TelemetryError;
 use crate::filter::{self, ConnectionFilter};
 use crate::metrics::counting::is_failure;
 use crate::metrics::range::{Made, Range, Segment, segments};
-use crate::metrics::rows::{NONE, counts, sketch};
+use crate::metrics::rows::{CANCELED, NONE, counts, sketch};
 use crate::metrics::sketch::Sketch;
 
 /// Reads metrics.
@@ -111,6 +111,7 @@ impl MetricsReader<'_> {
                 let sum = Sum {
                     count: row.get::<i64>("attempts")?.unsigned_abs(),
                     failed: row.get::<i64>("failed")?.unsigned_abs(),
+                    canceled: row.get::<i64>("canceled")?.unsigned_abs(),
                     last: row.get::<i64>("last")? * segment.resolution.seconds(),
                     ..Sum::default()
                 };
@@ -265,7 +266,8 @@ impl MetricsReader<'_> {
             .map(|dimension| {
                 let number: i64 = row.get(attempts::column(*dimension, is_summed))?;
                 Ok(match (dimension, number) {
-                    (_, NONE) => None,
+                    // What was given up has no code either; `canceled` tells it from what succeeded.
+                    (_, NONE) | (Code | Category, CANCELED) => None,
                     (Category, number) => Some(codes::category(number)?.as_str().to_owned()),
                     (_, number) => Some(self.names.text(number)?.to_string()),
                 })
