@@ -1,7 +1,8 @@
 //! What is too old, or too much, goes: oldest first, a little at a time, so that writing is never held up for long.
 //!
 //! What is in use is what SQLite says. PostgreSQL does not tell, and its tables do not shrink: there the bytes of facts are
-//! counted by the minute as they are written, and by minutes they go.
+//! counted by the minute as they are written, and by minutes they go. One of the edges that share a database sweeps at a time; another
+//! one that would has nothing to do.
 
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,24 @@ enum Facts {
     Connections,
 }
 
+/// How far removing came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// There may be more.
+    Removed(u64),
+    /// There is nothing more below the horizon.
+    Last(u64),
+    /// Another edge is at it, and nothing was done.
+    Refused,
+}
+
+/// Whether everything below a horizon is gone. Only then may it be forgotten that it was there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gone {
+    All,
+    NotAll,
+}
+
 /// What one sweep did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Swept {
@@ -46,8 +65,7 @@ pub(crate) async fn sweep(
     let mut swept = Swept { removed: 0, more: false };
     let aged = [(Facts::Invocations, options.invocation_retention), (Facts::Connections, options.connection_retention)];
     for (facts, kept) in aged {
-        remove_before(writer, facts, first_key_at(ago(now, kept)), begun, &mut swept).await?;
-        if swept.more {
+        if remove_before(writer, facts, first_key_at(ago(now, kept)), begun, &mut swept).await? == Gone::NotAll {
             return Ok(swept);
         }
     }
@@ -62,12 +80,14 @@ pub(crate) async fn sweep(
         }
         // Whichever kind has the older facts gives way.
         let Some(facts) = oldest(writer).await? else { break };
-        swept.removed += remove_oldest(writer, facts, i64::MAX).await?;
+        match remove_oldest(writer, facts, i64::MAX).await? {
+            Step::Removed(removed) | Step::Last(removed) => swept.removed += removed,
+            Step::Refused => return Ok(swept),
+        }
     }
     if let Some(horizon) = counted_horizon(writer, options.max_bytes).await? {
         for facts in [Facts::Invocations, Facts::Connections] {
-            remove_before(writer, facts, horizon, begun, &mut swept).await?;
-            if swept.more {
+            if remove_before(writer, facts, horizon, begun, &mut swept).await? == Gone::NotAll {
                 return Ok(swept);
             }
         }
@@ -86,16 +106,20 @@ async fn remove_before(
     horizon: i64,
     begun: Instant,
     swept: &mut Swept,
-) -> Result<(), TelemetryError> {
+) -> Result<Gone, TelemetryError> {
     loop {
         if begun.elapsed() > PATIENCE {
             swept.more = true;
-            return Ok(());
+            return Ok(Gone::NotAll);
         }
-        let step = remove_oldest(writer, facts, horizon).await?;
-        swept.removed += step;
-        if step < STEP.unsigned_abs() {
-            return Ok(());
+        match remove_oldest(writer, facts, horizon).await? {
+            Step::Removed(removed) => swept.removed += removed,
+            Step::Last(removed) => {
+                swept.removed += removed;
+                return Ok(Gone::All);
+            }
+            // The other edge goes on, or the next sweep of this one does.
+            Step::Refused => return Ok(Gone::NotAll),
         }
     }
 }
@@ -135,12 +159,12 @@ async fn counted_horizon(writer: &mut Writer, max_bytes: u64) -> Result<Option<i
     last.first().map(|row| Ok((row.get::<i64>("minute")? + 1).saturating_mul(KEYS_PER_MINUTE))).transpose()
 }
 
-/// Where bytes are counted: forgets those of minutes whose facts are gone.
+/// Where bytes are counted: forgets those of minutes whose facts are gone; none while another edge removes facts.
 async fn forget_bytes(writer: &mut Writer, horizon: i64) -> Result<(), TelemetryError> {
     if writer.engine() == Engine::Sqlite {
         return Ok(());
     }
-    let mut transaction = writer.begin().await?;
+    let Some(mut transaction) = writer.try_begin_with(Lock::Retention).await? else { return Ok(()) };
     let forget = Statement::new("DELETE FROM kept_bytes WHERE minute < $1");
     forget.bind(horizon.div_euclid(KEYS_PER_MINUTE)).execute(&mut transaction).await?;
     transaction.commit().await
@@ -169,8 +193,8 @@ async fn oldest(writer: &mut Writer) -> Result<Option<Facts>, TelemetryError> {
 }
 
 /// Removes at most [`STEP`] facts, those with the smallest keys below the horizon; none while another edge does.
-async fn remove_oldest(writer: &mut Writer, facts: Facts, horizon: i64) -> Result<u64, TelemetryError> {
-    let Some(mut transaction) = writer.try_begin_with(Lock::Retention).await? else { return Ok(0) };
+async fn remove_oldest(writer: &mut Writer, facts: Facts, horizon: i64) -> Result<Step, TelemetryError> {
+    let Some(mut transaction) = writer.try_begin_with(Lock::Retention).await? else { return Ok(Step::Refused) };
     let last = match facts {
         Facts::Invocations => {
             "SELECT max(key) AS last FROM (SELECT key FROM invocations WHERE key < $1 ORDER BY key LIMIT $2) oldest"
@@ -181,7 +205,11 @@ async fn remove_oldest(writer: &mut Writer, facts: Facts, horizon: i64) -> Resul
     };
     let rows = Statement::new(last).bind(horizon).bind(STEP).fetch_within(&mut transaction).await?;
     let last = rows.first().map(|row| row.get::<Option<i64>>("last")).transpose()?.flatten();
-    let Some(last) = last else { return Ok(0) };
+    let Some(last) = last else {
+        // Dropped, it would hold the lock until the pool comes to it, and refuse it to this edge's next step.
+        transaction.commit().await?;
+        return Ok(Step::Last(0));
+    };
     let delete = match (facts, transaction.engine()) {
         (Facts::Invocations, engine) => {
             let text = match engine {
@@ -197,5 +225,46 @@ async fn remove_oldest(writer: &mut Writer, facts: Facts, horizon: i64) -> Resul
     };
     let removed = Statement::new(delete).bind(last).execute(&mut transaction).await?;
     transaction.commit().await?;
-    Ok(removed)
+    Ok(if removed < STEP.unsigned_abs() { Step::Last(removed) } else { Step::Removed(removed) })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::database::{self, TelemetryLocation};
+
+    #[tokio::test]
+    async fn an_edge_that_must_not_remove_facts_forgets_no_bytes() {
+        let Some(url) = private_postgres::database().await else { return };
+        let location = TelemetryLocation::Postgres(Box::new(url.parse().unwrap()));
+        let (mut here, readers) = database::open(&location).await.unwrap();
+        let (mut there, _) = database::open(&location).await.unwrap();
+        // A fact of 1970, whose bytes are counted, and too much for the size too.
+        let mut transaction = here.begin().await.unwrap();
+        Statement::new(
+            "INSERT INTO connections (key, id, service, service_name, tunnel, worker, invocation, ray, reused) \
+             VALUES (1, '', 1, 1, 1, 1, '', 1, FALSE)",
+        )
+        .execute(&mut transaction)
+        .await
+        .unwrap();
+        count_bytes(&mut transaction, [(1, 500)].into_iter()).await.unwrap();
+        transaction.commit().await.unwrap();
+        let counted = async || {
+            let rows = Statement::new("SELECT minute FROM kept_bytes").fetch_all(&readers).await.unwrap();
+            rows.len()
+        };
+        let now = OffsetDateTime::now_utc();
+        let options = TelemetryOptions { max_bytes: 100, ..TelemetryOptions::default() };
+
+        let removing = there.begin_with(Lock::Retention).await.unwrap();
+        assert_eq!(sweep(&mut here, &options, now).await.unwrap(), Swept { removed: 0, more: false });
+        forget_bytes(&mut here, first_key_at(now)).await.unwrap();
+        assert_eq!(counted().await, 1);
+        removing.commit().await.unwrap();
+
+        assert_eq!(sweep(&mut here, &options, now).await.unwrap(), Swept { removed: 1, more: false });
+        assert_eq!(counted().await, 0);
+    }
 }
