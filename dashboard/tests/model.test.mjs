@@ -9,6 +9,7 @@ const service = await load("service");
 const time = await load("time");
 const format = await load("format");
 const series = await load("series");
+const counts = await load("counts");
 const columns = await load("columns");
 const waterfall = await load("waterfall");
 const health = await load("health");
@@ -94,6 +95,10 @@ test("a waterfall has the phases that were reached, and the one that failed", ()
   assert.equal(waterfall.skippedWords(drawn.bars[3], { reused: false, phase: "tls", code: "x" }), "not reached");
   assert.equal(waterfall.waterfall({ timings: {}, phase: "route", code: "rate_limited", reused: false }).bars[0].state, "failed");
   assert.equal(waterfall.waterfall({ timings: { head: 5 }, phase: "body", code: "http_response_incomplete", reused: true }).bars.at(-1).state, "failed");
+  // A diagnosis names the phases that a connection has, with the way before and the body after those that are kept of every attempt.
+  const phases = ["route", "connect", "request", "head", "body"];
+  const diagnosed = waterfall.waterfall({ timings: { route: 1, connect: 2, request: 3, head: 4, body: 5 }, phases, reused: false });
+  assert.deepEqual([diagnosed.bars.map(({ phase }) => phase), diagnosed.bars.at(-1).start, diagnosed.total], [phases, 10, 15]);
 });
 
 test("a state is the tunnel's first, then that of the latest attempts", () => {
@@ -105,6 +110,16 @@ test("a state is the tunnel's first, then that of the latest attempts", () => {
   assert.equal(of({ status: "healthy" }, { count: 1000, failed: 9 }), "healthy");
   assert.equal(of({ status: "degraded" }, { count: 1000, failed: 10 }), "degraded");
   assert.equal(of({ status: "healthy" }, { count: 2, failed: 1 }), "failing");
+});
+
+test("what was given up neither succeeded nor failed", () => {
+  const sums = counts.total([{ count: 10, failed: 2, canceled: 3 }, { count: 5, failed: 0 }]);
+  assert.deepEqual(sums, { count: 15, failed: 2, canceled: 3 });
+  assert.deepEqual([counts.decided(sums), counts.succeeded(sums)], [12, 10]);
+  const of = (recent) => health.serviceHealth({ status: "healthy" }, recent);
+  assert.equal(of({ count: 100, failed: 1, canceled: 99 }).health, "failing");
+  assert.deepEqual(of({ count: 4, failed: 0, canceled: 4 }), { health: "idle", words: "Only canceled" });
+  assert.equal(of({ count: 4, failed: 0, canceled: 3 }).health, "healthy");
 });
 
 test("numbers are never rounded into a lie", () => {

@@ -1,6 +1,7 @@
 /** The state of things in one word each, from what the API knows. Pure. */
 
 import type { Tunnel } from "../api/types";
+import { decided, type Counts } from "./counts";
 
 export type Health = "healthy" | "failing" | "degraded" | "down" | "idle" | "unknown";
 
@@ -9,14 +10,14 @@ export interface ServiceHealth {
   words: string;
 }
 
-/** Of failed among all attempts, from where a service counts as failing, and as degraded. */
+/** Of failed among all attempts that were not given up, from where a service counts as failing, and as degraded. */
 const FAILING = 0.5;
 const DEGRADED = 0.01;
 
 /** A service's state: its tunnel first, then how its latest attempts went. */
 export function serviceHealth(
   tunnel: Pick<Tunnel, "status"> | undefined | null,
-  recent: { count: number; failed: number } | undefined,
+  recent: Counts | undefined,
 ): ServiceHealth {
   if (tunnel === null) return { health: "down", words: "Tunnel deleted" };
   if (tunnel && (tunnel.status === "inactive" || tunnel.status === "down")) {
@@ -24,7 +25,9 @@ export function serviceHealth(
   }
   if (!recent) return { health: "unknown", words: "Unknown" };
   if (recent.count === 0) return { health: "idle", words: "No traffic" };
-  const share = recent.failed / recent.count;
+  // Nobody waited to see whether it answers.
+  if (decided(recent) === 0) return { health: "idle", words: "Only canceled" };
+  const share = recent.failed / decided(recent);
   if (share >= FAILING) return { health: "failing", words: "Failing" };
   if (share >= DEGRADED) return { health: "degraded", words: "Some failures" };
   return { health: "healthy", words: "Healthy" };

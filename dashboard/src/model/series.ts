@@ -36,11 +36,3 @@ export function stack(columns: readonly (readonly (number | null)[])[]): Float64
     return sums;
   });
 }
-
-/** Adds the counts of groups. */
-export function total(groups: readonly { count: number; failed: number }[]): { count: number; failed: number } {
-  return groups.reduce(
-    (sum, group) => ({ count: sum.count + group.count, failed: sum.failed + group.failed }),
-    { count: 0, failed: 0 },
-  );
-}

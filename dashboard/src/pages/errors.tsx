@@ -2,10 +2,11 @@
 
 import { useEffect } from "react";
 import { Link } from "wouter";
-import { useConnectionMetrics, useErrorRows } from "../api/queries";
+import { useConnectionMetrics, useErrorRows, useTunnels } from "../api/queries";
 import { CATEGORIES, PHASES, type Category, type ErrorRow } from "../api/types";
 import { formatCount } from "../model/format";
 import { readRange } from "../model/time";
+import { visitorAt } from "../model/visitor";
 import { useAddress } from "../ui/address";
 import { SelectInput, TextInput } from "../ui/controls";
 import { CategoryName, CodeLink, Facts, PageHead, Panel, Time, useNow } from "../ui/page";
@@ -38,6 +39,15 @@ export default function Errors({ code }: { code?: string }) {
   );
 }
 
+/** What may have led to it; a server that is older than the dashboard does not say. */
+function causesOf(row: ErrorRow): readonly string[] {
+  return row.causes ?? [];
+}
+
+function Causes({ row }: { row: ErrorRow }) {
+  return <ul className="causes">{causesOf(row).map((cause) => <li key={cause}><Sentence text={cause} /></li>)}</ul>;
+}
+
 function Reference({ rows }: { rows: readonly ErrorRow[] }) {
   const [params, change] = useAddress();
   const search = params.get("q") ?? "";
@@ -45,7 +55,7 @@ function Reference({ rows }: { rows: readonly ErrorRow[] }) {
   const phase = params.get("phase") ?? "";
   const words = search.toLowerCase().split(/\s+/).filter(Boolean);
   const fitting = rows.filter((row) => {
-    const text = `${row.code} ${row.code.replaceAll("_", " ")} ${row.category} ${row.meaning} ${row.fix}`.toLowerCase();
+    const text = `${row.code} ${row.code.replaceAll("_", " ")} ${row.category} ${row.meaning} ${causesOf(row).join(" ")} ${row.fix}`.toLowerCase();
     return words.every((word) => text.includes(word)) && (category === "" || row.category === category) && (phase === "" || row.phases.some((each) => each === phase));
   });
   return (
@@ -63,7 +73,7 @@ function Reference({ rows }: { rows: readonly ErrorRow[] }) {
             columns={[
               { label: "Code", primary: true, cell: (row) => <CodeLink code={row.code} /> },
               { label: "Phase", cell: (row) => row.phases.length === PHASES.length ? "any" : row.phases.join(", ") },
-              { label: "What happened", wide: true, cell: (row) => <Sentence text={row.meaning} /> },
+              { label: "What happened, and why perhaps", wide: true, cell: (row) => <><Sentence text={row.meaning} />{causesOf(row).length === 0 ? null : <Causes row={row} />}</> },
               { label: "What to do", wide: true, cell: (row) => <span className="muted"><Sentence text={row.fix} /></span> },
             ]}
           />
@@ -88,6 +98,7 @@ function OneCode({ code, rows }: { code: string; rows: readonly ErrorRow[] }) {
           <Facts
             items={[
               ["What happened", <Sentence key="meaning" text={row.meaning} />],
+              ...(causesOf(row).length === 0 ? [] : [["Why, perhaps", <Causes key="causes" row={row} />] as const]),
               ["What to do", <strong key="fix"><Sentence text={row.fix} /></strong>],
               ["Whose fault", <span key="whose"><CategoryName category={row.category} />: {WHOSE[row.category]}</span>],
               ["Phase", row.phases.length === PHASES.length ? "any" : row.phases.join(", ")],
@@ -105,6 +116,8 @@ function OneCode({ code, rows }: { code: string; rows: readonly ErrorRow[] }) {
 function Seen({ code }: { code: string }) {
   const now = useNow();
   const metrics = useConnectionMetrics(readRange(new URLSearchParams({ range: "24h" }), now), { code, by: "service", points: false });
+  const tunnels = useTunnels();
+  const isTunnel = (id: string | undefined) => tunnels.data?.some((tunnel) => tunnel.id === id) ?? false;
   return (
     <Panel title="Seen in the last 24 hours" flush>
       <Loaded query={metrics}>
@@ -112,7 +125,9 @@ function Seen({ code }: { code: string }) {
           <Table
             label="Services" rows={data.groups} rowKey={(group) => group.key.service ?? ""}
             columns={[
-              { label: "Service", primary: true, cell: (group) => <Link href={`/services/${group.key.service ?? ""}?range=24h&code=${code}`}>{group.key.service_name ?? group.key.service}</Link> },
+              { label: "Service", primary: true, cell: ({ key: { service, service_name } }) => isTunnel(service)
+                ? <Link href={`/tunnels/${service ?? ""}/metrics?range=24h&code=${code}&service=${service ?? ""}`}>{visitorAt(service_name ?? "")}</Link>
+                : <Link href={`/services/${service ?? ""}?range=24h&code=${code}`}>{service_name ?? service}</Link> },
               { label: "Times", align: "end", cell: (group) => formatCount(group.count) },
               { label: "Last", cell: (group) => <Time at={group.last} /> },
             ]}

@@ -4,9 +4,9 @@ import type { ReactNode } from "react";
 import { Link } from "wouter";
 import { useConnectionMetrics, useErrorRows, useInvocationMetrics, useServices, useTunnels, useWorkers } from "../api/queries";
 import { CATEGORIES, type Category } from "../api/types";
+import { decided, succeeded, total, type Counts } from "../model/counts";
 import { formatCount, formatShare } from "../model/format";
 import { isTrouble, serviceHealth, tunnelHealth } from "../model/health";
-import { total } from "../model/series";
 import { tunnelOf } from "../model/service";
 import { readRange } from "../model/time";
 import { Badge, CategoryName, CodeLink, PageHead, Panel, Time, useNow } from "../ui/page";
@@ -57,7 +57,7 @@ export default function Overview() {
         <Card href={troubled.length === 0 ? "/services" : "/services?state=trouble"} label="VPC Services" value={many(services)} words={states === undefined ? "" : troubled.length === 0 ? "none in trouble" : `${formatCount(troubled.length)} in trouble`} bad={troubled.length > 0} />
         <Card href="/tunnels" label="Tunnels" value={many(tunnels)} words={tunnels.data === undefined ? "" : down.length === 0 ? "all connected" : `${formatCount(down.length)} not fully connected`} bad={down.length > 0} />
         <Card href="/workers" label="Workers" value={many(workers)} words={invocations.data === undefined ? "" : badWorkers.length === 0 ? "no failures, 15 min" : `${formatCount(badWorkers.length)} with failures, 15 min`} bad={badWorkers.length > 0} />
-        <Card href="/services?state=trouble" label="Connections that succeeded" value={recent.error && lastly === undefined ? UNKNOWN : shareWords(lastly)} words={lastly === undefined ? "" : lastly.count === 0 ? "none in the last 15 min" : `${formatCount(lastly.failed)} of ${formatCount(lastly.count)} failed, 15 min`} bad={lastly !== undefined && lastly.failed > 0} />
+        <Card href="/services?state=trouble" label="Connections that succeeded" value={recent.error && lastly === undefined ? UNKNOWN : shareWords(lastly)} words={failedWords(lastly)} bad={lastly !== undefined && lastly.failed > 0} />
       </div>
       {fresh ? (
         <Panel>
@@ -81,7 +81,7 @@ export default function Overview() {
               { label: "State", cell: ({ health, words }) => <Badge health={health}>{words}</Badge> },
               { label: "Mostly", cell: ({ service }) => <MainFailure service={service.service_id} show={({ code }) => <CodeLink code={code} />} /> },
               { label: "Whose fault", cell: ({ service }) => <MainFailure service={service.service_id} show={({ category }) => <CategoryName category={category} />} /> },
-              { label: "Failed", align: "end", cell: ({ counts }) => counts === undefined || counts.count === 0 ? "–" : `${formatCount(counts.failed)} of ${formatCount(counts.count)}` },
+              { label: "Failed", align: "end", cell: ({ counts }) => counts === undefined || counts.count === 0 ? "–" : `${formatCount(counts.failed)} of ${formatCount(decided(counts))}` },
               { label: "", align: "end", cell: ({ service }) => <Link href={`/services/${service.service_id}/diagnose`}>Diagnose</Link> },
             ]}
           />
@@ -131,8 +131,14 @@ function many({ data, error }: { data: readonly unknown[] | undefined; error: un
 }
 
 /** A share is that of the last quarter of an hour, as the rest of what is there now. */
-function shareWords(counts: { count: number; failed: number } | undefined): string {
-  return counts === undefined ? "…" : counts.count === 0 ? "–" : formatShare(counts.count - counts.failed, counts.count);
+function shareWords(counts: Counts | undefined): string {
+  return counts === undefined ? "…" : formatShare(succeeded(counts), decided(counts));
+}
+
+function failedWords(counts: Required<Counts> | undefined): string {
+  if (counts === undefined) return "";
+  if (counts.count === 0) return "none in the last 15 min";
+  return `${formatCount(counts.failed)} of ${formatCount(decided(counts))} failed${counts.canceled === 0 ? "" : `, ${formatCount(counts.canceled)} canceled`}, 15 min`;
 }
 
 function Failures({ groups }: { groups: readonly { key: { code?: string | null; category?: (typeof CATEGORIES)[number] | null }; count: number; last?: number }[] }) {

@@ -94,7 +94,7 @@ function Result({ diagnosis }: { diagnosis: Diagnosis }) {
       </div>
       <Panel title="Phases" aside={<Time at={diagnosis.started_at} form="clock" />}>
         <div className="stack">
-          <Waterfall event={{ timings, reused: false, ...(error === undefined ? {} : { code: error.code, phase: error.phase }) }} />
+          <Waterfall attempt={{ timings, phases: diagnosis.phases.map(({ phase }) => phase), reused: false, ...(error === undefined ? {} : { code: error.code, phase: error.phase }) }} />
           <ol className="phase-list">{diagnosis.phases.map((phase) => <PhaseRow key={phase.phase} phase={phase} />)}</ol>
         </div>
       </Panel>

@@ -4,9 +4,12 @@ import { useMemo, useState } from "react";
 import { Link } from "wouter";
 import { useConnectionEvents, useConnectionMetrics, useErrorRows, usePinnedEvent, type Filters } from "../api/queries";
 import { CATEGORIES, type Category, type ConnectionEvent, type ConnectionMetrics, type ErrorRow, type Quantiles, type VpcService } from "../api/types";
+import { decided, succeeded, total } from "../model/counts";
 import { formatCompact, formatCount, formatDuration, formatShare, plural, shortId } from "../model/format";
-import { column, steps, total } from "../model/series";
+import { column, steps } from "../model/series";
 import { httpPorts } from "../model/service";
+import type { Range } from "../model/time";
+import { isVisitor, visitorAt } from "../model/visitor";
 import { useAddress, type Changes } from "../ui/address";
 import { Chart, type Series } from "../ui/chart";
 import { Button, CodeBlock, SelectInput, TextInput } from "../ui/controls";
@@ -21,19 +24,19 @@ import { Sentence } from "../ui/words";
 
 const COLOURS: Record<Category, "upstream" | "client" | "internal"> = { "Bad Upstream": "upstream", Client: "client", Internal: "internal" };
 
-/** The metrics of whatever these filters leave: of one service, or of one tunnel. */
-export function ConnectionsReport({ fixed, empty }: { fixed: Filters; empty: React.ReactNode }) {
+/** What may be asked for besides, under these names in the address. A report of one service has that one only. */
+const FILTERS = ["service", "category", "code", "worker", "connector"] as const;
+
+/** What a report is of: one service, or all that goes through one tunnel. */
+type Subject = { service: string } | { tunnel: string };
+
+/** The metrics of whatever these filters leave. */
+export function ConnectionsReport({ fixed, empty }: { fixed: Subject; empty: React.ReactNode }) {
   const { range, choose } = useRange();
   const [params, change] = useAddress();
   const filter = (changes: Changes) => change({ ...changes, pages: null });
-  const filters: Filters = {
-    ...fixed,
-    category: params.get("category"),
-    code: params.get("code"),
-    worker: params.get("worker"),
-    connector: params.get("connector"),
-  };
-  const filtered = ["category", "code", "worker", "connector"].some((name) => params.get(name) !== null);
+  const filters: Filters = { ...Object.fromEntries(FILTERS.map((name) => [name, params.get(name)])), ...fixed };
+  const filtered = FILTERS.some((name) => params.get(name) !== null);
   const byCategory = useConnectionMetrics(range, { ...filters, by: "category" });
   const latency = useConnectionMetrics(range, { ...filters, quantiles: true });
   const byCode = useConnectionMetrics(range, { ...filters, by: "code", points: false });
@@ -42,7 +45,7 @@ export function ConnectionsReport({ fixed, empty }: { fixed: Filters; empty: Rea
   const codes = useConnectionMetrics(range, { ...fixed, by: "code", points: false });
 
   const options = (metrics: ConnectionMetrics | undefined, name: "worker" | "connector" | "code", all: string) => {
-    const values = [...new Set((metrics?.groups ?? []).map((group) => group.key[name]).filter((value): value is string => typeof value === "string"))];
+    const values = [...new Set((metrics?.groups ?? []).map((group) => group.key[name]).filter((value): value is string => typeof value === "string" && value !== ""))];
     const chosen = params.get(name);
     if (chosen !== null && !values.includes(chosen)) values.push(chosen);
     return [{ id: "", label: all }, ...values.sort().map((id) => ({ id, label: name === "connector" ? shortId(id) : id }))];
@@ -52,11 +55,12 @@ export function ConnectionsReport({ fixed, empty }: { fixed: Filters; empty: Rea
     <>
       <div className="filters">
         <RangePicker />
+        {"tunnel" in fixed ? <ServiceFilter tunnel={fixed.tunnel} range={range} value={params.get("service") ?? ""} onChange={(service) => filter({ service })} /> : null}
         <SelectInput label="Category" compact value={params.get("category") ?? ""} onChange={(category) => filter({ category })} options={[{ id: "", label: "All categories" }, ...CATEGORIES.map((id) => ({ id, label: id }))]} />
         <SelectInput label="Code" compact value={params.get("code") ?? ""} onChange={(code) => filter({ code })} options={options(codes.data, "code", "All codes")} />
         <SelectInput label="Worker" compact value={params.get("worker") ?? ""} onChange={(worker) => filter({ worker })} options={options(workers.data, "worker", "All Workers")} />
         <SelectInput label="Connector" compact value={params.get("connector") ?? ""} onChange={(connector) => filter({ connector })} options={options(connectors.data, "connector", "All connectors")} />
-        {filtered ? <Button look="plain" onPress={() => filter({ category: null, code: null, worker: null, connector: null, detail: null })}>Clear</Button> : null}
+        {filtered ? <Button look="plain" onPress={() => filter({ ...Object.fromEntries(FILTERS.map((name) => [name, null])), detail: null })}>Clear</Button> : null}
       </div>
       <Loaded query={byCategory} lines={8}>
         {(metrics) => {
@@ -77,6 +81,15 @@ export function ConnectionsReport({ fixed, empty }: { fixed: Filters; empty: Rea
       </Loaded>
     </>
   );
+}
+
+/** What goes through a tunnel goes to its services, or comes from visitors at the host names that it publishes, which the API counts as one more service. */
+function ServiceFilter({ tunnel, range, value, onChange }: { tunnel: string; range: Range; value: string; onChange: (value: string) => void }) {
+  const services = useConnectionMetrics(range, { tunnel, by: "service", limit: 1000, points: false });
+  const names = new Map((services.data?.groups ?? []).map(({ key: { service = "", service_name } }) => [service, service === tunnel ? "Visitors of published hosts" : (service_name ?? shortId(service))]));
+  if (value !== "" && !names.has(value)) names.set(value, value === tunnel ? "Visitors of published hosts" : shortId(value));
+  const options = [...names].map(([id, label]) => ({ id, label })).sort((a, b) => a.label.localeCompare(b.label));
+  return <SelectInput label="Service" compact value={value} onChange={onChange} options={[{ id: "", label: "All services" }, ...options]} />;
 }
 
 function stepWords(step: number | null): string {
@@ -106,9 +119,9 @@ export function ServiceMetrics({ service }: { service: VpcService }) {
 export function Connections({ metrics, onRange }: { metrics: ConnectionMetrics; onRange?: (since: number, until: number) => void }) {
   const times = useMemo(() => steps(metrics), [metrics]);
   const sums = total(metrics.groups);
-  const succeeded = useMemo((): Series[] => {
+  const good = useMemo((): Series[] => {
     const points = metrics.groups.find((group) => group.key.category === null || group.key.category === undefined)?.points ?? [];
-    return [{ label: "Succeeded", colour: "ok", values: column(times, points, (point) => point.count - point.failed, 0) }];
+    return [{ label: "Succeeded", colour: "ok", values: column(times, points, succeeded, 0) }];
   }, [metrics, times]);
   const failed = useMemo(
     () => CATEGORIES.map((category): Series => ({
@@ -121,10 +134,11 @@ export function Connections({ metrics, onRange }: { metrics: ConnectionMetrics; 
   return (
     <div className="stack">
       <p className="number">
-        <strong>{formatShare(sums.count - sums.failed, sums.count)}</strong> of {plural(sums.count, "connection")} succeeded; {formatCount(sums.failed)} failed.
+        <strong>{formatShare(succeeded(sums), decided(sums))}</strong> of {plural(decided(sums), "connection")} succeeded; {formatCount(sums.failed)} failed.
+        {sums.canceled === 0 ? null : <span className="muted"> {formatCount(sums.canceled)} more {sums.canceled === 1 ? "was" : "were"} canceled by those who asked.</span>}
       </p>
       <div className="columns">
-        <Chart label="Successful connections" kind="stacked-bars" unit="count" times={times} series={succeeded} format={formatCompact} totals={[formatCount(sums.count - sums.failed)]} onRange={onRange} sync="connections" />
+        <Chart label="Successful connections" kind="stacked-bars" unit="count" times={times} series={good} format={formatCompact} totals={[formatCount(succeeded(sums))]} onRange={onRange} sync="connections" />
         <Chart label="Failed connections by category" kind="stacked-bars" unit="count" times={times} series={failed} format={formatCompact} totals={CATEGORIES.map((category) => formatCount(ofCategory(category)))} onRange={onRange} sync="connections" />
       </div>
     </div>
@@ -205,13 +219,13 @@ function Codes({ metrics }: { metrics: ConnectionMetrics }) {
   );
 }
 
-function FailedConnections({ fixed, filters }: { fixed: Filters; filters: Filters }) {
+function FailedConnections({ fixed, filters }: { fixed: Subject; filters: Filters }) {
   const { range } = useRange();
   const [params, change] = useAddress();
   const detail = params.get("detail") ?? "";
   const events = useConnectionEvents(range, { ...filters, failed: true, detail, limit: 20 }, usePages());
   const [pin, setPin] = usePin("event");
-  const pinned = usePinnedEvent(fixed, pin);
+  const pinned = usePinnedEvent({ ...fixed }, pin);
   const rows = events.data?.rows ?? [];
   // What is open stays there when newer ones push it out of the list, and when its address is opened much later.
   const shown = pinned === undefined || rows.some((row) => row.id === pinned.id) ? rows : [pinned, ...rows];
@@ -227,7 +241,7 @@ function FailedConnections({ fixed, filters }: { fixed: Filters; filters: Filter
             {events.data.lost > 0 ? <p className="note warn">{plural(events.data.lost, "record")} of this range were not kept because there was too much to write. The metrics above count them.</p> : null}
             <ul className="event-list">
               {shown.map((event) => (
-                <FailedConnection key={event.id} event={event} open={pin?.id === event.id} onToggle={() => setPin(pin?.id === event.id ? null : { id: event.id, at: event.timestamp })} />
+                <FailedConnection key={event.id} event={event} named={"tunnel" in fixed} open={pin?.id === event.id} onToggle={() => setPin(pin?.id === event.id ? null : { id: event.id, at: event.timestamp })} />
               ))}
             </ul>
             <Older list={events.data} busy={events.isFetchingNextPage} />
@@ -238,7 +252,8 @@ function FailedConnections({ fixed, filters }: { fixed: Filters; filters: Filter
   );
 }
 
-function FailedConnection({ event, open, onToggle }: { event: ConnectionEvent; open: boolean; onToggle: () => void }) {
+/** `named`: with the service's name, where it may be any. */
+function FailedConnection({ event, named, open, onToggle }: { event: ConnectionEvent; named: boolean; open: boolean; onToggle: () => void }) {
   const [body] = useState(() => `event-${event.id}`);
   return (
     <li className="event">
@@ -250,14 +265,19 @@ function FailedConnection({ event, open, onToggle }: { event: ConnectionEvent; o
       {open ? (
         <div id={body} className="event-body stack">
           <p className="shown-in-head"><Sentence text={event.detail ?? ""} /></p>
-          <Waterfall event={event} />
+          <Waterfall attempt={event} />
           <dl className="facts">
             <dt>When</dt><dd><Time at={event.timestamp} form="precise" /></dd>
             <dt>Whose fault</dt><dd>{event.category === undefined ? "–" : <CategoryName category={event.category} />}, in the phase {event.phase}</dd>
             <dt>What to do</dt><dd>{event.code === undefined ? null : <>See <CodeLink code={event.code} />. {event.retryable ? "Sending the same request again is safe and may help." : "Sending it again is not known to be safe, or will not help."}</>}</dd>
-            <dt>Worker</dt><dd><Link href={`/workers/${encodeURIComponent(event.worker)}/logs?ray=${event.rayId}`}>{event.worker}, ray {event.rayId}</Link></dd>
+            {isVisitor(event) ? <><dt>Asked by</dt><dd>{visitorAt(event.serviceName)}, ray <code>{event.rayId}</code></dd></> : (
+              <>
+                {named ? <><dt>Service</dt><dd><Link href={`/services/${event.serviceId}`}>{event.serviceName}</Link></dd></> : null}
+                <dt>Worker</dt><dd><Link href={`/workers/${encodeURIComponent(event.worker)}/logs?ray=${event.rayId}`}>{event.worker}, ray {event.rayId}</Link></dd>
+              </>
+            )}
             <dt>Address</dt><dd>{event.address === undefined ? <span className="muted">not known</span> : <code>{event.address}</code>}</dd>
-            <dt>Connector</dt><dd>{event.connectorId === undefined ? <span className="muted">none</span> : <code>{event.connectorId}</code>}</dd>
+            <dt>Connector</dt><dd>{event.connectorId === undefined ? <span className="muted">none</span> : <Link href={`/tunnels/${event.tunnelId}/metrics?connector=${event.connectorId}`}><code>{event.connectorId}</code></Link>}</dd>
           </dl>
         </div>
       ) : null}

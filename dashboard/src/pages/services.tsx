@@ -3,6 +3,7 @@
 import { Link } from "wouter";
 import { useConnectionMetrics, useServices, useSession, useTunnels } from "../api/queries";
 import type { VpcService } from "../api/types";
+import { decided, succeeded } from "../model/counts";
 import { formatShare, plural, shortId } from "../model/format";
 import { isTrouble, serviceHealth, type Health } from "../model/health";
 import { may } from "../model/permissions";
@@ -97,7 +98,7 @@ export default function Services() {
                       { label: "Host", cell: (row) => <HostName service={row.service} /> },
                       { label: "Ports", cell: (row) => portsText(row.service) },
                       { label: "Tunnel", cell: (row) => row.tunnel ? <Link href={`/tunnels/${row.tunnel.id}`}>{row.tunnel.name}</Link> : <span className="muted">{row.tunnel === null ? `deleted (${shortId(tunnelOf(row.service) ?? "")})` : "…"}</span> },
-                      { label: "Success", align: "end", cell: (row) => row.group === undefined ? <span className="muted">–</span> : formatShare(row.group.count - row.group.failed, row.group.count) },
+                      { label: "Success", align: "end", cell: (row) => row.group === undefined ? <span className="muted">–</span> : formatShare(succeeded(row.group), decided(row.group)) },
                       { label: "Last 6 hours", cell: (row) => metrics.data === undefined ? null : <Sparkline range={metrics.data} points={row.group?.points ?? []} label="Connections" /> },
                     ]}
                   />

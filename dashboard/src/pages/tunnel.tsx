@@ -104,7 +104,7 @@ export default function TunnelPage({ id, tab }: { id: string; tab: "connectors" 
 function NothingYet({ tunnel, service, register }: { tunnel: string; service: VpcService | undefined; register: boolean }) {
   return (
     <Empty title="Nothing went through this tunnel in this range">
-      <p>Metrics begin with the first request of a Worker to a service behind it.</p>
+      <p>Metrics begin with the first request of a Worker to a service behind it, or of a visitor at a host name that it publishes.</p>
       {service === undefined
         ? register ? <ButtonLink href={`/services/new?tunnel=${tunnel}`} look="primary">Register a service behind it</ButtonLink> : null
         : <p><Link href={`/services/${service.service_id}/used-by`}>How a Worker reaches {service.name}</Link>, or see now whether it answers: <Link href={`/services/${service.service_id}/diagnose`}>Diagnose</Link>.</p>}

@@ -4,12 +4,13 @@ import { useMemo } from "react";
 import { Link } from "wouter";
 import { useInvocationMetrics, useVersions, type Filters } from "../api/queries";
 import type { InvocationMetrics, Quantiles } from "../api/types";
+import { succeeded, total } from "../model/counts";
 import { formatBytes, formatCompact, formatCount, formatDuration, formatShare, plural, shortId } from "../model/format";
 import { OUTCOMES, outcomeLabel } from "../model/health";
-import { column, steps, total } from "../model/series";
+import { column, steps } from "../model/series";
 import { useAddress } from "../ui/address";
 import { Chart, type Series } from "../ui/chart";
-import { Button, ButtonLink, CodeBlock, SelectInput } from "../ui/controls";
+import { Button, CodeBlock, SelectInput } from "../ui/controls";
 import { Panel, Time } from "../ui/page";
 import { RangePicker, useRange } from "../ui/range";
 import { Empty, Loaded } from "../ui/states";
@@ -17,6 +18,7 @@ import { Table } from "../ui/table";
 
 const FAILURES = ["exception", "exceededCpu", "exceededMemory", "exceededWallTime", "internalError", "loadShed"];
 
+/** `url`: where it answers, of one that exists. */
 export function WorkerMetrics({ name, url }: { name: string; url: string | undefined }) {
   const { range, choose } = useRange();
   const [params, change] = useAddress();
@@ -39,17 +41,9 @@ export function WorkerMetrics({ name, url }: { name: string; url: string | undef
       <Loaded query={outcomes} lines={8}>
         {(metrics) => total(metrics.groups).count === 0 ? (
           <Panel>
-            {url === undefined ? (
-              <Empty title={`There is no Worker ${name}, or no longer`}>
-                <p>No request to one of this name is counted in this range.</p>
-                <ButtonLink href="/workers">All Workers</ButtonLink>
-              </Empty>
-            ) : (
-              <Empty title="No requests in this range">
-                <p>Metrics begin with the first request:</p>
-                <CodeBlock label="command" text={`curl ${url}/`} />
-              </Empty>
-            )}
+            <Empty title="No requests in this range">
+              {url === undefined ? null : <><p>Metrics begin with the first request:</p><CodeBlock label="command" text={`curl ${url}/`} /></>}
+            </Empty>
           </Panel>
         ) : (
           <>
@@ -87,7 +81,7 @@ function Requests({ metrics, subrequests, onRange }: { metrics: InvocationMetric
   const times = useMemo(() => steps(metrics), [metrics]);
   const sums = total(metrics.groups);
   const good = useMemo((): Series[] => {
-    const columns = metrics.groups.map((group) => column(times, group.points ?? [], (point) => point.count - point.failed, 0));
+    const columns = metrics.groups.map((group) => column(times, group.points ?? [], succeeded, 0));
     return [{ label: "Without failure", colour: "ok", values: times.map((_, index) => columns.reduce((sum, values) => sum + (values[index] ?? 0), 0)) }];
   }, [metrics, times]);
   const shown = useMemo(() => FAILURES.filter((outcome) => metrics.groups.some((group) => group.key.outcome === outcome)), [metrics]);
@@ -105,7 +99,7 @@ function Requests({ metrics, subrequests, onRange }: { metrics: InvocationMetric
         <strong>{formatCount(sums.count)}</strong> {sums.count === 1 ? "request" : "requests"}, <strong>{formatCount(sums.failed)}</strong> failed ({formatShare(sums.failed, sums.count)}){subrequests === undefined ? "" : `, ${plural(subrequests, "subrequest")}`}.
       </p>
       <div className="columns">
-        <Chart label="Requests without failure" kind="stacked-bars" unit="count" times={times} series={good} format={formatCompact} totals={[formatCount(sums.count - sums.failed)]} onRange={onRange} sync="requests" />
+        <Chart label="Requests without failure" kind="stacked-bars" unit="count" times={times} series={good} format={formatCompact} totals={[formatCount(succeeded(sums))]} onRange={onRange} sync="requests" />
         <Chart label="Failed requests by how they ended" kind="stacked-bars" unit="count" times={times} series={bad} format={formatCompact} totals={(shown.length === 0 ? ["exception"] : shown).map((outcome) => formatCount(failed(outcome)))} onRange={onRange} sync="requests" />
       </div>
     </div>

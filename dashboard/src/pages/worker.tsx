@@ -1,6 +1,6 @@
 /** One Worker: which of its pages. */
 
-import { useParams } from "wouter";
+import { Link, useParams } from "wouter";
 import { useWorkers } from "../api/queries";
 import { ButtonLink } from "../ui/controls";
 import { PageHead, Panel, Tabs } from "../ui/page";
@@ -33,12 +33,21 @@ export default function WorkerPage({ tab }: { tab: "metrics" | "logs" | "deploym
         ]}
       />
       <Loaded query={workers}>
-        {(all) => !all.some((item) => item.id === name) && tab !== "logs" && tab !== "metrics" ? <Panel><Empty title={`There is no Worker ${name}, or no longer`}><ButtonLink href="/workers">All Workers</ButtonLink></Empty></Panel>
-          : tab === "metrics" ? <WorkerMetrics name={name} url={worker?.url} />
-          : tab === "logs" ? <WorkerLogs name={name} />
-          : tab === "deployments" ? <WorkerDeployments name={name} />
-          : tab === "bindings" ? <WorkerBindings name={name} />
-          : <WorkerSettings name={name} />}
+        {() => {
+          const missing = `There is no Worker ${name}, or no longer`;
+          const kept = tab === "metrics" || tab === "logs";
+          if (worker === undefined && !kept) return <Panel><Empty title={missing}><ButtonLink href="/workers">All Workers</ButtonLink></Empty></Panel>;
+          return (
+            <>
+              {worker === undefined ? <div className="note warn"><p>{missing}. {tab === "logs" ? "Records" : "Metrics"} of one that had this name are here as long as they are kept. See <Link href="/workers">all Workers</Link>.</p></div> : null}
+              {tab === "metrics" ? <WorkerMetrics name={name} url={worker?.url} />
+                : tab === "logs" ? <WorkerLogs name={name} />
+                : tab === "deployments" ? <WorkerDeployments name={name} />
+                : tab === "bindings" ? <WorkerBindings name={name} />
+                : <WorkerSettings name={name} />}
+            </>
+          );
+        }}
       </Loaded>
     </>
   );

@@ -2,6 +2,7 @@
 
 import { Link } from "wouter";
 import { useInvocationMetrics, useWorkers } from "../api/queries";
+import { succeeded } from "../model/counts";
 import { formatCount, formatDuration, formatShare } from "../model/format";
 import { readRange } from "../model/time";
 import { useAddress } from "../ui/address";
@@ -48,7 +49,7 @@ export default function Workers() {
                       { label: "Name", primary: true, cell: (worker) => <Link href={`/workers/${encodeURIComponent(worker.id)}`}>{worker.id}</Link> },
                       { label: "Address", cell: (worker) => <a href={worker.url} target="_blank" rel="noreferrer">{worker.url.replace(/^https?:\/\//, "")}</a> },
                       { label: "Requests, 6 h", align: "end", cell: (worker) => formatCount(groups.get(worker.id)?.count ?? 0) },
-                      { label: "Success", align: "end", cell: (worker) => { const group = groups.get(worker.id); return group === undefined ? <span className="muted">–</span> : formatShare(group.count - group.failed, group.count); } },
+                      { label: "Success", align: "end", cell: (worker) => { const group = groups.get(worker.id); return group === undefined ? <span className="muted">–</span> : formatShare(succeeded(group), group.count); } },
                       { label: "CPU, p50", align: "end", cell: (worker) => { const cpu = times.get(worker.id)?.cpu; return cpu === undefined ? <span className="muted">–</span> : formatDuration(cpu.p50); } },
                       { label: "Last 6 hours", cell: (worker) => metrics.data === undefined ? null : <Sparkline range={metrics.data} points={groups.get(worker.id)?.points ?? []} label="Requests" /> },
                       { label: "Changed", cell: (worker) => <Time at={worker.modified_on} /> },

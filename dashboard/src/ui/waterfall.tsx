@@ -1,12 +1,11 @@
 /** One attempt, phase by phase, drawn along its time. */
 
 import { Fragment } from "react";
-import type { ConnectionEvent } from "../api/types";
 import { formatDuration } from "../model/format";
-import { skippedWords, waterfall } from "../model/waterfall";
+import { skippedWords, waterfall, type Attempt } from "../model/waterfall";
 
-export function Waterfall({ event }: { event: Pick<ConnectionEvent, "timings" | "phase" | "code" | "reused"> }) {
-  const { bars, total } = waterfall(event);
+export function Waterfall({ attempt }: { attempt: Attempt }) {
+  const { bars, total } = waterfall(attempt);
   const scale = total === 0 ? 1 : total;
   return (
     <dl className="waterfall" aria-label="Phases">
@@ -19,7 +18,7 @@ export function Waterfall({ event }: { event: Pick<ConnectionEvent, "timings" | 
             )}
           </dd>
           <dd className={`time ${bar.state}`}>
-            {bar.state === "skipped" ? <span className="muted">{skippedWords(bar, event)}</span> : <>{bar.state === "failed" ? "failed " : ""}{bar.duration === 0 && bar.state === "failed" ? "" : formatDuration(bar.duration)}</>}
+            {bar.state === "skipped" ? <span className="muted">{skippedWords(bar, attempt)}</span> : <>{bar.state === "failed" ? "failed " : ""}{bar.duration === 0 && bar.state === "failed" ? "" : formatDuration(bar.duration)}</>}
           </dd>
         </Fragment>
       ))}
