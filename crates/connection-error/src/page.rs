@@ -24,9 +24,10 @@ pub fn page() -> String {
             let phases: Vec<&str> = row.phases.iter().map(|phase| phase.as_str()).collect();
             let _ = write!(
                 page,
-                "\n### `{}`\n\n{}\n\n{}\n\nPhases: {}. Status in `Proxy-Status` (RFC 9209): {}.\n",
+                "\n### `{}`\n\n{}\n\nCauses:\n\n{}\nWhat to do: {}\n\nPhases: {}. Status in `Proxy-Status` (RFC 9209): {}.\n",
                 row.code,
                 row.meaning,
+                row.causes.iter().map(|cause| format!("- {cause}\n")).collect::<String>(),
                 row.fix,
                 phases.join(", "),
                 row.code.status()

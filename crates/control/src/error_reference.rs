@@ -15,6 +15,7 @@ fn view(row: &Row) -> Value {
         "category": row.category,
         "phases": row.phases,
         "meaning": row.meaning,
+        "causes": row.causes,
         "fix": row.fix,
         "status": row.code.status(),
     })

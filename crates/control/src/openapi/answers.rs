@@ -138,7 +138,7 @@ pub(super) fn schemas() -> Map<String, Value> {
             "ErrorRow",
             object(json!({
                 "code": named("ErrorCode"), "category": named("Category"), "phases": list(named("Phase")),
-                "meaning": string(), "fix": string(), "status": whole(),
+                "meaning": string(), "causes": list(string()), "fix": string(), "status": whole(),
             })),
         ),
         ("ConnectionFailure", object(failure())),

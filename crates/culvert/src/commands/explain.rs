@@ -32,6 +32,10 @@ pub fn run(arguments: &cli::Explain) -> Result<(), Failure> {
         let phases: Vec<&str> = row.phases.iter().map(|phase| phase.as_str()).collect();
         say!("{} ({}; in phase {})", row.code, row.category, phases.join(", "));
         say!("  What happened: {}", row.meaning);
+        say!("  Causes:");
+        for cause in row.causes {
+            say!("    - {cause}");
+        }
         say!("  What to do:    {}", row.fix);
     }
     Ok(())
@@ -43,6 +47,7 @@ fn row_json(row: &Row) -> Value {
         "category": row.category,
         "phases": row.phases,
         "meaning": row.meaning,
+        "causes": row.causes,
         "fix": row.fix,
         "status": row.code.status(),
     })

@@ -108,13 +108,14 @@ fn a_connector_with_a_wrong_token_says_so() {
 }
 
 #[test]
-fn explain_prints_meaning_and_fix() {
+fn explain_prints_meaning_causes_and_fix() {
     let output = culvert().args(["explain", "ProxyError: dns_error"]).output().unwrap();
     let printed = text(&output.stdout);
     assert!(
         printed.contains("Bad Upstream") && printed.contains("Client") && printed.contains("What to do"),
         "{printed}"
     );
+    assert!(printed.contains("Causes:\n    - The host name is misspelt.\n"), "{printed}");
     assert_eq!(culvert().args(["explain", "nonsense"]).output().unwrap().status.code(), Some(1));
     let all = culvert().args(["explain", "--json"]).output().unwrap();
     assert_eq!(serde_json::from_slice::<Vec<serde_json::Value>>(&all.stdout).unwrap().len(), 23);
