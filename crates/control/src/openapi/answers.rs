@@ -217,7 +217,7 @@ pub(super) fn schemas() -> Map<String, Value> {
             "ConnectionMetrics",
             metrics(
                 json!({
-                    "count": whole(), "failed": whole(), "last?": timestamp(),
+                    "count": whole(), "failed": whole(), "canceled": whole(), "last?": timestamp(),
                     "dns?": named("Quantiles"), "connect?": named("Quantiles"), "tls?": named("Quantiles"), "first_byte?": named("Quantiles"),
                 }),
                 json!({
@@ -251,7 +251,7 @@ pub(super) fn schemas() -> Map<String, Value> {
                 json!({
                     "id": uuid(), "timestamp": timestamp(), "serviceId": uuid(), "serviceName": string(), "tunnelId": uuid(),
                     "connectorId?": uuid(), "worker": string(), "invocationId": uuid(), "rayId": string(), "address?": string(),
-                    "reused": flag(), "status?": whole(), "timings": named("Timings"),
+                    "reused": flag(), "status?": whole(), "canceled?": flag(), "timings": named("Timings"),
                 }),
                 optional(failure()),
             )),
