@@ -68,6 +68,54 @@ impl Attributes {
     }
 }
 
+/// The methods that the conventions know. Others stand in an attribute of their own, so that no stranger makes new values.
+const METHODS: [&str; 9] = ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
+
+/// What stands for a method, or a kind of error, that is none of the known ones.
+pub(super) const OTHER: &str = "_OTHER";
+
+/// A method as a span may be named after it.
+pub(super) fn method_in_name(method: &str) -> &str {
+    if METHODS.contains(&method) { method } else { "HTTP" }
+}
+
+impl Attributes {
+    /// The method of a request.
+    pub(super) fn method(self, method: &str) -> Self {
+        match METHODS.contains(&method) {
+            true => self.with("http.request.method", method),
+            false => self.with("http.request.method", OTHER).with("http.request.method_original", method),
+        }
+    }
+
+    /// The server that was asked, by `host:port` or by a host alone; then the port is that of the scheme.
+    pub(super) fn server(self, authority: &str, scheme: Option<&str>) -> Self {
+        let Ok(authority) = authority.parse::<http::uri::Authority>() else { return self };
+        let default = match scheme {
+            Some("http" | "ws") => Some(80),
+            Some("https" | "wss") => Some(443),
+            _ => None,
+        };
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+        self.with("server.address", host).maybe("server.port", authority.port_u16().or(default))
+    }
+
+    /// The URL that was asked for, and the server that it names. `url` has to be redacted already.
+    pub(super) fn url(self, url: &str) -> Self {
+        let server = url.split_once("://").map(|(scheme, rest)| {
+            let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+            // Never a name and password.
+            (scheme, authority.rsplit_once('@').map_or(authority, |(_, host)| host))
+        });
+        match server {
+            Some((scheme, authority)) => {
+                self.server(authority, Some(&scheme.to_ascii_lowercase())).with("url.full", url)
+            }
+            None => self.with("url.full", url),
+        }
+    }
+}
+
 /// Who sends.
 pub(super) fn resource(service_name: &str) -> Resource {
     let attributes = Attributes::default()

@@ -4,14 +4,15 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use telemetry::{InvocationFilter, Paging, Telemetry};
+use telemetry::{InvocationFilter, MetricsQuery, MetricsSubject, Paging, Telemetry};
 
 use crate::engine::location;
-use crate::facts::{invocation, unlimited};
+use crate::facts::{connection, invocation, refused, unlimited};
 
 const DIRECTORY: &str = "CULVERT_TEST_CRASH_DIRECTORY";
 
-/// Not a test by itself: the process that is killed. Records a fact each millisecond and prints its number.
+/// Not a test by itself: the process that is killed. Records a fact of each kind each millisecond and prints their number. Every
+/// second attempt fails.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn crash_child() {
     let Some(directory) = std::env::var_os(DIRECTORY) else { return };
@@ -19,6 +20,7 @@ async fn crash_child() {
     let recorder = telemetry.recorder();
     for number in 0.. {
         recorder.invocation(invocation(number));
+        recorder.connection(if number % 2 == 0 { connection(number) } else { refused(number) });
         println!("recorded {number}");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
@@ -76,5 +78,26 @@ async fn killing_loses_at_most_the_last_second() {
         let last = *numbers.last().unwrap();
         assert_eq!(numbers, (0..=last).collect::<Vec<_>>(), "a hole");
         assert!(last >= must_be_there, "{last} stored, {must_be_there} recorded more than a second before the end");
+
+        // Metrics as well: what was counted more than a second before the end is there, once, by every way of asking.
+        let most = recorded.last().unwrap().1 + 1000;
+        for step in ["60", "3600", "86400"] {
+            for (subject, shares) in [(MetricsSubject::Workers, 1), (MetricsSubject::Connections, 2)] {
+                let asked = MetricsQuery::from_pairs(subject, [("step", step), ("quantiles", "true")]).unwrap();
+                let found = telemetry.metric_groups(&asked).await.unwrap();
+                let group = &found["groups"][0];
+                let count = group["count"].as_u64().unwrap();
+                assert!(
+                    (must_be_there + 1..most).contains(&count),
+                    "{subject:?} by {step}: {count} of {must_be_there}"
+                );
+                if shares == 2 {
+                    assert_eq!(group["failed"], count / 2);
+                    assert_eq!(group["dns"]["count"], count);
+                } else {
+                    assert_eq!(group["cpu"]["count"], count);
+                }
+            }
+        }
     }
 }
