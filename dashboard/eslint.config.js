@@ -25,7 +25,7 @@ export default tseslint.config(
     languageOptions: {
       globals: {
         process: "readonly", console: "readonly", URL: "readonly", URLSearchParams: "readonly", Buffer: "readonly",
-        setTimeout: "readonly", setInterval: "readonly", clearInterval: "readonly", fetch: "readonly", Response: "readonly",
+        AbortSignal: "readonly", setTimeout: "readonly", setInterval: "readonly", clearInterval: "readonly", fetch: "readonly", Response: "readonly",
         document: "readonly", navigator: "readonly", window: "readonly", localStorage: "readonly", performance: "readonly", requestAnimationFrame: "readonly",
         getComputedStyle: "readonly", structuredClone: "readonly",
       },

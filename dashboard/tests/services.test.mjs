@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { existsSync } from "node:fs";
 import { choose, params, until } from "./harness.mjs";
-import { privateService, resolver, selfSigned } from "./program.mjs";
+import { closedPort, privateService, resolver, rude, selfSigned } from "./program.mjs";
 import { button, cells, connectionMetrics, finish, legend, number, reads, SERVICES, setUp, signedIn, skip, sum } from "./real.mjs";
 
 /** A chart tells the time of a tick, and of what is pointed at, in UTC. */
@@ -390,6 +390,49 @@ describe("services behind a tunnel", { skip, timeout: 1_800_000 }, () => {
     await page.goto(`${world.program.url}/services?q=nowhere.internal`);
     await row("nowhere").waitFor();
     assert.equal(await page.getByRole("row").count(), 2);
+    await finish(page);
+  });
+
+  test("what the one who asked gave up is no success and no failure", async () => {
+    facts.silent = await rude(() => undefined);
+    const patient = await service("patient", { host: behind(), http_port: facts.silent.port });
+    await world.program.deploy({ PATIENT: patient }, { name: "hasty" });
+    assert.equal((await world.program.visit("/PATIENT/x?within=200", "hasty.localhost")).status, 500);
+    const page = await signedIn(world, `/services/${patient}`);
+    await page.getByText("1 more was canceled by those who asked.").waitFor();
+    const [group] = await connectionMetrics(world, `service=${patient}`);
+    assert.deepEqual([group.count, group.failed, group.canceled], [1, 0, 1]);
+    await reads(page, "Succeeded", 0);
+    await page.getByText("No failures in this range").waitFor();
+    await page.goto(`${world.program.url}/services?q=patient`);
+    const row = await cells(page.getByRole("table", { name: "VPC Services" }), /^patient/);
+    assert.deepEqual([row.State, row.Success], ["Only canceled", "–"]);
+    await page.getByRole("img", { name: "Connections: 1 in all, 0 failed, 1 canceled" }).waitFor();
+    await finish(page);
+  });
+
+  test("a visitor at a published host is named as one", async () => {
+    const host = "app.example.test";
+    const tunnel = `/cfd_tunnel/${facts.tunnel}`;
+    await world.program.api(`${tunnel}/configurations`, { method: "PUT", body: { config: { ingress: [{ hostname: host, service: `http://127.0.0.1:${await closedPort()}` }, { service: "http_status:404" }] } } });
+    await world.program.api(`${tunnel}/hostnames/${host}`, { method: "PUT" });
+    const { ray } = await world.program.visit("/", host);
+    const [event] = await until(async () => {
+      const found = await world.program.api(`/connectivity/events?tunnel=${facts.tunnel}&failed=true&limit=1`);
+      return found[0]?.worker === "" ? found : null;
+    }, "the attempt");
+    const page = await signedIn(world, `/tunnels/${facts.tunnel}/metrics`);
+    await page.locator(".event-head").first().click();
+    const shown = page.locator(".event-body .facts");
+    await shown.getByText(`visitor at ${host}, ray ${ray.split("-")[0]}`).waitFor();
+    assert.equal(await shown.getByRole("link", { name: /ray/ }).count(), 0);
+    await shown.getByRole("link", { name: event.connectorId }).waitFor();
+    await choose(page, "Service", "Its network, and published hosts");
+    assert.equal(params(page).get("service"), facts.tunnel);
+    await reads(page, "Bad Upstream", 1);
+    await page.goto(`${world.program.url}/errors/${event.code}`);
+    await page.getByRole("link", { name: "lab, its network and published hosts" }).click();
+    await reads(page, "Bad Upstream", 1);
     await finish(page);
   });
 

@@ -122,9 +122,14 @@ describe("a new program", { skip, timeout: 1_800_000 }, () => {
     const reference = (await (await fetch(`${world.program.url}/client/v4/connection-errors`, { headers: { authorization: `Bearer ${world.program.token}` } })).json()).result;
     assert.equal(await rows.count(), reference.length);
     const shows = (count) => until(async () => (await rows.count()) === count, `${count} rows`);
+    const saying = (words) => reference.filter((row) => [row.meaning, row.fix, ...row.causes].join(" ").toLowerCase().includes(words)).length;
     await page.getByLabel("Search").fill("nxdomain");
-    await shows(1);
+    await shows(saying("nxdomain"));
     assert.equal(params(page).get("q"), "nxdomain");
+    // By what brings it about, too.
+    const cause = reference.at(-1).causes[0];
+    await page.getByLabel("Search").fill(cause.toLowerCase());
+    await until(async () => (await rows.count()) < reference.length && (await rows.getByText(cause.split("`")[0]).count()) > 0, "the one with the cause");
     await page.goto(`${world.program.url}/errors`);
     await choose(page, "Category", "Client");
     await shows(reference.filter(({ category }) => category === "Client").length);
@@ -138,6 +143,7 @@ describe("a new program", { skip, timeout: 1_800_000 }, () => {
     for (const category of ["Bad Upstream", "Client"]) {
       const row = reference.find((each) => each.code === "dns_error" && each.category === category);
       await page.getByRole("region", { name: `As a ${category} failure` }).getByText(row.meaning.split("`")[0]).waitFor();
+      for (const cause of row.causes) await page.getByRole("region", { name: `As a ${category} failure` }).getByRole("listitem").filter({ hasText: cause.split("`")[0] }).waitFor();
     }
     // Away from it, and back.
     await page.getByRole("link", { name: "Connection errors" }).click();

@@ -66,6 +66,7 @@ describe("a Worker", { skip, timeout: 1_800_000 }, () => {
     await shows(everything, "everything");
     for (const [act, name, value, query] of [
       [() => choose(page, "Outcome", "Uncaught Exception"), "outcome", "exception", "outcome=exception"],
+      [() => choose(page, "Outcome", "Any failure"), "outcome", "error", "outcome=error"],
       [() => choose(page, "Status", "4xx"), "status", "4xx", "status=4xx"],
       [() => page.getByLabel("Text").fill("told to throw"), "q", "told to throw", "q=told to throw"],
       [() => page.getByLabel("CPU over, ms").fill("150"), "min_cpu", "150", "min_cpu=150"],
@@ -108,6 +109,15 @@ describe("a Worker", { skip, timeout: 1_800_000 }, () => {
     await page.reload();
     await shows(1, "the record again");
     assert.equal(await page.locator(".event-body").count(), 0);
+    await finish(page);
+  });
+
+  test("a Worker that does not exist is said not to, on each of its pages", async () => {
+    const page = await signedIn(world, "/workers/nobody");
+    for (const tab of ["", "/logs", "/deployments", "/bindings", "/settings"]) {
+      await page.goto(`${world.program.url}/workers/nobody${tab}`);
+      await page.getByText("There is no Worker nobody, or no longer").waitFor();
+    }
     await finish(page);
   });
 

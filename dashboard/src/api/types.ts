@@ -11,8 +11,7 @@ export type Session = Schemas["Session"];
 export type Edge = Schemas["Edge"];
 export type Category = Schemas["Category"];
 export type Phase = Schemas["Phase"];
-/** `causes`: what may have led to it, a sentence each. */
-export type ErrorRow = Schemas["ErrorRow"] & { causes?: string[] };
+export type ErrorRow = Schemas["ErrorRow"];
 export type Failure = Schemas["ConnectionFailure"];
 export type VpcService = Schemas["ServiceView"];
 /** A binding of a deployed version: to a VPC Service, or to the network behind a tunnel. */

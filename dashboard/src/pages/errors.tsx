@@ -4,9 +4,8 @@ import { useEffect } from "react";
 import { Link } from "wouter";
 import { useConnectionMetrics, useErrorRows, useTunnels } from "../api/queries";
 import { CATEGORIES, PHASES, type Category, type ErrorRow } from "../api/types";
-import { formatCount } from "../model/format";
+import { formatCount, shortId } from "../model/format";
 import { readRange } from "../model/time";
-import { visitorAt } from "../model/visitor";
 import { useAddress } from "../ui/address";
 import { SelectInput, TextInput } from "../ui/controls";
 import { CategoryName, CodeLink, Facts, PageHead, Panel, Time, useNow } from "../ui/page";
@@ -39,13 +38,8 @@ export default function Errors({ code }: { code?: string }) {
   );
 }
 
-/** What may have led to it; a server that is older than the dashboard does not say. */
-function causesOf(row: ErrorRow): readonly string[] {
-  return row.causes ?? [];
-}
-
-function Causes({ row }: { row: ErrorRow }) {
-  return <ul className="causes">{causesOf(row).map((cause) => <li key={cause}><Sentence text={cause} /></li>)}</ul>;
+function Causes({ of: row }: { of: ErrorRow }) {
+  return <ul className="causes">{row.causes.map((cause) => <li key={cause}><Sentence text={cause} /></li>)}</ul>;
 }
 
 function Reference({ rows }: { rows: readonly ErrorRow[] }) {
@@ -55,7 +49,7 @@ function Reference({ rows }: { rows: readonly ErrorRow[] }) {
   const phase = params.get("phase") ?? "";
   const words = search.toLowerCase().split(/\s+/).filter(Boolean);
   const fitting = rows.filter((row) => {
-    const text = `${row.code} ${row.code.replaceAll("_", " ")} ${row.category} ${row.meaning} ${causesOf(row).join(" ")} ${row.fix}`.toLowerCase();
+    const text = `${row.code} ${row.code.replaceAll("_", " ")} ${row.category} ${row.meaning} ${row.causes.join(" ")} ${row.fix}`.toLowerCase();
     return words.every((word) => text.includes(word)) && (category === "" || row.category === category) && (phase === "" || row.phases.some((each) => each === phase));
   });
   return (
@@ -73,7 +67,7 @@ function Reference({ rows }: { rows: readonly ErrorRow[] }) {
             columns={[
               { label: "Code", primary: true, cell: (row) => <CodeLink code={row.code} /> },
               { label: "Phase", cell: (row) => row.phases.length === PHASES.length ? "any" : row.phases.join(", ") },
-              { label: "What happened, and why perhaps", wide: true, cell: (row) => <><Sentence text={row.meaning} />{causesOf(row).length === 0 ? null : <Causes row={row} />}</> },
+              { label: "What happened, and what brings it about", wide: true, cell: (row) => <><Sentence text={row.meaning} /><Causes of={row} /></> },
               { label: "What to do", wide: true, cell: (row) => <span className="muted"><Sentence text={row.fix} /></span> },
             ]}
           />
@@ -98,7 +92,7 @@ function OneCode({ code, rows }: { code: string; rows: readonly ErrorRow[] }) {
           <Facts
             items={[
               ["What happened", <Sentence key="meaning" text={row.meaning} />],
-              ...(causesOf(row).length === 0 ? [] : [["Why, perhaps", <Causes key="causes" row={row} />] as const]),
+              ["What brings it about", <Causes key="causes" of={row} />],
               ["What to do", <strong key="fix"><Sentence text={row.fix} /></strong>],
               ["Whose fault", <span key="whose"><CategoryName category={row.category} />: {WHOSE[row.category]}</span>],
               ["Phase", row.phases.length === PHASES.length ? "any" : row.phases.join(", ")],
@@ -116,8 +110,6 @@ function OneCode({ code, rows }: { code: string; rows: readonly ErrorRow[] }) {
 function Seen({ code }: { code: string }) {
   const now = useNow();
   const metrics = useConnectionMetrics(readRange(new URLSearchParams({ range: "24h" }), now), { code, by: "service", points: false });
-  const tunnels = useTunnels();
-  const isTunnel = (id: string | undefined) => tunnels.data?.some((tunnel) => tunnel.id === id) ?? false;
   return (
     <Panel title="Seen in the last 24 hours" flush>
       <Loaded query={metrics}>
@@ -125,9 +117,7 @@ function Seen({ code }: { code: string }) {
           <Table
             label="Services" rows={data.groups} rowKey={(group) => group.key.service ?? ""}
             columns={[
-              { label: "Service", primary: true, cell: ({ key: { service, service_name } }) => isTunnel(service)
-                ? <Link href={`/tunnels/${service ?? ""}/metrics?range=24h&code=${code}&service=${service ?? ""}`}>{visitorAt(service_name ?? "")}</Link>
-                : <Link href={`/services/${service ?? ""}?range=24h&code=${code}`}>{service_name ?? service}</Link> },
+              { label: "Service", primary: true, cell: ({ key }) => <Where id={key.service ?? ""} name={key.service_name ?? ""} code={code} /> },
               { label: "Times", align: "end", cell: (group) => formatCount(group.count) },
               { label: "Last", cell: (group) => <Time at={group.last} /> },
             ]}
@@ -136,4 +126,12 @@ function Seen({ code }: { code: string }) {
       </Loaded>
     </Panel>
   );
+}
+
+/** A service; or a tunnel, whose own id has what goes to its whole network and to the host names that it publishes. */
+function Where({ id, name, code }: { id: string; name: string; code: string }) {
+  const tunnel = useTunnels().data?.find((each) => each.id === id);
+  return tunnel === undefined
+    ? <Link href={`/services/${id}?range=24h&code=${code}`}>{name === "" ? shortId(id) : name}</Link>
+    : <Link href={`/tunnels/${id}/metrics?range=24h&code=${code}&service=${id}`}>{tunnel.name}, its network and published hosts</Link>;
 }

@@ -83,12 +83,15 @@ export function ConnectionsReport({ fixed, empty }: { fixed: Subject; empty: Rea
   );
 }
 
-/** What goes through a tunnel goes to its services, or comes from visitors at the host names that it publishes, which the API counts as one more service. */
+/** What the API counts under the tunnel's own id: requests of Workers bound to its whole network, and those of visitors at the host names that it publishes. */
+const NO_SERVICE = "Its network, and published hosts";
+
+/** Which of the services behind a tunnel. */
 function ServiceFilter({ tunnel, range, value, onChange }: { tunnel: string; range: Range; value: string; onChange: (value: string) => void }) {
   const services = useConnectionMetrics(range, { tunnel, by: "service", limit: 1000, points: false });
-  const names = new Map((services.data?.groups ?? []).map(({ key: { service = "", service_name } }) => [service, service === tunnel ? "Visitors of published hosts" : (service_name ?? shortId(service))]));
-  if (value !== "" && !names.has(value)) names.set(value, value === tunnel ? "Visitors of published hosts" : shortId(value));
-  const options = [...names].map(([id, label]) => ({ id, label })).sort((a, b) => a.label.localeCompare(b.label));
+  const names = new Map((services.data?.groups ?? []).map(({ key: { service = "", service_name } }) => [service, service_name ?? shortId(service)]));
+  if (value !== "" && !names.has(value)) names.set(value, shortId(value));
+  const options = [...names].map(([id, name]) => ({ id, label: id === tunnel ? NO_SERVICE : name })).sort((a, b) => a.label.localeCompare(b.label));
   return <SelectInput label="Service" compact value={value} onChange={onChange} options={[{ id: "", label: "All services" }, ...options]} />;
 }
 
@@ -272,7 +275,7 @@ function FailedConnection({ event, named, open, onToggle }: { event: ConnectionE
             <dt>What to do</dt><dd>{event.code === undefined ? null : <>See <CodeLink code={event.code} />. {event.retryable ? "Sending the same request again is safe and may help." : "Sending it again is not known to be safe, or will not help."}</>}</dd>
             {isVisitor(event) ? <><dt>Asked by</dt><dd>{visitorAt(event.serviceName)}, ray <code>{event.rayId}</code></dd></> : (
               <>
-                {named ? <><dt>Service</dt><dd><Link href={`/services/${event.serviceId}`}>{event.serviceName}</Link></dd></> : null}
+                {named && event.serviceId !== event.tunnelId ? <><dt>Service</dt><dd><Link href={`/services/${event.serviceId}`}>{event.serviceName}</Link></dd></> : null}
                 <dt>Worker</dt><dd><Link href={`/workers/${encodeURIComponent(event.worker)}/logs?ray=${event.rayId}`}>{event.worker}, ray {event.rayId}</Link></dd>
               </>
             )}

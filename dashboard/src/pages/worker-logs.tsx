@@ -53,7 +53,7 @@ export function WorkerLogs({ name }: { name: string }) {
       <div className="filters">
         <RangePicker fallback="24h" />
         <TextInput label="Text" compact type="search" value={get("q")} onChange={(q) => filter({ q })} placeholder="URL, log, error" wrong={tooShort ? "Three characters or more." : undefined} />
-        <SelectInput label="Outcome" compact value={get("outcome")} onChange={(outcome) => filter({ outcome })} options={[{ id: "", label: "Any outcome" }, ...Object.entries(OUTCOMES).map(([id, { label }]) => ({ id, label }))]} />
+        <SelectInput label="Outcome" compact value={get("outcome")} onChange={(outcome) => filter({ outcome })} options={[{ id: "", label: "Any outcome" }, { id: "error", label: "Any failure" }, ...Object.entries(OUTCOMES).map(([id, { label }]) => ({ id, label }))]} />
         <SelectInput label="Status" compact value={get("status")} onChange={(status) => filter({ status })} options={["", "2xx", "3xx", "4xx", "5xx"].map((id) => ({ id, label: id === "" ? "Any status" : id }))} />
         <SelectInput label="Version" compact value={get("version")} onChange={(version) => filter({ version })} options={[{ id: "", label: "All versions" }, ...(versions.data ?? []).map(({ id, number }) => ({ id, label: `#${number} (${shortId(id)})` }))]} />
         <TextInput label="Ray id" compact value={get("ray")} onChange={(value) => filter({ ray: value, record: pin?.id ?? null })} wrong={notRay ? "16 hexadecimal digits." : undefined} />

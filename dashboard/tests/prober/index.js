@@ -1,4 +1,4 @@
-/** Asks the binding that the path names: `/STOCK/x`, `/SECURE/x?https`. */
+/** Asks the binding that the path names: `/STOCK/x`, `/SECURE/x?https`, and `/SLOW/x?within=100` for so many milliseconds. */
 export default {
   async fetch(request, env) {
     const url = new URL(request.url);
@@ -11,7 +11,7 @@ export default {
       console.log("nothing is bound as", target);
       return new Response("not found", { status: 404 });
     }
-    const response = await env[target].fetch(`${url.searchParams.has("https") ? "https" : "http"}://private.internal/${rest.join("/")}`);
+    const response = await env[target].fetch(`${url.searchParams.has("https") ? "https" : "http"}://private.internal/${rest.join("/")}`, url.searchParams.has("within") ? { signal: AbortSignal.timeout(Number(url.searchParams.get("within"))) } : {});
     console.log("it answered", response.status, { target });
     return response;
   },
