@@ -49,6 +49,8 @@ fn event(number: u64, count: u64, rng: &mut Rng) -> ConnectionEvent {
         error.category = row.category;
         error
     });
+    // One in a hundred of the others is given up by the one who asked.
+    let canceled = error.is_none() && rng.u32(0..100) == 0;
     let time = |rng: &mut Rng, most: u64| Some(Duration::from_micros(rng.u64(50..most)));
     ConnectionEvent {
         id: Uuid::from_u128(rng.u128(..)),
@@ -68,11 +70,11 @@ fn event(number: u64, count: u64, rng: &mut Rng) -> ConnectionEvent {
             connect: time(rng, 5_000),
             tls: None,
             request: time(rng, 200),
-            head: time(rng, 50_000),
+            head: time(rng, 50_000).filter(|_| !canceled),
         },
-        status: error.is_none().then_some(200),
+        status: (error.is_none() && !canceled).then_some(200),
         error,
-        canceled: false,
+        canceled,
         trace: None,
     }
 }
@@ -81,6 +83,13 @@ fn record(number: u64, count: u64, rng: &mut Rng) -> InvocationRecord {
     let words = ["cart", "checkout", "inventory", "payment", "search", "session", "shipment", "wishlist"];
     let word = words[rng.usize(0..words.len())];
     let failed = rng.u32(0..50) == 0;
+    // Most failures have no response; a few come after it, and a few are not the Worker's.
+    let outcome = match (failed, rng.u32(0..20)) {
+        (false, _) => Outcome::Ok,
+        (true, 0) => Outcome::ExceededMemory,
+        (true, 1) => Outcome::LoadShed,
+        (true, _) => Outcome::Exception,
+    };
     let started = moment(number, count);
     let timestamp = started.unix_timestamp() * 1000;
     let line = |text: String| ConsoleLine { timestamp, level: Level::Log, message: vec![text.into()] };
@@ -93,7 +102,7 @@ fn record(number: u64, count: u64, rng: &mut Rng) -> InvocationRecord {
         event_type: "fetch",
         entrypoint: None,
         started,
-        outcome: if failed { Outcome::Exception } else { Outcome::Ok },
+        outcome,
         cpu_time: Duration::from_micros((rng.f64() * rng.f64() * 50_000.0) as u64),
         wall_time: Duration::from_micros(rng.u64(500..100_000)),
         memory: rng.u64(2 << 20..64 << 20),
@@ -101,7 +110,7 @@ fn record(number: u64, count: u64, rng: &mut Rng) -> InvocationRecord {
         url: format!("https://shop.example/{word}/{}?page={}", rng.u32(0..1_000_000), rng.u8(..)),
         trigger: None,
         headers: vec![("accept".to_owned(), "*/*".to_owned()), ("user-agent".to_owned(), "Mozilla/5.0".to_owned())],
-        status: Some(if failed {
+        status: (!failed || rng.u32(0..10) == 0).then_some(if failed {
             500
         } else if rng.u32(0..30) == 0 {
             404
@@ -194,12 +203,10 @@ async fn spread_metrics(path: &str) -> Result<(), sqlx::Error> {
     file.close().await
 }
 
-/// Has roll-ups made of what [`spread_metrics`] wrote: some at each time of writing.
+/// Has roll-ups made of what [`spread_metrics`] wrote: before anything is removed, all are made.
 async fn roll_up(telemetry: &Telemetry) -> Result<(), TelemetryError> {
     let begun = Instant::now();
-    for _ in 0..1380 / 60 + 2 {
-        telemetry.flush().await?;
-    }
+    telemetry.sweep().await?;
     println!("rolled up in {:.0} s", begun.elapsed().as_secs_f64());
     Ok(())
 }
@@ -232,6 +239,11 @@ async fn measure_all(telemetry: &Telemetry, count: u64) -> Result<f64, Telemetry
     let connections: &[&[(&str, &str)]] = &[
         &[],
         &[("failed", "true")],
+        &[("canceled", "true")],
+        &[("canceled", "true"), ("service", &service), ("worker", "worker-14")],
+        &[("canceled", "true"), ("connector", &connector)],
+        &[("canceled", "true"), ("worker", "no such worker")],
+        &[("code", "none"), ("service", &service)],
         &[("service", &service)],
         &[("service", &service), ("failed", "true")],
         &[("service", &service), ("code", "http_response_incomplete")],
@@ -262,6 +274,12 @@ async fn measure_all(telemetry: &Telemetry, count: u64) -> Result<f64, Telemetry
         &[("outcome", "exceededCpu")],
         &[("worker", "worker-42"), ("outcome", "error")],
         &[("status", "404")],
+        &[("status", "500")],
+        &[("status", "503")],
+        &[("status", "5xx")],
+        &[("status", "5xx"), ("outcome", "error")],
+        &[("status", "418")],
+        &[("outcome", "error")],
         &[("status", "5xx"), ("worker", "worker-42")],
         &[("version", &version)],
         &[("text", "checkout")],
@@ -287,6 +305,12 @@ async fn measure_all(telemetry: &Telemetry, count: u64) -> Result<f64, Telemetry
         (connections, &[("by", "service"), ("step", "300"), ("since", "24h")]),
         (connections, &[("by", "service"), ("quantiles", "true"), ("since", "24h")]),
         (connections, &[("by", "code"), ("since", "24h")]),
+        (connections, &[("code", "none"), ("step", "300"), ("since", "24h")]),
+        (connections, &[("by", "connector"), ("since", "24h")]),
+        (connections, &[("by", "tunnel"), ("step", "300"), ("since", "24h")]),
+        (connections, &[("connector", &connector), ("by", "code"), ("since", "24h")]),
+        (connections, &[("category", "client"), ("by", "service"), ("step", "300"), ("since", "24h")]),
+        (connections, &[("worker", "worker-14"), ("by", "code"), ("step", "300"), ("since", "24h")]),
         (connections, &[("by", "worker"), ("since", "24h")]),
         (connections, &[("service", &service), ("by", "category"), ("step", "300"), ("since", "24h")]),
         (connections, &[("service", &service), ("quantiles", "true"), ("step", "300"), ("since", "24h")]),
@@ -296,6 +320,8 @@ async fn measure_all(telemetry: &Telemetry, count: u64) -> Result<f64, Telemetry
         (workers, &[("by", "worker"), ("quantiles", "true"), ("since", "24h")]),
         (workers, &[("by", "worker"), ("step", "300"), ("since", "6h")]),
         (workers, &[("by", "outcome"), ("step", "300"), ("since", "24h")]),
+        (workers, &[("by", "version"), ("quantiles", "true"), ("since", "24h")]),
+        (workers, &[("quantiles", "true"), ("step", "300"), ("since", "24h")]),
         (workers, &[("worker", "worker-42"), ("by", "outcome"), ("step", "300"), ("since", "24h")]),
         (workers, &[("worker", "worker-42"), ("quantiles", "true"), ("step", "300"), ("since", "24h")]),
     ];

@@ -35,6 +35,9 @@ use crate::{ConnectionEvent, ExchangeRecord, InvocationRecord, Sink, connections
 /// How often what is too old is looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 
+/// How long hours, days and sums are made at a time; what is not made by then waits for the next time of writing.
+const ROLLING: Duration = Duration::from_millis(200);
+
 /// Keeps facts in a database. Clones are the same keeper.
 #[derive(Debug, Clone)]
 pub struct Telemetry {
@@ -392,21 +395,28 @@ impl Writer {
     }
 
     async fn write(&mut self) -> Result<(), TelemetryError> {
-        let metrics = self.write_metrics().await;
-        let metrics =
-            metrics.and(self.losses.write(&mut self.database, &self.recorder.losses(), current_minute()).await);
+        let counted = self.write_counted().await;
+        let losses = self.losses.write(&mut self.database, &self.recorder.losses(), current_minute()).await;
+        let written = self.write_facts().await;
+        // Last, and not for long: what was recorded is safe before hours are made of what is safe already.
+        let rolled = self.roll_up(ROLLING).await;
+        counted.and(losses).and(written).and(rolled)
+    }
+
+    async fn write_facts(&mut self) -> Result<(), TelemetryError> {
         let batch = self.recorder.queue.drain();
         if batch.invocations.is_empty() && batch.connections.is_empty() {
-            return metrics;
+            return Ok(());
         }
         let written = writer::write(&mut self.database, &self.names, &mut self.keys, &batch).await;
         if written.is_err() {
             self.recorder.queue.count_unwritten(batch.invocations.len(), batch.connections.len());
         }
-        metrics.and(written)
+        written
     }
 
-    async fn write_metrics(&mut self) -> Result<(), TelemetryError> {
+    /// Adds what was counted since to the minutes in the database.
+    async fn write_counted(&mut self) -> Result<(), TelemetryError> {
         let counted = self.recorder.metrics.lock().unwrap_or_else(PoisonError::into_inner).counted.take();
         if !counted.is_empty()
             && let Err(error) = self.rollup.add(&mut self.database, &self.names, &counted).await
@@ -416,7 +426,11 @@ impl Writer {
             metrics.counted.put_back(counted)?;
             return Err(error);
         }
-        let rolled = self.rollup.roll(&mut self.database, &self.names, current_minute()).await;
+        Ok(())
+    }
+
+    async fn roll_up(&mut self, patience: Duration) -> Result<(), TelemetryError> {
+        let rolled = self.rollup.roll(&mut self.database, &self.names, current_minute(), patience).await;
         self.made.set(self.rollup.made_until(current_minute()));
         rolled
     }
@@ -436,19 +450,22 @@ impl Writer {
 
     async fn sweep(&mut self) -> Result<Swept, TelemetryError> {
         // What is to be removed must have been rolled up.
-        self.write_metrics().await?;
+        self.write_counted().await?;
+        self.roll_up(Duration::MAX).await?;
         let now = OffsetDateTime::now_utc();
         let mut transaction = self.database.begin_with(Lock::Metrics).await?;
+        let mut more = false;
         for (resolution, kept) in [
             (Resolution::Minute, self.options.minute_retention),
             (Resolution::Hour, self.options.rollup_retention),
             (Resolution::Day, self.options.rollup_retention),
         ] {
-            rollup::forget(&mut transaction, resolution, retention::ago(now, kept).unix_timestamp()).await?;
+            more |= rollup::forget(&mut transaction, resolution, retention::ago(now, kept).unix_timestamp()).await?;
         }
         lost::forget(&mut transaction, retention::ago(now, self.options.invocation_retention)).await?;
         transaction.commit().await?;
-        retention::sweep(&mut self.database, &self.options, now).await
+        let swept = retention::sweep(&mut self.database, &self.options, now).await?;
+        Ok(Swept { more: swept.more || more, ..swept })
     }
 
     fn report(&self, result: Result<(), TelemetryError>) {

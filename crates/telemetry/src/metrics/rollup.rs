@@ -8,6 +8,7 @@
 //! makes every hour and day, whoever counted in it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use crate::database::{Engine, Lock, Names, Statement, Transaction, Writer};
 use crate::error::TelemetryError;
@@ -19,8 +20,9 @@ const MINUTES_PER_HOUR: i64 = 60;
 const HOURS_PER_DAY: i64 = 24;
 /// So many minutes back there are minutes to make hours of, and some more.
 const MOST_MINUTES: usize = 50 * 60;
-/// So many buckets are summed up before facts are written again.
-const AT_A_TIME: usize = 60;
+
+/// So many buckets are removed at a time: facts wait for it.
+const FORGOTTEN: i64 = 30;
 
 /// What is known of the database's latest buckets.
 #[derive(Debug, Default)]
@@ -124,13 +126,17 @@ impl Rollup {
         Ok(())
     }
 
-    /// Makes the hours and days that are over and not made yet, and sums up what is over.
+    /// Makes the hours and days that are over and not made yet, and sums up what is over: one after the other, until they or the
+    /// patience are at an end.
     pub(crate) async fn roll(
         &mut self,
         writer: &mut Writer,
         names: &Names,
         current_minute: i64,
+        patience: Duration,
     ) -> Result<(), TelemetryError> {
+        let begun = Instant::now();
+        let is_patient = || begun.elapsed() < patience;
         self.minutes.retain(|minute, _| *minute >= current_minute - 1);
         let current_hour = current_minute.div_euclid(MINUTES_PER_HOUR);
         let current_day = current_hour.div_euclid(HOURS_PER_DAY);
@@ -143,13 +149,20 @@ impl Rollup {
             }
         }
         self.latest_minute = Some(current_minute);
-        while let Some(hour) = self.stale_hours.first().copied().filter(|hour| *hour < current_hour) {
+        while is_patient()
+            && let Some(hour) = self.stale_hours.first().copied().filter(|hour| *hour < current_hour)
+        {
             let minutes = (hour * MINUTES_PER_HOUR, (hour + 1) * MINUTES_PER_HOUR);
             make(writer, names, (Resolution::Minute, minutes), (Resolution::Hour, hour)).await?;
             self.stale_hours.remove(&hour);
             self.stale_days.insert(hour.div_euclid(HOURS_PER_DAY));
         }
-        while let Some(day) = self.stale_days.first().copied().filter(|day| *day < current_day) {
+        // A day is made of all of its hours.
+        let first_stale = self.stale_hours.first().map_or(current_hour, |hour| current_hour.min(*hour));
+        let days_made = current_day.min(first_stale.div_euclid(HOURS_PER_DAY));
+        while is_patient()
+            && let Some(day) = self.stale_days.first().copied().filter(|day| *day < days_made)
+        {
             let hours = (day * HOURS_PER_DAY, (day + 1) * HOURS_PER_DAY);
             make(writer, names, (Resolution::Hour, hours), (Resolution::Day, day)).await?;
             self.stale_days.remove(&day);
@@ -162,8 +175,9 @@ impl Rollup {
                     Resolution::Day => current_day,
                 }
         };
-        let unsummed: Vec<_> = self.unsummed.iter().copied().filter(over).take(AT_A_TIME).collect();
-        for (resolution, bucket) in unsummed {
+        while is_patient()
+            && let Some((resolution, bucket)) = self.unsummed.iter().copied().find(over)
+        {
             self.sum_up(writer, names, resolution, bucket).await?;
             self.unsummed.remove(&(resolution, bucket));
         }
@@ -226,12 +240,21 @@ async fn make(
     transaction.commit().await
 }
 
-/// Removes buckets of a resolution that ended before this time, in seconds since 1970.
+/// Removes buckets of a resolution that ended before this time, in seconds since 1970; at most some of the oldest, and says whether there
+/// are more.
 pub(crate) async fn forget(
     transaction: &mut Transaction<'_>,
     resolution: Resolution,
     before: i64,
-) -> Result<(), TelemetryError> {
+) -> Result<bool, TelemetryError> {
+    let oldest = "SELECT min(bucket) AS oldest FROM (SELECT min(bucket) AS bucket FROM worker_metrics WHERE resolution = $1 \
+                  UNION ALL SELECT min(bucket) FROM connection_counts WHERE resolution = $1 \
+                  UNION ALL SELECT min(bucket) FROM worker_overview WHERE resolution = $1) buckets";
+    let found = Statement::new(oldest).bind(resolution.seconds()).fetch_within(transaction).await?;
+    let oldest: Option<i64> = found.first().map(|row| row.get("oldest")).transpose()?.flatten();
+    let horizon = before.div_euclid(resolution.seconds());
+    let Some(oldest) = oldest.filter(|oldest| *oldest < horizon) else { return Ok(false) };
+    let end = horizon.min(oldest.saturating_add(FORGOTTEN));
     for delete in [
         "DELETE FROM worker_metrics WHERE resolution = $1 AND bucket < $2",
         "DELETE FROM connection_latencies WHERE resolution = $1 AND bucket < $2",
@@ -240,17 +263,15 @@ pub(crate) async fn forget(
     .into_iter()
     .chain(overview::FORGET)
     {
-        let delete = Statement::new(delete).bind(resolution.seconds());
-        delete.bind(before.div_euclid(resolution.seconds())).execute(transaction).await?;
+        Statement::new(delete).bind(resolution.seconds()).bind(end).execute(transaction).await?;
     }
-    Ok(())
+    Ok(end < horizon)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use std::path::Path;
-    use std::time::Duration;
 
     use super::*;
     use crate::database::{self, Readers, TelemetryLocation};
@@ -313,12 +334,12 @@ mod tests {
         }
 
         async fn roll(&mut self, now: i64) {
-            self.rollup.roll(&mut self.writer, &self.names, now).await.unwrap();
+            self.rollup.roll(&mut self.writer, &self.names, now, Duration::MAX).await.unwrap();
         }
 
         async fn forget(&mut self, resolution: Resolution, before: i64) {
             let mut transaction = self.writer.begin().await.unwrap();
-            forget(&mut transaction, resolution, before).await.unwrap();
+            while forget(&mut transaction, resolution, before).await.unwrap() {}
             transaction.commit().await.unwrap();
         }
 
