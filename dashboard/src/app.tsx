@@ -7,9 +7,10 @@ import { Redirect, Route, Switch, useLocation } from "wouter";
 import { ApiFailure, fetchResult, whenSignedOut } from "./api/client";
 import { SessionContext } from "./api/queries";
 import type { Session } from "./api/types";
+import { NoServer } from "./pages/no-server";
 import { SignIn } from "./pages/sign-in";
 import { Shell } from "./shell";
-import { Empty, Failed, Loading } from "./ui/states";
+import { Empty, Loading } from "./ui/states";
 import { PageHead, Panel } from "./ui/page";
 import { ButtonLink } from "./ui/controls";
 import { Boundary } from "./ui/boundary";
@@ -30,11 +31,24 @@ const Access = lazy(() => import("./pages/access"));
 
 const SESSION = ["session"];
 
+/** How soon a server that did not answer is asked again, in milliseconds. */
+const NO_ANSWER = 5_000;
+
+/** Whether it is not known who is signed in. */
+function isNoAnswer(error: Error | null): boolean {
+  return error instanceof ApiFailure && error.status !== 401;
+}
+
 export function App() {
   const [location, navigate] = useLocation();
   const queries = useQueryClient();
   const [expired, setExpired] = useState(false);
-  const session = useQuery({ queryKey: SESSION, staleTime: Infinity, queryFn: ({ signal }) => fetchResult<Session>("/session", { signal }) });
+  const session = useQuery<Session>({
+    queryKey: SESSION, staleTime: Infinity,
+    // Whoever came before the server did is let in when it is there.
+    refetchInterval: (query) => (query.state.data === undefined && isNoAnswer(query.state.error) ? NO_ANSWER : false),
+    queryFn: ({ signal }) => fetchResult<Session>("/session", { signal }),
+  });
 
   useEffect(() => {
     whenSignedOut(() => {
@@ -63,9 +77,7 @@ export function App() {
   };
 
   if (session.isPending) return <main className="content"><Loading /></main>;
-  if (session.data === undefined && session.error instanceof ApiFailure && session.error.status !== 401) {
-    return <main className="content"><Failed error={session.error} onRetry={() => void session.refetch()} /></main>;
-  }
+  if (session.data === undefined && isNoAnswer(session.error)) return <NoServer error={session.error} onRetry={() => void session.refetch()} />;
   if (!session.data) return <SignIn expired={expired} onSignedIn={signedIn} />;
 
   const signOut = () => {

@@ -101,7 +101,9 @@ describe("services behind a tunnel", { skip, timeout: 1_800_000 }, () => {
     await button(page, "Create").click();
     for (const words of ["Give the service a name.", "Choose the tunnel into the service's network.", "Give an IPv4 address, an IPv6 address, or both."]) await page.getByText(words).waitFor();
     await until(() => page.evaluate(() => document.activeElement?.closest(".field")?.textContent?.startsWith("Service name")), "the first wrong field has the focus");
-    await page.getByLabel("Service name").fill("everything");
+    // Mending one of several wrong fields does not move on to the next before it is done.
+    await page.keyboard.type("everything");
+    assert.equal(await page.getByLabel("Service name").inputValue(), "everything");
     await choose(page, "Tunnel", "lab");
     await page.getByText("Host name", { exact: true }).click();
     await page.getByLabel("Host name", { exact: true }).last().fill("everything.internal");

@@ -115,6 +115,19 @@ describe("a new program", { skip, timeout: 1_800_000 }, () => {
     await finish(page);
   });
 
+  test("a server that does not answer at first is waited for", async () => {
+    const page = await openPage(world);
+    const refuse = (route) => route.abort();
+    await page.route("**/client/v4/**", refuse);
+    await page.goto(`${world.program.url}/tunnels`);
+    await page.getByRole("heading", { name: "Culvert does not answer" }).waitFor();
+    await page.getByText("The server cannot be reached.").waitFor();
+    await page.unroute("**/client/v4/**", refuse);
+    await page.getByLabel("API token").waitFor();
+    assert.equal(page.url(), `${world.program.url}/tunnels`);
+    await finish(page);
+  });
+
   test("the reference has all codes, is searched and filtered by its address, and has one address per code", async () => {
     const page = await signedIn(world, "/errors");
     const rows = page.locator("tbody tr");

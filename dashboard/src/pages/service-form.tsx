@@ -31,11 +31,12 @@ export function ServiceForm({ initial, action, onSubmit, onCancel, disabled = fa
   const [anySet] = useState(() => initial.breaker === "off" || ADVANCED.some((field) => initial[field] !== ""));
   const [, showMore] = useShown("advanced", anySet);
 
-  // The first field that is wrong gets the focus.
+  // The first field that is wrong gets the focus, once: whoever mends one of several goes on typing in it.
+  const [refusals, setRefusals] = useState(0);
   useEffect(() => {
-    if (Object.keys(wrong).length === 0) return;
+    if (refusals === 0) return;
     form.current?.querySelector<HTMLElement>("[data-invalid] input, [data-invalid] textarea, [data-invalid] button")?.focus();
-  }, [wrong]);
+  }, [refusals]);
 
   const set = (field: DraftField) => (value: string) => {
     setDraft((before) => ({ ...before, [field]: value }));
@@ -46,6 +47,7 @@ export function ServiceForm({ initial, action, onSubmit, onCancel, disabled = fa
   const show = (errors: FieldErrors) => {
     if (ADVANCED.some((field) => errors[field] !== undefined)) showMore(true);
     setWrong(errors);
+    setRefusals((count) => count + 1);
   };
 
   const submit = async (event: SyntheticEvent) => {

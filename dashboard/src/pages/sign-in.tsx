@@ -31,7 +31,7 @@ export function SignIn({ expired, onSignedIn }: { expired: boolean; onSignedIn: 
 
   return (
     <main className="sign-in">
-      <form onSubmit={(event) => void submit(event)}>
+      <form className="sign-in-card" onSubmit={(event) => void submit(event)}>
         <div className="row">
           <img src="/favicon.svg" alt="" width="36" height="36" />
           <h1>Sign in to Culvert</h1>
