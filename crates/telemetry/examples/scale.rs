@@ -58,7 +58,7 @@ fn event(number: u64, count: u64, rng: &mut Rng) -> ConnectionEvent {
         service: Uuid::from_u128(1000 + service),
         service_name: format!("service-{service}"),
         tunnel: Uuid::from_u128(2000 + service % 10),
-        connector: Some(Uuid::from_u128(3000 + service % 20)),
+        connector: Some(Uuid::from_u128(if number % 1_000_000 == 0 { 3999 } else { 3000 + service % 20 })),
         // Each Worker has its service.
         worker: format!("worker-{}", service * 2 + rng.u128(0..2)),
         invocation: Uuid::from_u128(rng.u128(..)),
@@ -98,7 +98,8 @@ fn record(number: u64, count: u64, rng: &mut Rng) -> InvocationRecord {
         id: Uuid::from_u128(rng.u128(..)),
         ray_id: RayId(number),
         worker: format!("worker-{worker}"),
-        version: Uuid::from_u128(worker * 2 + rng.u128(0..2)),
+        // The oldest thousand ran in versions that nobody runs any more.
+        version: Uuid::from_u128(worker * 2 + rng.u128(0..2) + if number < 1000 { 1000 } else { 0 }),
         event_type: "fetch",
         entrypoint: None,
         started,
@@ -235,6 +236,8 @@ async fn measure_all(telemetry: &Telemetry, count: u64) -> Result<f64, Telemetry
     println!("median    90 %    first   rows  query (milliseconds; 100 rows a page)");
     let service = Uuid::from_u128(1007).to_string();
     let connector = Uuid::from_u128(3007).to_string();
+    // It carried one attempt in a million.
+    let rare = Uuid::from_u128(3999).to_string();
     let ray = RayId(count / 3).to_string();
     let connections: &[&[(&str, &str)]] = &[
         &[],
@@ -244,6 +247,15 @@ async fn measure_all(telemetry: &Telemetry, count: u64) -> Result<f64, Telemetry
         &[("canceled", "true"), ("connector", &connector)],
         &[("canceled", "true"), ("worker", "no such worker")],
         &[("code", "none"), ("service", &service)],
+        // What finds nothing has to look the longest.
+        &[("service", &service), ("worker", "worker-42")],
+        &[("worker", "worker-42"), ("connector", &connector)],
+        &[("failed", "true"), ("connector", &connector), ("worker", "worker-42")],
+        &[("failed", "true"), ("connector", &connector)],
+        &[("failed", "true"), ("connector", &rare)],
+        &[("canceled", "true"), ("connector", &rare)],
+        &[("service", &service), ("connector", &rare)],
+        &[("category", "client"), ("connector", &rare)],
         &[("service", &service)],
         &[("service", &service), ("failed", "true")],
         &[("service", &service), ("code", "http_response_incomplete")],
@@ -267,6 +279,7 @@ async fn measure_all(telemetry: &Telemetry, count: u64) -> Result<f64, Telemetry
             worst.max(measure(&name, async || Ok(telemetry.connections(&filter, &paging).await?.items.len())).await?);
     }
     let version = Uuid::from_u128(42).to_string();
+    let old_version = Uuid::from_u128(1084).to_string();
     let invocations: &[&[(&str, &str)]] = &[
         &[],
         &[("worker", "worker-42")],
@@ -282,6 +295,15 @@ async fn measure_all(telemetry: &Telemetry, count: u64) -> Result<f64, Telemetry
         &[("outcome", "error")],
         &[("status", "5xx"), ("worker", "worker-42")],
         &[("version", &version)],
+        &[("version", &old_version)],
+        &[("version", &old_version), ("worker", "worker-42")],
+        &[("version", &old_version), ("outcome", "error")],
+        &[("min_cpu", "1000")],
+        &[("min_cpu", "1000"), ("outcome", "error")],
+        &[("min_cpu", "1000"), ("text", "checkout")],
+        &[("status", "302")],
+        &[("status", "3xx"), ("worker", "worker-42")],
+        &[("worker", "worker-42"), ("text", "checkout")],
         &[("text", "checkout")],
         &[("text", "x123 is not a function")],
         &[("text", "no such text anywhere")],

@@ -30,7 +30,7 @@ impl Conditions {
     /// `None`: nothing can be found, because nothing was ever stored under a name that was asked for, or because an attempt
     /// ends in one way only.
     fn of(filter: &ConnectionFilter, names: &Names) -> Option<Self> {
-        let endings = [is_failure(filter), filter.succeeded_only, filter.canceled_only];
+        let endings = [wants_failures(filter), filter.succeeded_only, filter.canceled_only];
         if endings.into_iter().filter(|wanted| *wanted).count() > 1 {
             return None;
         }
@@ -49,7 +49,7 @@ impl Conditions {
 }
 
 /// Whether only failures are asked for.
-fn is_failure(filter: &ConnectionFilter) -> bool {
+fn wants_failures(filter: &ConnectionFilter) -> bool {
     filter.failed_only || filter.code.is_some() || filter.category.is_some() || filter.detail.is_some()
 }
 
@@ -146,7 +146,7 @@ fn add_conditions(
     paging: &Paging,
     horizon: Option<i64>,
 ) {
-    let failed = is_failure(filter) || conditions.code.is_some();
+    let failed = wants_failures(filter) || conditions.code.is_some();
     let index = if filter.ray_id.is_some() {
         Some("connections_by_ray")
     } else if filter.canceled_only {
