@@ -58,7 +58,7 @@ fn event(number: u64, count: u64, rng: &mut Rng) -> ConnectionEvent {
         service: Uuid::from_u128(1000 + service),
         service_name: format!("service-{service}"),
         tunnel: Uuid::from_u128(2000 + service % 10),
-        connector: Some(Uuid::from_u128(if number % 1_000_000 == 0 { 3999 } else { 3000 + service % 20 })),
+        connector: Some(Uuid::from_u128(if number.is_multiple_of(1_000_000) { 3999 } else { 3000 + service % 20 })),
         // Each Worker has its service.
         worker: format!("worker-{}", service * 2 + rng.u128(0..2)),
         invocation: Uuid::from_u128(rng.u128(..)),

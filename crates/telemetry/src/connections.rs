@@ -152,6 +152,7 @@ fn add_conditions(
     } else if filter.canceled_only {
         Some(match conditions {
             Conditions { service: Some(_), .. } => "canceled_by_service",
+            Conditions { connector: Some(_), .. } => "canceled_by_connector",
             Conditions { worker: Some(_), .. } => "canceled_by_worker",
             Conditions { tunnel: Some(_), .. } => "canceled_by_tunnel",
             _ => "canceled",
@@ -164,6 +165,7 @@ fn add_conditions(
             (true, Conditions { code: Some(_), .. }) => Some("failures_by_code"),
             (true, Conditions { service: Some(_), .. }) => Some("failures_by_service"),
             (true, Conditions { worker: Some(_), .. }) => Some("failures_by_worker"),
+            (true, Conditions { connector: Some(_), .. }) => Some("failures_by_connector"),
             (true, Conditions { tunnel: Some(_), .. }) => Some("failures_by_tunnel"),
             (true, _) if filter.category.is_some() => Some("failures_by_category"),
             (true, _) => Some("failures"),

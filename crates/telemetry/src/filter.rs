@@ -164,6 +164,18 @@ pub struct Page<T> {
 type Pair<'a> = (&'a str, &'a str);
 
 impl InvocationFilter {
+    /// Whether something besides the text and the time may leave only few.
+    pub(crate) fn narrows(&self) -> bool {
+        let Self { worker, version, outcomes, status, text: _, since: _, until: _, ray_id, min_cpu, id } = self;
+        worker.is_some()
+            || version.is_some()
+            || !outcomes.is_empty()
+            || status.is_some()
+            || ray_id.is_some()
+            || min_cpu.is_some()
+            || id.is_some()
+    }
+
     /// Reads a query string's parameters: `worker`, `outcome` (repeated or separated by commas; `error` stands for every
     /// failure, as metrics count them), `status` (`404` or `4xx`), `version`, `text` (or `q`), `since` and `until` (RFC 3339, milliseconds since
     /// 1970, or a time ago such as `15m`), `ray_id`, `min_cpu_ms` (or `min_cpu`), `limit` and `cursor`. Unknown names are

@@ -17,7 +17,12 @@ use crate::view::{EventView, InvocationView, ResponseView, ScriptVersion};
 /// next one all the same.
 const MAX_CANDIDATES: usize = 5000;
 
+/// Where other conditions leave so few, their texts are looked through without asking the index of texts: that one would be looked
+/// through for a word that is everywhere.
+const FEW: usize = 1000;
+
 /// What a query needs to know besides its filter.
+#[derive(Clone, Copy)]
 struct Scope<'a> {
     filter: &'a InvocationFilter,
     /// The handler of requests; none where no invocation was ever stored.
@@ -99,32 +104,56 @@ pub(crate) async fn query(
             Ok(Page { items, next: last.filter(|_| more).map(Cursor), lost: 0 })
         }
         Some(text) => {
-            let needle = text.to_lowercase();
-            let mut items = Vec::new();
+            let mut found = Found { needle: text.to_lowercase(), items: Vec::new(), limit: paging.limit() };
+            if filter.narrows() {
+                let without_text = InvocationFilter { text: None, ..filter.clone() };
+                let few = Scope { filter: &without_text, ..scope };
+                let rows = fetch(readers, names, &few, FEW + 1).await?;
+                if rows.len() <= FEW {
+                    let is_full = found.take(&rows, names, &mut scope.range.1)?;
+                    let next = is_full.then_some(Cursor(scope.range.1));
+                    return Ok(Page { items: found.items, next, lost: 0 });
+                }
+            }
             let mut seen = 0;
             loop {
                 let wanted = paging.limit().max(64);
                 let rows = fetch(readers, names, &scope, wanted).await?;
-                for row in &rows {
-                    let (view, searchable) = searched_view(row, names)?;
-                    if searchable.to_lowercase().contains(&needle) {
-                        if items.len() == paging.limit() {
-                            // The page is full; this one is the first of the next.
-                            return Ok(Page { items, next: Some(Cursor(scope.range.1)), lost: 0 });
-                        }
-                        items.push(view);
-                    }
-                    scope.range.1 = key_of(row)?;
-                }
+                let is_full = found.take(&rows, names, &mut scope.range.1)?;
                 seen += rows.len();
-                if rows.len() < wanted {
-                    return Ok(Page { items, next: None, lost: 0 });
-                }
-                if seen >= MAX_CANDIDATES {
-                    return Ok(Page { items, next: Some(Cursor(scope.range.1)), lost: 0 });
+                let more = is_full || (rows.len() == wanted && seen >= MAX_CANDIDATES);
+                if more || rows.len() < wanted {
+                    let next = more.then_some(Cursor(scope.range.1));
+                    return Ok(Page { items: found.items, next, lost: 0 });
                 }
             }
         }
+    }
+}
+
+/// A page of a search for text, while it is filled.
+struct Found {
+    /// In small letters.
+    needle: String,
+    items: Vec<InvocationView>,
+    limit: usize,
+}
+
+impl Found {
+    /// Takes the rows that have the text, and moves `end` to the last one that was looked at. `true`: the page is full, and there is
+    /// one more row for the next.
+    fn take(&mut self, rows: &[Row], names: &Names, end: &mut i64) -> Result<bool, TelemetryError> {
+        for row in rows {
+            let (view, searchable) = searched_view(row, names)?;
+            if searchable.to_lowercase().contains(&self.needle) {
+                if self.items.len() == self.limit {
+                    return Ok(true);
+                }
+                self.items.push(view);
+            }
+            *end = key_of(row)?;
+        }
+        Ok(false)
     }
 }
 

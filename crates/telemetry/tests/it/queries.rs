@@ -103,7 +103,7 @@ async fn invocations_by_every_filter() {
     let mut rng = Rng::with_seed(seed);
     let (_directory, telemetry) = keeper().await;
     // One base time for both sides: `moment` moves with the clock.
-    let records: Vec<_> = (0..700).map(|number| random_invocation(number, &mut rng)).collect();
+    let records: Vec<_> = (0..2500).map(|number| random_invocation(number, &mut rng)).collect();
     let recorder = telemetry.recorder();
     let mut shuffled = records.clone();
     rng.shuffle(&mut shuffled);
@@ -149,8 +149,8 @@ async fn invocations_by_every_filter() {
                 Some("absent"),
             ][rng.usize(0..11)]
             .map(str::to_owned),
-            since: (rng.u32(0..4) == 0).then(|| records[rng.usize(0..700)].started),
-            until: (rng.u32(0..4) == 0).then(|| records[rng.usize(0..700)].started),
+            since: (rng.u32(0..4) == 0).then(|| records[rng.usize(0..2500)].started),
+            until: (rng.u32(0..4) == 0).then(|| records[rng.usize(0..2500)].started),
             ray_id: (rng.u32(0..10) == 0).then(|| RayId(rng.u64(0..750))),
             min_cpu: (rng.u32(0..5) == 0).then(|| Duration::from_micros(rng.u64(0..100_000))),
         };

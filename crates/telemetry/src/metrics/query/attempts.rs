@@ -62,6 +62,13 @@ pub(super) fn statement(
         sql.push(" AND dimension = ").push_bind(by.number());
     }
     add_filters(&mut sql, filters, summed_by.is_some());
+    let only_failures = filters.iter().any(|(dimension, numbers)| {
+        *dimension == Category && !numbers.is_empty() && numbers.iter().all(|number| *number > 0)
+    });
+    if summed_by.is_none() && only_failures {
+        // Written out, so that it is seen that the index of failures covers it.
+        sql.push(" AND code > 0");
+    }
     sql.push(" GROUP BY point");
     for dimension in by {
         sql.push(", ").push(column(*dimension, summed_by.is_some()));
