@@ -130,7 +130,7 @@ describe("a Worker", { skip, timeout: 1_800_000 }, () => {
     await page.getByLabel("Share of the requests, in percent").fill("25");
     await page.getByText("25 % to #1, 75 % to #2.").waitFor();
     await page.getByLabel("Message").fill("Look at the old one");
-    await button(page, "Deploy").click();
+    await button(page, "Roll back").click();
     await page.getByText("Deployed. Every request from now on sees it.").waitFor();
     assert.equal(page.url(), `${world.program.url}/workers/prober/deployments`);
     const shares = async () => (await world.program.api("/workers/scripts/prober/deployments")).deployments[0].versions.map(({ percentage }) => percentage).sort();
@@ -200,6 +200,20 @@ describe("a Worker", { skip, timeout: 1_800_000 }, () => {
     await button(page, "Delete").click();
     await page.getByText("Deleted PASSWORD.").waitFor();
     assert.equal((await world.program.visit("/greeting")).text, "good day, no password");
+    await finish(page);
+  });
+
+  test("a version from before a secret was changed comes back only where that is wanted", async () => {
+    const page = await signedIn(world, "/workers/prober/deployments");
+    await world.program.api("/workers/scripts/prober/secrets", { method: "PUT", body: { name: "PASSWORD", text: "rotated", type: "secret_text" } });
+    await button(page, "Roll back to version 2").click();
+    await button(page, "Roll back").click();
+    await page.getByText("Secrets have changed since this version: PASSWORD.").waitFor();
+    assert.ok(await button(page, "Roll back").isDisabled());
+    await page.getByText("Bring the old secrets back").click();
+    await button(page, "Roll back").click();
+    await page.getByText("Deployed. Every request from now on sees it.").waitFor();
+    assert.match((await world.program.visit("/greeting")).text, /no password$/);
     await finish(page);
   });
 

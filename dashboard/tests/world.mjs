@@ -83,6 +83,12 @@ async function furnish(program) {
   await register("crm", { http_port: servers.stock.port }, "office-vienna");
   await register("database", { type: "tcp", tcp_port: 5432, app_protocol: "postgresql" });
 
+  // What visitors reach without a Worker: one answers, the other does not.
+  const published = { "wiki.example.test": servers.stock.port, "intranet.example.test": await closedPort() };
+  const ingress = Object.entries(published).map(([hostname, port]) => ({ hostname, service: `http://127.0.0.1:${port}` }));
+  await api(`/cfd_tunnel/${tunnels.warehouse.id}/configurations`, { method: "PUT", body: { config: { ingress: [...ingress, { service: "http_status:404" }] } } });
+  for (const hostname of Object.keys(published)) await api(`/cfd_tunnel/${tunnels.warehouse.id}/hostnames/${hostname}`, { method: "PUT" });
+
   const all = Object.fromEntries(Object.entries(services).map(([name, id]) => [name.toUpperCase().replaceAll("-", "_"), id]));
   await program.deploy({ INVENTORY: services.inventory }, { name: "shop", message: "First version" });
   await program.deploy({ INVENTORY: services.inventory, ORDERS: services.orders, PAYMENTS: services.payments }, { name: "shop", message: "Payments by the new provider" });
@@ -104,6 +110,8 @@ async function furnish(program) {
         for (let each = 0; each < 12; each += 1) requests.push(visit("shop", `/INVENTORY/stock/${each}?utm_source=newsletter`), visit("checkout", `/ORDERS/${1000 + each}`));
         for (const path of faulty) requests.push(visit("checkout", `/${path}`));
         requests.push(visit("shop", "/PAYMENTS/charge"), visit("shop", "/throw/an%20order%20without%20lines"), visit("shop", "/missing/page"), visit("nightly-report", "/CRM/customers"), visit("nightly-report", "/INVENTORY/all"));
+        // What nobody waits for, and visitors at published hosts.
+        requests.push(visit("checkout", "/ARCHIVE/2020?within=100"), ...Object.keys(published).map((hostname) => program.visit("/", hostname)));
         // One of them ends half-way, as it should.
         await Promise.allSettled(requests);
       }

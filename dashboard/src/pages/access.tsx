@@ -140,7 +140,8 @@ function NewToken({ onCancel, onDone }: { onCancel: () => void; onDone: () => vo
   );
 }
 
-const RESOURCES = ["worker", "version", "deployment", "secret", "route", "domain", "service", "tunnel", "certificate", "token", "account"];
+/** What there is to be changed: one that is not among them is there once it was. */
+const RESOURCES = ["worker", "version", "deployment", "secret", "route", "domain", "service", "tunnel", "hostname", "certificate", "token", "account"];
 
 function Audit() {
   const [params, change] = useAddress();

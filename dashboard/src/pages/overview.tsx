@@ -57,7 +57,7 @@ export default function Overview() {
         <Card href={troubled.length === 0 ? "/services" : "/services?state=trouble"} label="VPC Services" value={many(services)} words={states === undefined ? "" : troubled.length === 0 ? "none in trouble" : `${formatCount(troubled.length)} in trouble`} bad={troubled.length > 0} />
         <Card href="/tunnels" label="Tunnels" value={many(tunnels)} words={tunnels.data === undefined ? "" : down.length === 0 ? "all connected" : `${formatCount(down.length)} not fully connected`} bad={down.length > 0} />
         <Card href="/workers" label="Workers" value={many(workers)} words={invocations.data === undefined ? "" : badWorkers.length === 0 ? "no failures, 15 min" : `${formatCount(badWorkers.length)} with failures, 15 min`} bad={badWorkers.length > 0} />
-        <Card href="/services?state=trouble" label="Connections that succeeded" value={recent.error && lastly === undefined ? UNKNOWN : shareWords(lastly)} words={failedWords(lastly)} bad={lastly !== undefined && lastly.failed > 0} />
+        <Card href="/services?state=trouble" label="Connections that succeeded" value={recent.error && lastly === undefined ? UNKNOWN : shareWords(lastly)} words={failedWords(lastly)} bad={lastly !== undefined && lastly.failed > 0} besides={lastly === undefined || lastly.canceled === 0 ? "" : `${formatCount(lastly.canceled)} canceled`} />
       </div>
       {fresh ? (
         <Panel>
@@ -113,12 +113,12 @@ function MainFailure({ service, show }: { service: string; show: (failure: { cod
   return code && category ? show({ code, category }) : <span className="muted">–</span>;
 }
 
-function Card({ href, label, value, words, bad }: { href: string; label: string; value: string; words: string; bad: boolean }) {
+function Card({ href, label, value, words, bad, besides = "" }: { href: string; label: string; value: string; words: string; bad: boolean; besides?: string }) {
   return (
     <Link href={href} className="card">
       <span className="card-label">{label}</span>
       <span className="card-value">{value}</span>
-      <span className="small">{bad ? <Badge health="failing">{words}</Badge> : <span className="muted">{words}</span>}</span>
+      <span className="small">{bad ? <Badge health="failing">{words}</Badge> : <span className="muted">{words}</span>}{besides === "" ? null : <span className="muted nowrap"> {besides}</span>}</span>
     </Link>
   );
 }
@@ -135,10 +135,10 @@ function shareWords(counts: Counts | undefined): string {
   return counts === undefined ? "…" : formatShare(succeeded(counts), decided(counts));
 }
 
-function failedWords(counts: Required<Counts> | undefined): string {
+function failedWords(counts: Counts | undefined): string {
   if (counts === undefined) return "";
   if (counts.count === 0) return "none in the last 15 min";
-  return `${formatCount(counts.failed)} of ${formatCount(decided(counts))} failed${counts.canceled === 0 ? "" : `, ${formatCount(counts.canceled)} canceled`}, 15 min`;
+  return `${formatCount(counts.failed)} of ${formatCount(decided(counts))} failed, 15 min`;
 }
 
 function Failures({ groups }: { groups: readonly { key: { code?: string | null; category?: (typeof CATEGORIES)[number] | null }; count: number; last?: number }[] }) {

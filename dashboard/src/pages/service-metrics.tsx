@@ -9,7 +9,6 @@ import { formatCompact, formatCount, formatDuration, formatShare, plural, shortI
 import { column, steps } from "../model/series";
 import { httpPorts } from "../model/service";
 import type { Range } from "../model/time";
-import { isVisitor, visitorAt } from "../model/visitor";
 import { useAddress, type Changes } from "../ui/address";
 import { Chart, type Series } from "../ui/chart";
 import { Button, CodeBlock, SelectInput, TextInput } from "../ui/controls";
@@ -255,6 +254,9 @@ function FailedConnections({ fixed, filters }: { fixed: Subject; filters: Filter
   );
 }
 
+/** A visitor who came at a host name that a tunnel publishes; the tunnel stands for the service then. */
+const NO_WORKER = "";
+
 /** `named`: with the service's name, where it may be any. */
 function FailedConnection({ event, named, open, onToggle }: { event: ConnectionEvent; named: boolean; open: boolean; onToggle: () => void }) {
   const [body] = useState(() => `event-${event.id}`);
@@ -273,14 +275,14 @@ function FailedConnection({ event, named, open, onToggle }: { event: ConnectionE
             <dt>When</dt><dd><Time at={event.timestamp} form="precise" /></dd>
             <dt>Whose fault</dt><dd>{event.category === undefined ? "–" : <CategoryName category={event.category} />}, in the phase {event.phase}</dd>
             <dt>What to do</dt><dd>{event.code === undefined ? null : <>See <CodeLink code={event.code} />. {event.retryable ? "Sending the same request again is safe and may help." : "Sending it again is not known to be safe, or will not help."}</>}</dd>
-            {isVisitor(event) ? <><dt>Asked by</dt><dd>{visitorAt(event.serviceName)}, ray <code>{event.rayId}</code></dd></> : (
+            {event.worker === NO_WORKER ? <><dt>Asked by</dt><dd>a visitor, at a host name that {event.serviceName} publishes, ray <code>{event.rayId}</code></dd></> : (
               <>
                 {named && event.serviceId !== event.tunnelId ? <><dt>Service</dt><dd><Link href={`/services/${event.serviceId}`}>{event.serviceName}</Link></dd></> : null}
                 <dt>Worker</dt><dd><Link href={`/workers/${encodeURIComponent(event.worker)}/logs?ray=${event.rayId}`}>{event.worker}, ray {event.rayId}</Link></dd>
               </>
             )}
             <dt>Address</dt><dd>{event.address === undefined ? <span className="muted">not known</span> : <code>{event.address}</code>}</dd>
-            <dt>Connector</dt><dd>{event.connectorId === undefined ? <span className="muted">none</span> : <Link href={`/tunnels/${event.tunnelId}/metrics?connector=${event.connectorId}`}><code>{event.connectorId}</code></Link>}</dd>
+            <dt>Connector</dt><dd>{event.connectorId === undefined ? <span className="muted">not known</span> : <Link href={`/tunnels/${event.tunnelId}/metrics?connector=${event.connectorId}`}><code>{event.connectorId}</code></Link>}</dd>
           </dl>
         </div>
       ) : null}

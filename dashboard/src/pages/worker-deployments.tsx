@@ -1,13 +1,13 @@
 /** What serves a Worker's requests now and did before: versions, the split between them, going back. */
 
 import { useState } from "react";
-import { fetchResult } from "../api/client";
+import { ApiFailure, fetchResult } from "../api/client";
 import { useAccount, useDeployments, useRefresh, useSession, useVersions } from "../api/queries";
 import type { Deployment, Version } from "../api/types";
 import { shortId } from "../model/format";
 import { may } from "../model/permissions";
 import { shareOf, split, versionMessage, versionTag } from "../model/worker";
-import { Button, TextInput } from "../ui/controls";
+import { Button, CheckInput, TextInput } from "../ui/controls";
 import { DialogFrame, useDialog } from "../ui/dialog";
 import { Badge, Panel, Time } from "../ui/page";
 import { Empty, Failed, Loaded } from "../ui/states";
@@ -26,6 +26,7 @@ export function WorkerDeployments({ name }: { name: string }) {
   const active = deployments.data ?? [];
   // Going back is deploying what is older than all that is in force.
   const oldest = Math.min(...(active[0]?.versions ?? []).map((item) => numbers.get(item.version_id) ?? Infinity));
+  const action = (version: Version) => (version.number < oldest ? "Roll back" : "Deploy");
   const verb = (version: Version) => (version.number < oldest ? "Roll back to" : "Deploy");
   return (
     <>
@@ -55,7 +56,7 @@ export function WorkerDeployments({ name }: { name: string }) {
                 { label: "Made", cell: (version) => <Time at={version.metadata.created_on} /> },
                 { label: "By", cell: (version) => `${version.metadata.author_id} (${version.metadata.source})` },
                 { label: "Message", wide: true, cell: (version) => versionTag(version) === "" ? versionMessage(version) : <><Badge health="none">{versionTag(version)}</Badge> {versionMessage(version)}</> },
-                { label: "", align: "end", cell: (version) => edit && shareOf(version.id, active) < 100 ? <Button small aria-label={`${verb(version)} version ${version.number}`} onPress={() => deploying.open(version.id)}>{version.number < oldest ? "Roll back" : "Deploy"}</Button> : null },
+                { label: "", align: "end", cell: (version) => edit && shareOf(version.id, active) < 100 ? <Button small aria-label={`${verb(version)} version ${version.number}`} onPress={() => deploying.open(version.id)}>{action(version)}</Button> : null },
               ]}
             />
           )}
@@ -78,7 +79,7 @@ export function WorkerDeployments({ name }: { name: string }) {
         </Loaded>
       </Panel>
       <DialogFrame title={chosen === undefined ? "" : `${verb(chosen)} version #${chosen.number}`} open={chosen !== undefined} onClose={deploying.close}>
-        {chosen === undefined ? null : <DeployForm name={name} version={chosen} deployments={active} words={words} onCancel={deploying.close} onDone={() => deploying.done()} />}
+        {chosen === undefined ? null : <DeployForm name={name} version={chosen} action={action(chosen)} deployments={active} words={words} onCancel={deploying.close} onDone={() => deploying.done()} />}
       </DialogFrame>
     </>
   );
@@ -90,13 +91,26 @@ function who(deployment: Deployment): string {
   return author === "" ? deployment.source : `${author} (${deployment.source})`;
 }
 
-function DeployForm({ name, version, deployments, words, onCancel, onDone }: { name: string; version: Version; deployments: readonly Deployment[]; words: (id: string) => string; onCancel: () => void; onDone: () => void }) {
+/** The refusal of a version that has other secrets than the newest one in force. */
+const SECRETS_CHANGED = 10220;
+
+/** The names of the secrets that such a refusal ends in. */
+function changedSecrets(failure: unknown): string | null {
+  const item = failure instanceof ApiFailure ? failure.errors.find(({ code }) => code === SECRETS_CHANGED) : undefined;
+  return item === undefined ? null : item.message.slice(item.message.lastIndexOf(":") + 1).trim();
+}
+
+/** `action`: the words of the button that does it. */
+function DeployForm({ name, version, action, deployments, words, onCancel, onDone }: { name: string; version: Version; action: string; deployments: readonly Deployment[]; words: (id: string) => string; onCancel: () => void; onDone: () => void }) {
   const account = useAccount();
   const refresh = useRefresh();
   const [percentage, setPercentage] = useState("100");
   const [message, setMessage] = useState("");
   const [busy, setBusy] = useState(false);
   const [failure, setFailure] = useState<unknown>(null);
+  // Secrets that would be again what they were before: whoever changed them has to want that.
+  const [secrets, setSecrets] = useState<string | null>(null);
+  const [despite, setDespite] = useState(false);
   const number = Number(percentage);
   const valid = percentage.trim() !== "" && number > 0 && number <= 100;
   const versions = valid ? split(version.id, number, deployments) : [];
@@ -105,13 +119,15 @@ function DeployForm({ name, version, deployments, words, onCancel, onDone }: { n
     setFailure(null);
     try {
       await fetchResult(account(`/workers/scripts/${encodeURIComponent(name)}/deployments`), {
-        method: "POST", body: { strategy: "percentage", versions, annotations: message.trim() === "" ? {} : { "workers/message": message.trim() } },
+        method: "POST", query: despite ? { force: true } : {}, body: { strategy: "percentage", versions, annotations: message.trim() === "" ? {} : { "workers/message": message.trim() } },
       });
       await refresh("deployments", "versions", "workers");
       tell("Deployed. Every request from now on sees it.");
       onDone();
     } catch (error) {
-      setFailure(error);
+      const changed = changedSecrets(error);
+      setSecrets(changed);
+      setFailure(changed === null ? error : null);
     } finally {
       setBusy(false);
     }
@@ -122,9 +138,15 @@ function DeployForm({ name, version, deployments, words, onCancel, onDone }: { n
       {valid ? <p className="muted">{versions.map((item) => `${item.percentage} % to ${words(item.version_id)}`).join(", ")}.</p> : null}
       <TextInput label="Message" value={message} onChange={setMessage} placeholder="Why" />
       {failure === null ? null : <Failed error={failure} />}
+      {secrets === null ? null : (
+        <div className="note warn" role="alert">
+          <p>Secrets have changed since this version: {secrets}. It comes back with those that it had.</p>
+          <CheckInput label="Bring the old secrets back" value={despite} onChange={setDespite} />
+        </div>
+      )}
       <div className="dialog-actions">
         <Button onPress={onCancel}>Cancel</Button>
-        <Button look="primary" isDisabled={!valid || busy} onPress={() => void deploy()}>Deploy</Button>
+        <Button look="primary" isDisabled={!valid || busy || (secrets !== null && !despite)} onPress={() => void deploy()}>{action}</Button>
       </div>
     </>
   );
