@@ -289,6 +289,15 @@ describe("services behind a tunnel", { skip, timeout: 1_800_000 }, () => {
     await page.goto(address);
     await waterfall.waitFor();
     const [event] = await world.program.api(`/connectivity/events?service=${facts.vault}&limit=1`);
+    // Through whom and to what it went, and what else failed through the same connector.
+    await page.locator(".event-body .facts").getByText(event.address, { exact: true }).waitFor();
+    await page.getByRole("link", { name: event.connectorId }).click();
+    await until(() => params(page).get("connector") === event.connectorId, "the connector in the address");
+    const through = await connectionMetrics(world, `tunnel=${facts.tunnel}&by=category&connector=${event.connectorId}&category=Bad+Upstream`);
+    assert.ok(sum(through, "failed") > 0);
+    await reads(page, "Bad Upstream", sum(through, "failed"));
+    await page.locator(".event", { hasText: "tls_certificate_error" }).first().waitFor();
+    await page.goto(address);
     await page.getByRole("link", { name: `prober, ray ${event.rayId}` }).click();
     await page.getByText("ProxyError: tls_certificate_error").first().waitFor();
     await page.getByRole("link", { name: "tls_certificate_error" }).first().click();
@@ -407,9 +416,9 @@ describe("services behind a tunnel", { skip, timeout: 1_800_000 }, () => {
     await reads(page, "Succeeded", 0);
     await page.getByText("No failures in this range").waitFor();
     await page.goto(`${world.program.url}/services?q=patient`);
-    const row = await cells(page.getByRole("table", { name: "VPC Services" }), /^patient/);
-    assert.deepEqual([row.State, row.Success], ["Only canceled", "–"]);
+    await page.getByText("Only canceled").waitFor();
     await page.getByRole("img", { name: "Connections: 1 in all, 0 failed, 1 canceled" }).waitFor();
+    assert.equal((await cells(page.getByRole("table", { name: "VPC Services" }), /^patient/)).Success, "–");
     await finish(page);
   });
 

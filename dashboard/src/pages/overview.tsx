@@ -57,7 +57,7 @@ export default function Overview() {
         <Card href={troubled.length === 0 ? "/services" : "/services?state=trouble"} label="VPC Services" value={many(services)} words={states === undefined ? "" : troubled.length === 0 ? "none in trouble" : `${formatCount(troubled.length)} in trouble`} bad={troubled.length > 0} />
         <Card href="/tunnels" label="Tunnels" value={many(tunnels)} words={tunnels.data === undefined ? "" : down.length === 0 ? "all connected" : `${formatCount(down.length)} not fully connected`} bad={down.length > 0} />
         <Card href="/workers" label="Workers" value={many(workers)} words={invocations.data === undefined ? "" : badWorkers.length === 0 ? "no failures, 15 min" : `${formatCount(badWorkers.length)} with failures, 15 min`} bad={badWorkers.length > 0} />
-        <Card href="/services?state=trouble" label="Connections that succeeded" value={recent.error && lastly === undefined ? UNKNOWN : shareWords(lastly)} words={failedWords(lastly)} bad={lastly !== undefined && lastly.failed > 0} besides={lastly === undefined || lastly.canceled === 0 ? "" : `${formatCount(lastly.canceled)} canceled`} />
+        <Card href="/services?state=trouble" label="Connections that succeeded" value={recent.error && lastly === undefined ? UNKNOWN : shareWords(lastly)} words={failedWords(lastly)} bad={lastly !== undefined && lastly.failed > 0} besides={besidesWords(lastly)} />
       </div>
       {fresh ? (
         <Panel>
@@ -138,7 +138,12 @@ function shareWords(counts: Counts | undefined): string {
 function failedWords(counts: Counts | undefined): string {
   if (counts === undefined) return "";
   if (counts.count === 0) return "none in the last 15 min";
-  return `${formatCount(counts.failed)} of ${formatCount(decided(counts))} failed, 15 min`;
+  return `${formatCount(counts.failed)} of ${formatCount(decided(counts))} failed`;
+}
+
+function besidesWords(counts: Required<Counts> | undefined): string {
+  if (counts === undefined || counts.count === 0) return "";
+  return counts.canceled === 0 ? "in 15 min" : `in 15 min, ${formatCount(counts.canceled)} canceled`;
 }
 
 function Failures({ groups }: { groups: readonly { key: { code?: string | null; category?: (typeof CATEGORIES)[number] | null }; count: number; last?: number }[] }) {

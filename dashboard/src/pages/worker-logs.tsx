@@ -21,7 +21,8 @@ const NAMES = ["q", "outcome", "status", "version", "ray", "min_cpu"];
 const SHORTEST_TEXT = 3;
 const RAY = /^[0-9a-f]{16}$/;
 
-export function WorkerLogs({ name }: { name: string }) {
+/** `exists`: whether there may be new ones. */
+export function WorkerLogs({ name, exists }: { name: string; exists: boolean }) {
   const { range } = useRange("24h");
   const [params, change] = useAddress();
   const filter = (changes: Changes) => change({ ...changes, pages: null });
@@ -68,7 +69,7 @@ export function WorkerLogs({ name }: { name: string }) {
           {(data) => (
             <div className="stack">
               {data.lost > 0 ? <p className="note warn">{plural(data.lost, "record")} of this range were not kept because there was too much to write. The metrics count them.</p> : null}
-              {shown.length === 0 ? <Empty title={filtered ? "No invocation fits these filters" : "No invocations in this range"}>{filtered ? null : <p>They appear here a few seconds after the request.</p>}</Empty> : (
+              {shown.length === 0 ? <Empty title={filtered ? "No invocation fits these filters" : "No invocations in this range"}>{filtered || !exists ? null : <p>They appear here a few seconds after the request.</p>}</Empty> : (
                 <ul className="event-list">
                   {shown.map((row) => <InvocationRow key={row.id} row={row} open={open === row.id} onToggle={() => toggle(row)} />)}
                 </ul>

@@ -41,7 +41,7 @@ export default function WorkerPage({ tab }: { tab: "metrics" | "logs" | "deploym
             <>
               {worker === undefined ? <div className="note warn"><p>{missing}. {tab === "logs" ? "Records" : "Metrics"} of one that had this name are here as long as they are kept. See <Link href="/workers">all Workers</Link>.</p></div> : null}
               {tab === "metrics" ? <WorkerMetrics name={name} url={worker?.url} />
-                : tab === "logs" ? <WorkerLogs name={name} />
+                : tab === "logs" ? <WorkerLogs name={name} exists={worker !== undefined} />
                 : tab === "deployments" ? <WorkerDeployments name={name} />
                 : tab === "bindings" ? <WorkerBindings name={name} />
                 : <WorkerSettings name={name} />}
