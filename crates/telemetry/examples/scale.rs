@@ -231,7 +231,7 @@ async fn measure(
     Ok(at(0.5))
 }
 
-async fn measure_all(telemetry: &Telemetry, count: u64) -> Result<f64, TelemetryError> {
+async fn measure_all(telemetry: &Telemetry, count: u64, only: &str) -> Result<f64, TelemetryError> {
     let mut worst: f64 = 0.0;
     println!("median    90 %    first   rows  query (milliseconds; 100 rows a page)");
     let service = Uuid::from_u128(1007).to_string();
@@ -275,6 +275,9 @@ async fn measure_all(telemetry: &Telemetry, count: u64) -> Result<f64, Telemetry
     for pairs in connections {
         let (filter, paging) = ConnectionFilter::from_pairs(pairs.iter().copied())?;
         let name = format!("connections {pairs:?}");
+        if !name.contains(only) {
+            continue;
+        }
         worst =
             worst.max(measure(&name, async || Ok(telemetry.connections(&filter, &paging).await?.items.len())).await?);
     }
@@ -316,6 +319,9 @@ async fn measure_all(telemetry: &Telemetry, count: u64) -> Result<f64, Telemetry
     for pairs in invocations {
         let (filter, paging) = InvocationFilter::from_pairs(pairs.iter().copied())?;
         let name = format!("invocations {pairs:?}");
+        if !name.contains(only) {
+            continue;
+        }
         worst =
             worst.max(measure(&name, async || Ok(telemetry.invocations(&filter, &paging).await?.items.len())).await?);
     }
@@ -351,6 +357,9 @@ async fn measure_all(telemetry: &Telemetry, count: u64) -> Result<f64, Telemetry
         let subject = *subject;
         let query = MetricsQuery::from_pairs(subject, pairs.iter().copied())?;
         let name = format!("{subject:?} metrics {pairs:?}");
+        if !name.contains(only) {
+            continue;
+        }
         let groups = async || {
             let found = telemetry.metric_groups(&query).await?;
             Ok(found["groups"].as_array().map_or(0, Vec::len))
@@ -363,9 +372,10 @@ async fn measure_all(telemetry: &Telemetry, count: u64) -> Result<f64, Telemetry
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let path = arguments.next().ok_or("usage: scale FILE [CONNECTIONS] [INVOCATIONS]")?;
+    let path = arguments.next().ok_or("usage: scale FILE [CONNECTIONS] [INVOCATIONS] [PART OF A QUERY'S NAME]")?;
     let mut count = |default| arguments.next().map_or(Ok(default), |text| text.parse::<u64>());
     let (connections, invocations) = (count(10_000_000)?, count(1_000_000)?);
+    let only = arguments.next().unwrap_or_default();
     let is_new = !Path::new(&path).exists();
     let location = TelemetryLocation::File(path.clone().into());
     if is_new {
@@ -377,7 +387,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let telemetry = Telemetry::open(&location, options()).await?;
     roll_up(&telemetry).await?;
     println!("{:.1} GiB in {path}", std::fs::metadata(&path)?.len() as f64 / (1_u64 << 30) as f64);
-    let worst = measure_all(&telemetry, invocations).await?;
+    let worst = measure_all(&telemetry, invocations, &only).await?;
     println!("the slowest query takes {worst:.1} ms at the median; the target is under 200 ms");
     telemetry.close().await?;
     Ok(())

@@ -16,6 +16,8 @@ static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
 
 /// Queries at once; more wait.
 const READERS: u32 = 4;
+/// Rows on their way from the thread that reads the file: with few, the two wait for each other at every other row.
+const ROWS_AHEAD: usize = 1024;
 
 /// The journal is a write-ahead log without a disk flush at each commit: a process that is killed loses nothing that was
 /// committed, a machine that loses power may lose the last commits, and neither harms the file.
@@ -38,7 +40,8 @@ pub(super) async fn open(path: &Path) -> Result<(SqliteConnection, SqlitePool), 
     let mut writer = options.connect().await.map_err(failed)?;
     MIGRATIONS.run(&mut writer).await.map_err(|error| failed(sqlx::Error::Migrate(Box::new(error))))?;
     // Not read-only in SQLite's sense: a reader of a write-ahead log takes part in its locking.
-    let readers = options.pragma("query_only", "true").pragma("mmap_size", "1073741824");
+    // The map is as large as SQLite makes one.
+    let readers = options.pragma("query_only", "true").pragma("mmap_size", "2147418112").row_buffer_size(ROWS_AHEAD);
     let readers = SqlitePoolOptions::new().max_connections(READERS).connect_with(readers).await.map_err(failed)?;
     Ok((writer, readers))
 }

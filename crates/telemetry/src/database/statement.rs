@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use futures_util::TryStreamExt;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, Decode, Postgres, Row as _, Sqlite, Type};
@@ -209,6 +210,31 @@ impl<'v> Statement<'v> {
                 rows.into_iter().map(Row::Postgres).collect()
             }
         })
+    }
+
+    /// Runs it and gives each row to `take` while others are still read: for many rows that need work.
+    pub(crate) async fn for_each(
+        self,
+        readers: &Readers,
+        mut take: impl FnMut(Row) -> Result<(), TelemetryError>,
+    ) -> Result<(), TelemetryError> {
+        match readers {
+            Readers::Sqlite(pool) => {
+                let query = bound!(self, Sqlite, SqliteArguments, Cow::into_owned);
+                let mut rows = query.fetch(pool);
+                while let Some(row) = rows.try_next().await? {
+                    take(Row::Sqlite(row))?;
+                }
+            }
+            Readers::Postgres(pool) => {
+                let query = bound!(self, Postgres, PgArguments, without_nul);
+                let mut rows = query.fetch(pool);
+                while let Some(row) = rows.try_next().await? {
+                    take(Row::Postgres(row))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The statement that tells how SQLite would run this one.

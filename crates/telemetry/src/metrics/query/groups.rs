@@ -25,7 +25,7 @@ pub(super) struct Sum {
 }
 
 impl Sum {
-    fn add(&mut self, other: &Sum) -> Result<(), TelemetryError> {
+    pub(super) fn add(&mut self, other: &Sum) -> Result<(), TelemetryError> {
         self.count += other.count;
         self.failed += other.failed;
         self.canceled += other.canceled;

@@ -1,5 +1,6 @@
 //! Reads metrics.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use invocation::Outcome;
@@ -136,13 +137,12 @@ impl MetricsReader<'_> {
             sql.push(if is_summed { "latency_overview" } else { "connection_latencies" });
             add_buckets(&mut sql, segment);
             add_filters(&mut sql, &filters, false);
-            for row in self.fetch(sql).await? {
+            self.add_sketches(sql, &by, segment, range, groups, |row| {
                 let [dns, connect, tls, first_byte] =
-                    ["dns", "connect", "tls", "first_byte"].map(|column| sketch(&row, column));
-                let sketches = [dns?, connect?, tls?, first_byte?];
-                let (last, point) = place(&row, segment, range)?;
-                groups.add(self.key(&row, &by, false)?, point, &Sum { last, sketches, ..Sum::default() })?;
-            }
+                    ["dns", "connect", "tls", "first_byte"].map(|column| sketch(row, column));
+                Ok(Sum { sketches: [dns?, connect?, tls?, first_byte?], ..Sum::default() })
+            })
+            .await?;
         }
         Ok(())
     }
@@ -191,12 +191,11 @@ impl MetricsReader<'_> {
             add_columns(&mut sql, &by);
             sql.push("requests, failed, subrequests, cpu, wall, memory FROM ");
             add_worker_rows(&mut sql, segment, &by, &filters);
-            for row in self.fetch(sql).await? {
-                let [cpu, wall, memory] = ["cpu", "wall", "memory"].map(|column| sketch(&row, column));
-                let sketches = [cpu?, wall?, memory?, Sketch::default()];
-                let (last, point) = place(&row, segment, range)?;
-                groups.add(self.key(&row, &by, false)?, point, &Sum { last, sketches, ..worker_sum(&row)? })?;
-            }
+            self.add_sketches(sql, &by, segment, range, groups, |row| {
+                let [cpu, wall, memory] = ["cpu", "wall", "memory"].map(|column| sketch(row, column));
+                Ok(Sum { sketches: [cpu?, wall?, memory?, Sketch::default()], ..worker_sum(row)? })
+            })
+            .await?;
         }
         Ok(())
     }
@@ -254,6 +253,33 @@ impl MetricsReader<'_> {
             .collect()
     }
 
+    /// Adds up rows with sketches. There may be tens of thousands, and reading a sketch is work: it is done while the database reads on,
+    /// and what the numbers of a key stand for is looked up once for each group.
+    async fn add_sketches(
+        &self,
+        sql: Statement<'_>,
+        by: &[Dimension],
+        segment: Segment,
+        range: Range,
+        groups: &mut Groups,
+        read: impl Fn(&Row) -> Result<Sum, TelemetryError>,
+    ) -> Result<(), TelemetryError> {
+        let mut sums = HashMap::<(Vec<i64>, i64), Sum>::new();
+        let add = |row: Row| {
+            let numbers = by.iter().map(|dimension| row.get(attempts::column(*dimension, false)));
+            let (last, point) = place(&row, segment, range)?;
+            let sum = Sum { last, ..read(&row)? };
+            sums.entry((numbers.collect::<Result<_, _>>()?, point)).or_default().add(&sum)
+        };
+        sql.for_each(self.readers, add).await?;
+        self.names.catch_up(self.readers).await?;
+        for ((numbers, point), sum) in sums {
+            let values = by.iter().zip(numbers).map(|(dimension, number)| self.value(*dimension, number));
+            groups.add(values.collect::<Result<_, _>>()?, point, &sum)?;
+        }
+        Ok(())
+    }
+
     async fn fetch(&self, statement: Statement<'_>) -> Result<Vec<Row>, TelemetryError> {
         let rows = statement.fetch_all(self.readers).await?;
         self.names.catch_up(self.readers).await?;
@@ -262,17 +288,17 @@ impl MetricsReader<'_> {
 
     /// The values by which a row's group is told apart.
     fn key(&self, row: &Row, by: &[Dimension], is_summed: bool) -> Result<Key, TelemetryError> {
-        by.iter()
-            .map(|dimension| {
-                let number: i64 = row.get(attempts::column(*dimension, is_summed))?;
-                Ok(match (dimension, number) {
-                    // What was given up has no code either; `canceled` tells it from what succeeded.
-                    (_, NONE) | (Code | Category, CANCELED) => None,
-                    (Category, number) => Some(codes::category(number)?.as_str().to_owned()),
-                    (_, number) => Some(self.names.text(number)?.to_string()),
-                })
-            })
-            .collect()
+        by.iter().map(|dimension| self.value(*dimension, row.get(attempts::column(*dimension, is_summed))?)).collect()
+    }
+
+    /// What a number of the database stands for.
+    fn value(&self, dimension: Dimension, number: i64) -> Result<Option<String>, TelemetryError> {
+        Ok(match (dimension, number) {
+            // What was given up has no code either; `canceled` tells it from what succeeded.
+            (_, NONE) | (Code | Category, CANCELED) => None,
+            (Category, number) => Some(codes::category(number)?.as_str().to_owned()),
+            (_, number) => Some(self.names.text(number)?.to_string()),
+        })
     }
 }
 
