@@ -1,6 +1,7 @@
 //! Reads metrics.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use invocation::Outcome;
@@ -20,6 +21,9 @@ use crate::metrics::counting::is_failure;
 use crate::metrics::range::{Made, Range, Segment, segments};
 use crate::metrics::rows::{CANCELED, NONE, counts, sketch};
 use crate::metrics::sketch::Sketch;
+
+/// Rows whose sketches are added up together.
+const ROWS_OF_A_PART: usize = 1024;
 
 /// Reads metrics.
 pub(crate) struct MetricsReader<'a> {
@@ -137,7 +141,7 @@ impl MetricsReader<'_> {
             sql.push(if is_summed { "latency_overview" } else { "connection_latencies" });
             add_buckets(&mut sql, segment);
             add_filters(&mut sql, &filters, false);
-            self.add_sketches(sql, &by, segment, range, groups, |row| {
+            self.add_sketches(sql, &by, (segment, range), groups, |row| {
                 let [dns, connect, tls, first_byte] =
                     ["dns", "connect", "tls", "first_byte"].map(|column| sketch(row, column));
                 Ok(Sum { sketches: [dns?, connect?, tls?, first_byte?], ..Sum::default() })
@@ -191,7 +195,7 @@ impl MetricsReader<'_> {
             add_columns(&mut sql, &by);
             sql.push("requests, failed, subrequests, cpu, wall, memory FROM ");
             add_worker_rows(&mut sql, segment, &by, &filters);
-            self.add_sketches(sql, &by, segment, range, groups, |row| {
+            self.add_sketches(sql, &by, (segment, range), groups, |row| {
                 let [cpu, wall, memory] = ["cpu", "wall", "memory"].map(|column| sketch(row, column));
                 Ok(Sum { sketches: [cpu?, wall?, memory?, Sketch::default()], ..worker_sum(row)? })
             })
@@ -253,29 +257,39 @@ impl MetricsReader<'_> {
             .collect()
     }
 
-    /// Adds up rows with sketches. There may be tens of thousands, and reading a sketch is work: it is done while the database reads on,
-    /// and what the numbers of a key stand for is looked up once for each group.
+    /// Adds up rows with sketches. There may be tens of thousands, and reading a sketch is work: it is done on other threads, while the
+    /// database reads on and the event loop does what else there is.
     async fn add_sketches(
         &self,
         sql: Statement<'_>,
         by: &[Dimension],
-        segment: Segment,
-        range: Range,
+        (segment, range): (Segment, Range),
         groups: &mut Groups,
-        read: impl Fn(&Row) -> Result<Sum, TelemetryError>,
+        read: Read,
     ) -> Result<(), TelemetryError> {
-        let mut sums = HashMap::<(Vec<i64>, i64), Sum>::new();
-        let add = |row: Row| {
-            let numbers = by.iter().map(|dimension| row.get(attempts::column(*dimension, false)));
-            let (last, point) = place(&row, segment, range)?;
-            let sum = Sum { last, ..read(&row)? };
-            sums.entry((numbers.collect::<Result<_, _>>()?, point)).or_default().add(&sum)
+        let mut parts = Vec::new();
+        let mut waiting = Vec::new();
+        let by_of_part: Arc<[Dimension]> = by.into();
+        let add_up = |rows: Vec<Row>| {
+            let by = by_of_part.clone();
+            tokio::task::spawn_blocking(move || sums(&rows, &by, (segment, range), read))
         };
-        sql.for_each(self.readers, add).await?;
+        let take = |row| {
+            waiting.push(row);
+            if waiting.len() == ROWS_OF_A_PART {
+                parts.push(add_up(std::mem::take(&mut waiting)));
+            }
+            Ok(())
+        };
+        sql.for_each(self.readers, take).await?;
+        parts.push(add_up(waiting));
         self.names.catch_up(self.readers).await?;
-        for ((numbers, point), sum) in sums {
-            let values = by.iter().zip(numbers).map(|(dimension, number)| self.value(*dimension, number));
-            groups.add(values.collect::<Result<_, _>>()?, point, &sum)?;
+        for part in parts {
+            let part = part.await.map_err(|error| TelemetryError::Corrupt(format!("metrics: {error}")))??;
+            for ((numbers, point), sum) in part {
+                let values = by.iter().zip(numbers).map(|(dimension, number)| self.value(*dimension, number));
+                groups.add(values.collect::<Result<_, _>>()?, point, &sum)?;
+            }
         }
         Ok(())
     }
@@ -300,6 +314,28 @@ impl MetricsReader<'_> {
             (_, number) => Some(self.names.text(number)?.to_string()),
         })
     }
+}
+
+/// What one row adds.
+type Read = fn(&Row) -> Result<Sum, TelemetryError>;
+
+/// Sums by the numbers of a key and the point that they are part of.
+type Sums = HashMap<(Vec<i64>, i64), Sum>;
+
+fn sums(
+    rows: &[Row],
+    by: &[Dimension],
+    (segment, range): (Segment, Range),
+    read: Read,
+) -> Result<Sums, TelemetryError> {
+    let mut sums = Sums::new();
+    for row in rows {
+        let numbers = by.iter().map(|dimension| row.get(attempts::column(*dimension, false)));
+        let (last, point) = place(row, segment, range)?;
+        let sum = Sum { last, ..read(row)? };
+        sums.entry((numbers.collect::<Result<_, _>>()?, point)).or_default().add(&sum)?;
+    }
+    Ok(sums)
 }
 
 fn add_columns(sql: &mut Statement<'static>, by: &[Dimension]) {
