@@ -3,16 +3,16 @@
 import type { ReactNode } from "react";
 import { Link } from "wouter";
 import { useConnectionMetrics, useErrorRows, useInvocationMetrics, useServices, useTunnels, useWorkers } from "../api/queries";
-import { CATEGORIES, type Category } from "../api/types";
+import { CATEGORIES, type Category, type VpcService } from "../api/types";
 import { decided, succeeded, total, type Counts } from "../model/counts";
 import { formatCount, formatShare } from "../model/format";
-import { isTrouble, serviceHealth, tunnelHealth } from "../model/health";
+import { isTrouble, serviceHealth, tunnelHealth, type ServiceHealth } from "../model/health";
 import { tunnelOf } from "../model/service";
 import { readRange } from "../model/time";
 import { Badge, CategoryName, CodeLink, PageHead, Panel, Time, useNow } from "../ui/page";
 import { useAddress } from "../ui/address";
 import { RangePicker, useRange } from "../ui/range";
-import { Empty, Failed, Loaded } from "../ui/states";
+import { Empty, Loaded, LoadingCharts } from "../ui/states";
 import { Table } from "../ui/table";
 import { Sentence } from "../ui/words";
 import { Button, ButtonLink } from "../ui/controls";
@@ -52,7 +52,6 @@ export default function Overview() {
   return (
     <>
       <PageHead title="Overview" lead="What there is, and what fails now." actions={<RangePicker />} />
-      {services.error ? <Failed error={services.error} onRetry={() => void services.refetch()} /> : null}
       <div className="cards">
         <Card href={troubled.length === 0 ? "/services" : "/services?state=trouble"} label="VPC Services" value={many(services)} words={states === undefined ? "" : troubled.length === 0 ? "none in trouble" : `${formatCount(troubled.length)} in trouble`} bad={troubled.length > 0} />
         <Card href="/tunnels" label="Tunnels" value={many(tunnels)} words={tunnels.data === undefined ? "" : down.length === 0 ? "all connected" : `${formatCount(down.length)} not fully connected`} bad={down.length > 0} />
@@ -69,22 +68,14 @@ export default function Overview() {
       ) : null}
       {fresh ? null : (
         <Panel title="Connections to private services" aside="Drag over a chart to look closer.">
-          <Loaded query={byCategory}>{(data) => total(data.groups).count === 0 ? <Empty title="No connections in this range"><p>They are counted from the first request of a Worker to a <Link href="/services">VPC Service</Link> on.</p></Empty> : <Connections metrics={data} onRange={choose} />}</Loaded>
+          <Loaded query={byCategory} loading={<LoadingCharts />}>{(data) => total(data.groups).count === 0 ? <Empty title="No connections in this range"><p>They are counted from the first request of a Worker to a <Link href="/services">VPC Service</Link> on.</p></Empty> : <Connections metrics={data} onRange={choose} />}</Loaded>
         </Panel>
       )}
-      {troubled.length === 0 ? null : (
+      {fresh ? null : (
         <Panel title="Services in trouble" aside={troubled.length > MOST_TROUBLED ? <Link href="/services?state=trouble">All {formatCount(troubled.length)} of them</Link> : "Last 15 minutes"} flush>
-          <Table
-            label="Services in trouble" rows={troubled.slice(0, MOST_TROUBLED)} rowKey={({ service }) => service.service_id}
-            columns={[
-              { label: "Service", primary: true, cell: ({ service }) => <Link href={`/services/${service.service_id}`}>{service.name}</Link> },
-              { label: "State", cell: ({ health, words }) => <Badge health={health}>{words}</Badge> },
-              { label: "Mostly", cell: ({ service }) => <MainFailure service={service.service_id} show={({ code }) => <CodeLink code={code} />} /> },
-              { label: "Whose fault", cell: ({ service }) => <MainFailure service={service.service_id} show={({ category }) => <CategoryName category={category} />} /> },
-              { label: "Failed", align: "end", cell: ({ counts }) => counts === undefined || counts.count === 0 ? "–" : `${formatCount(counts.failed)} of ${formatCount(decided(counts))}` },
-              { label: "", align: "end", cell: ({ service }) => <Link href={`/services/${service.service_id}/diagnose`}>Diagnose</Link> },
-            ]}
-          />
+          <Loaded query={services} lines={MOST_TROUBLED}>
+            {() => <Loaded query={tunnels} lines={MOST_TROUBLED}>{() => <Loaded query={recent} lines={MOST_TROUBLED}>{() => <Troubled rows={troubled.slice(0, MOST_TROUBLED)} />}</Loaded>}</Loaded>}
+          </Loaded>
         </Panel>
       )}
       <Panel title="Failures now" aside="Connections to private services, last 15 minutes" flush>
@@ -103,6 +94,28 @@ export default function Overview() {
         </Panel>
       )}
     </>
+  );
+}
+
+interface State extends ServiceHealth {
+  service: VpcService;
+  counts: Counts | undefined;
+}
+
+function Troubled({ rows }: { rows: readonly State[] }) {
+  if (rows.length === 0) return <Empty title="No service is in trouble" />;
+  return (
+    <Table
+      label="Services in trouble" rows={rows} rowKey={({ service }) => service.service_id}
+      columns={[
+        { label: "Service", primary: true, cell: ({ service }) => <Link href={`/services/${service.service_id}`}>{service.name}</Link> },
+        { label: "State", cell: ({ health, words }) => <Badge health={health}>{words}</Badge> },
+        { label: "Mostly", cell: ({ service }) => <MainFailure service={service.service_id} show={({ code }) => <CodeLink code={code} />} /> },
+        { label: "Whose fault", cell: ({ service }) => <MainFailure service={service.service_id} show={({ category }) => <CategoryName category={category} />} /> },
+        { label: "Failed", align: "end", cell: ({ counts }) => counts === undefined || counts.count === 0 ? "–" : `${formatCount(counts.failed)} of ${formatCount(decided(counts))}` },
+        { label: "", align: "end", cell: ({ service }) => <Link href={`/services/${service.service_id}/diagnose`}>Diagnose</Link> },
+      ]}
+    />
   );
 }
 

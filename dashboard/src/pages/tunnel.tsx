@@ -59,7 +59,7 @@ export default function TunnelPage({ id, tab }: { id: string; tab: "connectors" 
               />
             </Panel>
             <Panel title="Connectors" flush>
-              <Loaded query={connectors}>
+              <Loaded query={connectors} lines={linesFor(data)}>
                 {(all) => all.length === 0 ? (
                   <Empty title="No connector"><p>Requests to services behind this tunnel fail with <Link href="/errors/destination_unavailable"><code>destination_unavailable</code></Link> until one connects.{may(session, "cloudflare-tunnel.edit") ? " The commands are below." : ""}</p></Empty>
                 ) : <Connectors connectors={all} />}
@@ -98,6 +98,11 @@ export default function TunnelPage({ id, tab }: { id: string; tab: "connectors" 
       </Loaded>
     </>
   );
+}
+
+/** About as many lines as the table of its connectors will take: a head each, and a row each of their connections. */
+function linesFor({ connections }: Tunnel): number {
+  return Math.max(4, Math.round(new Set(connections.map(({ client_id }) => client_id)).size * 4 + connections.length * 1.7));
 }
 
 /** What to do before there is anything to measure. */

@@ -15,71 +15,66 @@ import { Table } from "../ui/table";
 import { tell } from "../ui/toasts";
 
 export function WorkerDeployments({ name }: { name: string }) {
-  const session = useSession();
   const versions = useVersions(name);
   const deployments = useDeployments(name);
+  return <Loaded query={versions} lines={10}>{(all) => <Loaded query={deployments} lines={10}>{(made) => <History name={name} versions={all} deployments={made} />}</Loaded>}</Loaded>;
+}
+
+/** `deployments`: newest first. */
+function History({ name, versions, deployments }: { name: string; versions: readonly Version[]; deployments: readonly Deployment[] }) {
+  const session = useSession();
   const deploying = useDialog("deploy");
   const edit = may(session, "workers-scripts.edit");
-  const chosen = edit ? versions.data?.find((version) => version.id === deploying.of) : undefined;
-  const numbers = new Map((versions.data ?? []).map((version) => [version.id, version.number]));
+  const chosen = edit ? versions.find((version) => version.id === deploying.of) : undefined;
+  const numbers = new Map(versions.map((version) => [version.id, version.number]));
   const words = (id: string) => { const number = numbers.get(id); return number === undefined ? shortId(id) : `#${number}`; };
-  const active = deployments.data ?? [];
+  const [now] = deployments;
   // Going back is deploying what is older than all that is in force.
-  const oldest = Math.min(...(active[0]?.versions ?? []).map((item) => numbers.get(item.version_id) ?? Infinity));
+  const oldest = Math.min(...(now?.versions ?? []).map((item) => numbers.get(item.version_id) ?? Infinity));
   const action = (version: Version) => (version.number < oldest ? "Roll back" : "Deploy");
   const verb = (version: Version) => (version.number < oldest ? "Roll back to" : "Deploy");
   return (
     <>
       <Panel title="In force now">
-        <Loaded query={deployments}>
-          {(all) => all[0] === undefined ? <Empty title="Nothing is deployed" /> : (
-            <div className="stack">
-              {all[0].versions.length < 2 ? null : (
-                <div className="split" aria-hidden="true">{all[0].versions.map((item) => <span key={item.version_id} style={{ flexGrow: item.percentage }}>{words(item.version_id)}</span>)}</div>
-              )}
-              <p>
-                {all[0].versions.map((item, index) => <span key={item.version_id}>{index > 0 ? ", " : ""}<strong>{item.percentage} %</strong> version {words(item.version_id)} <code className="muted">{shortId(item.version_id)}</code></span>)}
-              </p>
-              <p className="muted">Since <Time at={all[0].created_on} form="full" />, by {who(all[0])}{all[0].annotations["workers/message"] === undefined ? "" : `: ${all[0].annotations["workers/message"]}`}</p>
-            </div>
-          )}
-        </Loaded>
+        {now === undefined ? <Empty title="Nothing is deployed" /> : (
+          <div className="stack">
+            {now.versions.length < 2 ? null : (
+              <div className="split" aria-hidden="true">{now.versions.map((item) => <span key={item.version_id} style={{ flexGrow: item.percentage }}>{words(item.version_id)}</span>)}</div>
+            )}
+            <p>
+              {now.versions.map((item, index) => <span key={item.version_id}>{index > 0 ? ", " : ""}<strong>{item.percentage} %</strong> version {words(item.version_id)} <code className="muted">{shortId(item.version_id)}</code></span>)}
+            </p>
+            <p className="muted">Since <Time at={now.created_on} form="full" />, by {who(now)}{now.annotations["workers/message"] === undefined ? "" : `: ${now.annotations["workers/message"]}`}</p>
+          </div>
+        )}
       </Panel>
       <Panel title="Versions" flush>
-        <Loaded query={versions}>
-          {(all) => (
-            <Table
-              label="Versions" rows={[...all].sort((a, b) => b.number - a.number)} rowKey={(version) => version.id}
-              columns={[
-                { label: "Version", primary: true, cell: (version) => <>#{version.number} <code className="muted" title={version.id}>{shortId(version.id)}</code></> },
-                { label: "Traffic", cell: (version) => { const share = shareOf(version.id, active); return share > 0 ? <Badge health="healthy">{share} %</Badge> : <span className="muted">none</span>; } },
-                { label: "Made", cell: (version) => <Time at={version.metadata.created_on} /> },
-                { label: "By", cell: (version) => `${version.metadata.author_id} (${version.metadata.source})` },
-                { label: "Message", wide: true, cell: (version) => versionTag(version) === "" ? versionMessage(version) : <><Badge health="none">{versionTag(version)}</Badge> {versionMessage(version)}</> },
-                { label: "", align: "end", cell: (version) => edit && shareOf(version.id, active) < 100 ? <Button small aria-label={`${verb(version)} version ${version.number}`} onPress={() => deploying.open(version.id)}>{action(version)}</Button> : null },
-              ]}
-            />
-          )}
-        </Loaded>
+        <Table
+          label="Versions" rows={[...versions].sort((a, b) => b.number - a.number)} rowKey={(version) => version.id}
+          columns={[
+            { label: "Version", primary: true, cell: (version) => <>#{version.number} <code className="muted" title={version.id}>{shortId(version.id)}</code></> },
+            { label: "Traffic", cell: (version) => { const share = shareOf(version.id, deployments); return share > 0 ? <Badge health="healthy">{share} %</Badge> : <span className="muted">none</span>; } },
+            { label: "Made", cell: (version) => <Time at={version.metadata.created_on} /> },
+            { label: "By", cell: (version) => `${version.metadata.author_id} (${version.metadata.source})` },
+            { label: "Message", wide: true, cell: (version) => versionTag(version) === "" ? versionMessage(version) : <><Badge health="none">{versionTag(version)}</Badge> {versionMessage(version)}</> },
+            { label: "", align: "end", cell: (version) => edit && shareOf(version.id, deployments) < 100 ? <Button small aria-label={`${verb(version)} version ${version.number}`} onPress={() => deploying.open(version.id)}>{action(version)}</Button> : null },
+          ]}
+        />
       </Panel>
       <Panel title="Deployments" flush>
-        <Loaded query={deployments}>
-          {(all) => (
-            <Table
-              label="Deployments" rows={all} rowKey={(deployment) => deployment.id}
-              columns={[
-                { label: "When", primary: true, cell: (deployment) => <Time at={deployment.created_on} form="full" /> },
-                { label: "Versions", cell: (deployment) => deployment.versions.map((item) => `${item.percentage} % ${words(item.version_id)}`).join(", ") },
-                { label: "Why", cell: (deployment) => deployment.annotations["workers/triggered_by"] ?? "" },
-                { label: "By", cell: who },
-                { label: "Message", wide: true, cell: (deployment) => deployment.annotations["workers/message"] ?? "" },
-              ]}
-            />
-          )}
-        </Loaded>
+        <Table
+          label="Deployments" rows={deployments} rowKey={(deployment) => deployment.id}
+          columns={[
+            { label: "When", primary: true, cell: (deployment) => <Time at={deployment.created_on} form="full" /> },
+            { label: "Versions", cell: (deployment) => deployment.versions.map((item) => `${item.percentage} % ${words(item.version_id)}`).join(", ") },
+            { label: "Why", cell: (deployment) => deployment.annotations["workers/triggered_by"] ?? "" },
+            { label: "By", cell: who },
+            { label: "Message", wide: true, cell: (deployment) => deployment.annotations["workers/message"] ?? "" },
+          ]}
+        />
       </Panel>
       <DialogFrame title={chosen === undefined ? "" : `${verb(chosen)} version #${chosen.number}`} open={chosen !== undefined} onClose={deploying.close}>
-        {chosen === undefined ? null : <DeployForm name={name} version={chosen} action={action(chosen)} deployments={active} words={words} onCancel={deploying.close} onDone={() => deploying.done()} />}
+        {chosen === undefined ? null : <DeployForm name={name} version={chosen} action={action(chosen)} deployments={deployments} words={words} onCancel={deploying.close} onDone={() => deploying.done()} />}
       </DialogFrame>
     </>
   );

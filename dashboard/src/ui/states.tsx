@@ -13,6 +13,11 @@ export function Loading({ lines = 4 }: { lines?: number }) {
   );
 }
 
+/** As tall as the two charts that come, side by side or one above the other as they will be. */
+export function LoadingCharts() {
+  return <div className="columns"><Loading lines={10} /><Loading lines={10} /></div>;
+}
+
 /** A failed call in words: what the server said, or that it cannot be reached. Those whom it names are links where they are `named`. */
 export function Failed({ error, onRetry, named }: { error: unknown; onRetry?: (() => void) | undefined; named?: readonly Named[] | undefined }) {
   const lines = error instanceof ApiFailure && error.errors.length > 0
@@ -49,9 +54,9 @@ interface QueryLike<T> {
 }
 
 /** Data once it is there; what was read before stays, with a note, when reading it again fails. */
-export function Loaded<T>({ query, lines, children }: { query: QueryLike<T>; lines?: number; children: (data: T) => ReactNode }) {
+export function Loaded<T>({ query, lines, loading, children }: { query: QueryLike<T>; lines?: number; loading?: ReactNode; children: (data: T) => ReactNode }) {
   const failed = query.error === null || query.error === undefined ? null : <Failed error={query.error} onRetry={() => void query.refetch()} />;
-  if (query.data === undefined) return failed ?? <Loading {...(lines === undefined ? {} : { lines })} />;
+  if (query.data === undefined) return failed ?? loading ?? <Loading {...(lines === undefined ? {} : { lines })} />;
   return (
     <>
       {failed}
