@@ -53,7 +53,7 @@ export async function pages(api) {
     "worker-logs-none": ["/workers/untouched/logs"],
     "worker-deployments": ["/workers/shop/deployments"],
     "worker-deploy": ["/workers/shop/deployments", press("Roll back to version 1")],
-    "worker-deploy-secrets": ["/workers/shop/deployments", async (page) => { await press("Roll back to version 1")(page); await press("Roll back")(page); await page.getByText("Bring the old secrets back").waitFor(); }],
+    "worker-deploy-secrets": ["/workers/shop/deployments", async (page) => { await press("Roll back to version 1")(page); await press("Roll back")(page); await page.getByText("Bring the old secrets back").waitFor(); }, true],
     "worker-missing": ["/workers/nobody/logs"],
     "worker-bindings": ["/workers/checkout/bindings"],
     "worker-bindings-none": ["/workers/untouched/bindings"],
