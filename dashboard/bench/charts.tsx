@@ -63,8 +63,8 @@ declare global {
     prepare: (name: keyof typeof CASES, times: number) => void;
     /** One frame, when the browser asks for one. */
     frame: () => Promise<void>;
-    /** Draws a frame each time the browser asks for one: how long each took until it was painted, and all of them together, in milliseconds. */
-    run: (frames: number) => Promise<{ each: number[]; all: number }>;
+    /** Draws a frame each time the browser asks for one: how long each took until it was painted, and from one frame to the next, in milliseconds. */
+    run: (frames: number) => Promise<{ each: number[]; between: number[] }>;
   }
 }
 
@@ -82,14 +82,16 @@ window.frame = async () => {
 
 window.run = async (frames) => {
   const each: number[] = [];
-  const first = await nextFrame();
-  let last = first;
+  const between: number[] = [];
+  let last = await nextFrame();
   for (let number = 0; number < frames; number += 1) {
     const begun = performance.now();
     show();
     await painted();
     each.push(performance.now() - begun);
-    last = await nextFrame();
+    const next = await nextFrame();
+    between.push(next - last);
+    last = next;
   }
-  return { each, all: last - first };
+  return { each, between };
 };
