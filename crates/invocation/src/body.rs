@@ -48,9 +48,7 @@ const SHORT: u64 = 64 * 1024;
 ///
 /// Short is what says so itself: nothing is read ahead of a reader of a long body.
 pub fn at_hand(mut body: Body) -> Result<Bytes, Body> {
-    if body.size_hint().exact().is_none_or(|length| length > SHORT) {
-        return Err(body);
-    }
+    let Some(left) = body.size_hint().exact().filter(|length| *length <= SHORT) else { return Err(body) };
     let mut early = VecDeque::new();
     // The waker does nothing: when something is still to come, the reader polls again with its own.
     let mut context = Context::from_waker(Waker::noop());
@@ -60,10 +58,10 @@ pub fn at_hand(mut body: Body) -> Result<Bytes, Body> {
             Poll::Ready(Some(Ok(frame))) if frame.is_data() => early.push_back(Ok(frame)),
             Poll::Ready(Some(other)) => {
                 early.push_back(other);
-                return Err(Resumed { early, body }.boxed_unsync());
+                return Err(Resumed { early, body, left }.boxed_unsync());
             }
             Poll::Pending if early.is_empty() => return Err(body),
-            Poll::Pending => return Err(Resumed { early, body }.boxed_unsync()),
+            Poll::Pending => return Err(Resumed { early, body, left }.boxed_unsync()),
         }
     }
     let mut pieces = early.into_iter().filter_map(|frame| frame.ok()?.into_data().ok());
@@ -79,6 +77,9 @@ pub fn at_hand(mut body: Body) -> Result<Bytes, Body> {
 struct Resumed {
     early: VecDeque<Result<Frame<Bytes>, BodyError>>,
     body: Body,
+    /// Bytes still to come, by what the body said before: one that has broken since does not know it any more, and must not
+    /// look shorter than it should have been.
+    left: u64,
 }
 
 impl http_body::Body for Resumed {
@@ -86,10 +87,15 @@ impl http_body::Body for Resumed {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match self.early.pop_front() {
+        let this = &mut *self;
+        let polled = match this.early.pop_front() {
             Some(frame) => Poll::Ready(Some(frame)),
-            None => Pin::new(&mut self.body).poll_frame(cx),
+            None => Pin::new(&mut this.body).poll_frame(cx),
+        };
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            this.left = this.left.saturating_sub(frame.data_ref().map_or(0, |data| data.len() as u64));
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -97,13 +103,7 @@ impl http_body::Body for Resumed {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let early: u64 = self.early.iter().flatten().filter_map(Frame::data_ref).map(|data| data.len() as u64).sum();
-        let mut hint = self.body.size_hint();
-        if let Some(upper) = hint.upper() {
-            hint.set_upper(upper.saturating_add(early));
-        }
-        hint.set_lower(hint.lower().saturating_add(early));
-        hint
+        SizeHint::with_exact(self.left)
     }
 }
 
@@ -139,6 +139,27 @@ mod tests {
 
         fn size_hint(&self) -> SizeHint {
             SizeHint::with_exact(self.1)
+        }
+    }
+
+    /// A body that has forgotten how long it was once it is broken.
+    struct Forgetful(Option<UnsyncBoxBody<Bytes, BodyError>>);
+
+    impl http_body::Body for Forgetful {
+        type Data = Bytes;
+        type Error = BodyError;
+
+        fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Item>> {
+            let Some(body) = &mut self.0 else { return Poll::Ready(None) };
+            let polled = Pin::new(body).poll_frame(cx);
+            if let Poll::Ready(Some(Err(_))) = &polled {
+                self.0 = None;
+            }
+            polled
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), http_body::Body::size_hint)
         }
     }
 
@@ -188,6 +209,18 @@ mod tests {
         sender.send(Err(BodyError::Network("lost".to_owned()))).unwrap();
         let mut broken = at_hand(body).err().unwrap();
         assert_eq!(broken.frame().await.unwrap().unwrap().into_data().unwrap(), "ab");
+        assert!(broken.frame().await.unwrap().is_err());
+    }
+
+    #[tokio::test]
+    async fn what_broke_does_not_look_whole() {
+        let (sender, body) = body(6);
+        sender.send(Ok(data("ab"))).unwrap();
+        sender.send(Err(BodyError::Network("lost".to_owned()))).unwrap();
+        let mut broken = at_hand(Forgetful(Some(body)).boxed_unsync()).err().unwrap();
+        assert_eq!(broken.size_hint().exact(), Some(6));
+        broken.frame().await.unwrap().unwrap();
+        assert_eq!(broken.size_hint().exact(), Some(4));
         assert!(broken.frame().await.unwrap().is_err());
     }
 

@@ -1,14 +1,16 @@
 //! Failures that are caused for real, from a Worker through a tunnel: the exception, the event, and whose fault it is.
 
 use std::fs;
-use std::io::{BufReader, Write};
+use std::io::{BufReader, Read, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::harness::{ConnectedTunnel, Edge, Process, http_service, private_service, read_request, wait_for};
+use crate::harness::{
+    ConnectedTunnel, Edge, Process, connect, http_service, private_service, read_head, read_request, wait_for,
+};
 
 /// A bound Worker fails with this code, category and phase; the Worker and the event say the same. Gives the detail.
 pub fn assert_failure(edge: &Edge, worker: &str, [code, category, phase]: [&str; 3]) -> String {
@@ -156,6 +158,33 @@ fn http_response_incomplete() {
     assert_eq!(caught["caught"], "Error: ProxyError: http_response_incomplete");
     assert_eq!(caught["phase"], "body");
     edge.fact("/connectivity/events?code=http_response_incomplete", |_| true);
+
+    // Passed on to the visitor, it does not look whole, whether it broke before the Worker answered or after; and the record
+    // says why it ended.
+    let module = r#"export default { async fetch(request, env) {
+        const response = await env.API.fetch("http://inventory.internal/");
+        await scheduler.wait(Number(new URL(request.url).searchParams.get("wait")));
+        return response; } };"#;
+    let bound = format!(
+        r#"{{"main": "index.js", "compatibility_date": "2026-11-01", "vpc_services": [{{"binding": "API", "service_id": "{service}"}}]}}"#
+    );
+    edge.deploy("passer", &[("index.js", module)], &bound, &[]);
+    for wait in [0, 0, 0, 20, 20] {
+        let mut stream = connect(edge.addresses.http);
+        let path = format!("GET /?wait={wait} HTTP/1.1\r\nHost: passer.localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(path.as_bytes()).unwrap();
+        let mut reader = BufReader::new(stream);
+        let head = read_head(&mut reader);
+        assert_eq!((head.status, head.header("content-length")), (200, Some("100")), "{head:?}");
+        let mut body = Vec::new();
+        // The connection is closed or reset.
+        let _ = reader.read_to_end(&mut body);
+        assert!(body.len() < 100, "{} bytes", body.len());
+        let ray = head.header("cf-ray").unwrap();
+        let record = edge.fact("/workers/invocations?worker=passer", |record| record["rayId"] == ray);
+        assert_eq!(record["outcome"], "exception", "{record}");
+        assert_eq!(record["exceptions"][0]["connection"]["code"], "http_response_incomplete", "{record}");
+    }
 }
 
 #[test]
