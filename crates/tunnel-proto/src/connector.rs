@@ -15,6 +15,8 @@ pub const SERIALIZED_HEADERS: &str = "serialized_headers";
 pub const DATAGRAM_V2: &str = "support_datagram_v2";
 /// Datagrams of version 3. Listed beside version 2, it means that only version 3 is spoken.
 pub const DATAGRAM_V3: &str = "support_datagram_v3_2";
+/// The same in releases from before that name; newer ones know it no more.
+pub const DATAGRAM_V3_EARLIER: &str = "support_datagram_v3_1";
 /// End of stream is told by FIN on QUIC.
 pub const QUIC_EOF: &str = "support_quic_eof";
 /// Culvert only: a FIN from the edge on a tcp stream closes one direction, as TCP does. cloudflared closes both.
@@ -57,7 +59,7 @@ impl Features {
 
     /// The one version of datagrams that is spoken, `None` without any.
     pub fn datagram_version(&self) -> Option<DatagramVersion> {
-        if self.contains(DATAGRAM_V3) {
+        if self.contains(DATAGRAM_V3) || self.contains(DATAGRAM_V3_EARLIER) {
             Some(DatagramVersion::V3)
         } else if self.contains(DATAGRAM_V2) {
             Some(DatagramVersion::V2)
@@ -123,6 +125,7 @@ mod tests {
         assert_eq!(Features::new([DATAGRAM_V2, DATAGRAM_V3]).datagram_version(), Some(DatagramVersion::V3));
         assert_eq!(Features::new([DATAGRAM_V2]).datagram_version(), Some(DatagramVersion::V2));
         assert_eq!(Features::new([QUIC_EOF]).datagram_version(), None);
-        assert_eq!(Features::new(["support_datagram_v3_1"]).datagram_version(), None);
+        assert_eq!(Features::new([DATAGRAM_V2, DATAGRAM_V3_EARLIER]).datagram_version(), Some(DatagramVersion::V3));
+        assert_eq!(Features::new(["support_datagram_v3"]).datagram_version(), None);
     }
 }
