@@ -74,13 +74,7 @@ pub(crate) async fn answer(
         Ok((head, body)) => (head, Content::Worker(body)),
         Err((page, connection)) => {
             let (mut head, body) = page_response(page, ray, ray_value, host.as_deref(), representation);
-            let EdgeOptions { name, proxy_status, .. } = &shared.options;
-            let error_type = connection.map_or(page.proxy_error, ErrorCode::as_str);
-            if (*proxy_status || page.is_loop())
-                && let Some(status) = marks::proxy_status(name, error_type)
-            {
-                head.headers_mut().insert(marks::PROXY_STATUS, status);
-            }
+            tell_proxy_status(&shared.options, page, connection, head.headers_mut());
             (head, Content::Page(Some(body)))
         }
     };
@@ -94,8 +88,23 @@ pub(crate) async fn answer(
     Ok(response.map(|()| ResponseBody { content, visit, _in_flight: in_flight, _awaited: awaited }))
 }
 
+/// Adds `Proxy-Status` (RFC 9209) to a page, where the operator wants it.
+pub(crate) fn tell_proxy_status(
+    options: &EdgeOptions,
+    page: ErrorPage,
+    connection: Option<ErrorCode>,
+    headers: &mut HeaderMap,
+) {
+    let error_type = connection.map_or(page.proxy_error, ErrorCode::as_str);
+    if (options.proxy_status || page.is_loop())
+        && let Some(status) = marks::proxy_status(&options.name, error_type)
+    {
+        headers.insert(marks::PROXY_STATUS, status);
+    }
+}
+
 /// The ray id as a header's value.
-fn ray_value(ray: RayId) -> HeaderValue {
+pub(crate) fn ray_value(ray: RayId) -> HeaderValue {
     // Sixteen hexadecimal digits are a valid value.
     HeaderValue::try_from(ray.to_string()).unwrap_or(HeaderValue::from_static("0000000000000000"))
 }
@@ -235,7 +244,7 @@ async fn forward(shared: &Shared, origin: Uuid, mut invocation: Invocation) -> R
     marks::note_passage(invocation.request.headers_mut(), &shared.options.name);
     shared.origins.forward(origin, invocation).await.map_err(|error| {
         tracing::warn!(ray = %ray, %origin, "{error}");
-        (ErrorPage::of_origin(error.failure), None)
+        (ErrorPage::of_origin(error.failure), Some(error.code))
     })
 }
 
@@ -271,7 +280,7 @@ fn from_worker(
     Ok((Response::from_parts(head, ()), body))
 }
 
-fn page_response(
+pub(crate) fn page_response(
     page: ErrorPage,
     ray: RayId,
     ray_value: HeaderValue,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::header::{HeaderName, HeaderValue, REFERER, USER_AGENT};
 use http::{HeaderMap, Request, StatusCode};
-use invocation::{RayId, Route, TRACEPARENT, TraceContext};
+use invocation::{RayId, Route, TRACEPARENT, TRACESTATE, TraceContext};
 use telemetry::{ExchangeRecord, Sink};
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -75,6 +75,10 @@ impl Visit {
     pub(crate) fn pass_on(&self, head: &mut http::request::Parts) {
         let Some(trace) = self.record.trace else { return };
         head.extensions.insert(trace);
+        if trace.parent_id.is_none() {
+            // It is of another trace, or of none (W3C Trace Context, section 3.3).
+            head.headers.remove(TRACESTATE);
+        }
         if let Ok(value) = HeaderValue::try_from(trace.to_string()) {
             head.headers.insert(HeaderName::from_static(TRACEPARENT), value);
         }
@@ -106,11 +110,8 @@ impl Drop for Visit {
 /// The trace that a request belongs to: its sender's, or a new one.
 fn trace(headers: &HeaderMap, share: f64) -> TraceContext {
     let given = headers.get(TRACEPARENT).and_then(|value| TraceContext::parse(value.to_str().ok()?));
-    let span_id = fastrand::u64(1..);
     match given {
-        Some(parent) => parent.child(span_id),
-        None => {
-            TraceContext { trace_id: fastrand::u128(1..), span_id, parent_id: None, sampled: fastrand::f64() < share }
-        }
+        Some(parent) => parent.child(fastrand::u64(1..)),
+        None => TraceContext::begin(share),
     }
 }

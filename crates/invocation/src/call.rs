@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use uuid::Uuid;
 
-use crate::{Body, Ended, Invocation, RayId};
+use crate::{Body, Ended, Invocation, RayId, TraceContext};
 
 /// What begins an invocation, which handler it is for.
 #[derive(Debug)]
@@ -81,6 +81,8 @@ pub struct Call {
     pub ray_id: RayId,
     /// How many Workers called one another to come here; 0 for what comes from outside.
     pub depth: u8,
+    /// The span that it is part of, where it is traced: of the visitor's request, or of what another Worker asked.
+    pub trace: Option<TraceContext>,
 }
 
 impl Call {
@@ -90,7 +92,8 @@ impl Call {
 
 impl From<Invocation> for Call {
     fn from(Invocation { request, ray_id, .. }: Invocation) -> Self {
-        Call { event: Event::Fetch(request), entrypoint: Entrypoint::default(), ray_id, depth: 0 }
+        let trace = request.extensions().get().copied();
+        Call { event: Event::Fetch(request), entrypoint: Entrypoint::default(), ray_id, depth: 0, trace }
     }
 }
 

@@ -23,7 +23,7 @@ pub use body::{Body, BodyError, at_hand, empty, full};
 pub use call::{Answer, Call, CallFailed, Entrypoint, Event, Message, Rpc, WorkerCall};
 pub use dispatch::{Dispatch, Ended, Invocation, Route};
 pub use origin::{NoAnswer, NoOrigins, OriginFailure, Origins};
-pub use outbound::{FetchError, Outbound, PrivateNetwork, Subrequest, Target};
+pub use outbound::{Caller, FetchError, Outbound, PrivateNetwork, Subrequest, Target};
 pub use outcome::Outcome;
 pub use ray_id::{InvalidRayId, RayId};
 pub use socket::{Connect, Socket};

@@ -1,5 +1,6 @@
 //! Beside Workers: services that answer visitors at a host of their own.
 
+use connection_error::ErrorCode;
 use http::Response;
 use uuid::Uuid;
 
@@ -22,6 +23,8 @@ pub enum OriginFailure {
 pub struct NoAnswer {
     /// What visitors are told.
     pub failure: OriginFailure,
+    /// What it was among the failures of connections.
+    pub code: ErrorCode,
     /// The first cause in one sentence.
     pub message: String,
 }
@@ -47,6 +50,8 @@ impl Origins for NoOrigins {
 
     fn forward(&self, _: Uuid, _: Invocation) -> BoxFuture<'static, Result<Response<Body>, NoAnswer>> {
         let message = "there are no origins".to_owned();
-        Box::pin(async { Err(NoAnswer { failure: OriginFailure::Disconnected, message }) })
+        Box::pin(async {
+            Err(NoAnswer { failure: OriginFailure::Disconnected, code: ErrorCode::DestinationNotFound, message })
+        })
     }
 }

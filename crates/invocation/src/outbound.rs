@@ -7,7 +7,7 @@ use connection_error::ConnectionError;
 use http::{Request, Response};
 use uuid::Uuid;
 
-use crate::{Answer, Body, BoxFuture, CallFailed, Connect, RayId, Socket, WorkerCall};
+use crate::{Answer, Body, BoxFuture, CallFailed, Connect, RayId, Socket, TraceContext, WorkerCall};
 
 /// Where a subrequest goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,19 @@ pub enum PrivateNetwork {
     Account,
 }
 
+/// Who asks.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The Worker's name.
+    pub worker: Arc<str>,
+    /// The invocation.
+    pub invocation: Uuid,
+    /// The visitor's request.
+    pub ray_id: RayId,
+    /// The span of what is asked, where it is traced.
+    pub trace: Option<TraceContext>,
+}
+
 /// One hop of a Worker's `fetch()`. Redirects are followed by the caller, each hop being a subrequest of its own.
 #[derive(Debug)]
 pub struct Subrequest {
@@ -36,12 +49,8 @@ pub struct Subrequest {
     pub target: Target,
     /// The request; its URI is absolute.
     pub request: Request<Body>,
-    /// The Worker that asks.
-    pub worker: Arc<str>,
-    /// The invocation it belongs to.
-    pub invocation: Uuid,
-    /// The visitor's request it belongs to.
-    pub ray_id: RayId,
+    /// Who asks.
+    pub caller: Caller,
 }
 
 /// Why a subrequest has no response.

@@ -1,11 +1,8 @@
 //! Going out without HTTP: what a Worker's `connect()` asks of the rest, and the byte stream that it gets.
 
-use std::sync::Arc;
-
 use tokio::io::{AsyncRead, AsyncWrite};
-use uuid::Uuid;
 
-use crate::{BoxFuture, FetchError, RayId, Target};
+use crate::{BoxFuture, Caller, FetchError, Target};
 
 /// A Worker's `connect()`.
 #[derive(Debug, Clone)]
@@ -18,12 +15,8 @@ pub struct Connect {
     pub port: u16,
     /// For TLS from the first byte, the name that the certificate must be for.
     pub tls: Option<String>,
-    /// The Worker that asks.
-    pub worker: Arc<str>,
-    /// The invocation it belongs to.
-    pub invocation: Uuid,
-    /// The visitor's request it belongs to.
-    pub ray_id: RayId,
+    /// Who asks.
+    pub caller: Caller,
 }
 
 /// A TCP connection that stands, as a stream of bytes each way. Dropping it closes it. A failure that has a

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// One span of a trace, as it is passed on to whoever works for it.
 ///
-/// Whoever carries an [`http::Request`] inside Culvert finds it in the request's extensions, where the request is traced.
+/// A visitor's request has it in its extensions, where it is traced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TraceContext {
     /// The trace; never 0.
@@ -51,6 +51,12 @@ impl TraceContext {
             sampled: u8::from_str_radix(flags, 16).ok()? & 1 == 1,
         };
         (context.trace_id != 0 && context.span_id != 0).then_some(context)
+    }
+
+    /// A new trace, of which a share is recorded.
+    pub fn begin(share: f64) -> Self {
+        let sampled = fastrand::f64() < share;
+        Self { trace_id: fastrand::u128(1..), span_id: fastrand::u64(1..), parent_id: None, sampled }
     }
 
     /// A span under this one.

@@ -26,7 +26,7 @@ pub use crate::quic::SetupError as BindError;
 pub use directory::{Refusal, TunnelDirectory, TunnelGrant};
 pub use dns::{DnsQueryError, DnsTransport, Resolver};
 pub use flow::{DrainSignal, Flow, FlowError};
-pub use open::OpenError;
+pub use open::{NotOpened, OpenError};
 pub use options::{EdgeLimits, EdgeOptions};
 pub use published::{Answer, BodyFailure, RequestBody, ResponseBody};
 pub use status::{ConnectionStatus, ConnectorStatus, TransportKind};

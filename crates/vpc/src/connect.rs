@@ -1,6 +1,6 @@
 //! From a service to an open flow: which addresses, in which order, and what their failures mean.
 
-mod failure;
+pub(crate) mod failure;
 mod race;
 
 use std::net::{IpAddr, SocketAddr};
@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::address::{Origin, Restrictions};
 use crate::dns::{Later, NoAddress, Resolved, Resolver, Zone};
-use crate::network::{Network, OpenError, OpenedFlow};
+use crate::network::{Network, NotOpened, OpenError, OpenedFlow};
 use crate::private_network::Scope;
 use crate::service::{Host, Service};
 use race::{Race, Step};
@@ -27,6 +27,14 @@ const GRACE: Duration = Duration::from_millis(500);
 pub(crate) struct Connected {
     pub flow: OpenedFlow,
     pub address: SocketAddr,
+}
+
+/// That there is no flow, why, and where it was to lead.
+#[derive(Debug)]
+pub(crate) struct NotConnected {
+    pub error: Box<ConnectionError>,
+    /// The address that the error is about, and the connector that was asked for it.
+    pub tried: Option<(SocketAddr, Option<Uuid>)>,
 }
 
 /// The addresses of a service that may be connected to.
@@ -97,11 +105,11 @@ impl Destination<'_> {
     }
 
     /// Opens a flow to the first address that accepts.
-    pub(crate) async fn connect(&self, addresses: &Addresses) -> Result<Connected, Box<ConnectionError>> {
+    pub(crate) async fn connect(&self, addresses: &Addresses) -> Result<Connected, NotConnected> {
         let (tunnel, policy) = (self.service.tunnel, &self.service.policy);
         let mut race = Race::new(&addresses.list);
         let mut running = FuturesUnordered::new();
-        let mut failures: Vec<(SocketAddr, OpenError)> = Vec::new();
+        let mut failures: Vec<(SocketAddr, NotOpened)> = Vec::new();
         let mut later = std::pin::pin!(OptionFuture::from(addresses.later.clone().map(Later::addresses)));
         let mut more_may_come = addresses.later.is_some();
         loop {
@@ -126,9 +134,9 @@ impl Destination<'_> {
             };
             match ended {
                 (address, Ok(flow)) => return Ok(Connected { flow, address }),
-                (address, Err(error)) => {
-                    let hopeless = failure::concerns_the_tunnel(&error);
-                    failures.push((address, error));
+                (address, Err(failed)) => {
+                    let hopeless = failure::concerns_the_tunnel(&failed.error);
+                    failures.push((address, failed));
                     if hopeless {
                         return Err(failure::of_all(tunnel, &failures));
                     }
@@ -165,9 +173,10 @@ async fn open(
     tunnel: Uuid,
     address: SocketAddr,
     timeout: Duration,
-) -> (SocketAddr, Result<OpenedFlow, OpenError>) {
+) -> (SocketAddr, Result<OpenedFlow, NotOpened>) {
     let opening = network.open_tcp(tunnel, address, timeout);
-    let result =
-        tokio::time::timeout(timeout + GRACE, opening).await.unwrap_or(Err(OpenError::TimedOut { after: timeout }));
+    let result = tokio::time::timeout(timeout + GRACE, opening)
+        .await
+        .unwrap_or_else(|_| Err(OpenError::TimedOut { after: timeout }.into()));
     (address, result)
 }

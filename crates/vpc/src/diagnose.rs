@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use connection_error::{ConnectionError, ErrorCode, Phase, Timings};
 use http::{HeaderMap, Method, Response};
+use http_body::Body as _;
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
@@ -19,7 +21,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::connect::{Connected, Destination};
 use crate::dns::Resolver;
-use crate::http::{self as http_client, Facts, RequestSource};
+use crate::http::{self as http_client, Answer, BodyEvidence, Facts, RequestSource};
 use crate::network::{Io, Network, OpenedFlow};
 use crate::options::Options;
 use crate::plan::Plan;
@@ -33,6 +35,10 @@ use witness::Witness;
 
 /// How much time is always left for a phase: a timeout of nothing would be a failure of ours.
 const LEAST: Duration = Duration::from_millis(100);
+
+/// How much of a body is read, and for how long: enough to see whether it breaks off early.
+const BODY_BYTES: u64 = 4 << 20;
+const BODY_TIME: Duration = Duration::from_secs(3);
 
 /// What one connection found.
 #[derive(Debug, Clone)]
@@ -97,6 +103,7 @@ fn phases(service: &Service, request: &DiagnosisRequest) -> Vec<Phase> {
         (Phase::Tls, is_http && request.is_https()),
         (Phase::Request, is_http),
         (Phase::Head, is_http),
+        (Phase::Body, is_http),
     ];
     all.into_iter().filter_map(|(phase, has)| has.then_some(phase)).collect()
 }
@@ -248,7 +255,7 @@ impl<'a> Examination<'a> {
                 self.answered(&answer.response)?;
                 let status = answer.response.status();
                 self.passed_in(Phase::Head, spent(timings.head), format!("The service answered {status}."));
-                Ok(())
+                self.read_body(answer, &source).await
             }
             Err(failed) => {
                 let mut last = timings.request;
@@ -315,7 +322,8 @@ impl<'a> Examination<'a> {
         }
         service.policy.connect_timeout = service.policy.connect_timeout.min(self.left());
         let connected = self.destination(&service, port).connect(&addresses).await;
-        let Connected { flow: OpenedFlow { io, connector, draining }, address } = connected?;
+        let Connected { flow: OpenedFlow { io, connector, draining }, address } =
+            connected.map_err(|failed| failed.error)?;
         self.fact("address", address.to_string());
         self.passed(Phase::Connect, format!("{address} accepted the connection."));
         Ok((io, Facts { address, connector, draining }))
@@ -367,6 +375,49 @@ impl<'a> Examination<'a> {
         };
         self.passed(Phase::Tls, format!("{version} with a certificate that is {checked}{until}."));
         Ok((stream, is_http2))
+    }
+
+    /// Reads the body, as much of it as comes within a short time and is not large: one that goes on for ever is no failure.
+    async fn read_body(&mut self, answer: Answer, source: &RequestSource) -> Result<(), Box<ConnectionError>> {
+        let Answer { response, ending } = answer;
+        let mut body = response.into_body();
+        let announced = body.size_hint().exact();
+        let until = Instant::now() + BODY_TIME.min(self.left());
+        let mut received = 0;
+        let ended = loop {
+            if received >= BODY_BYTES {
+                break false;
+            }
+            match tokio::time::timeout_at(until, body.frame()).await {
+                Ok(Some(Ok(frame))) => received += frame.data_ref().map_or(0, |data| data.len() as u64),
+                Ok(Some(Err(error))) => {
+                    let passed = ending.passed();
+                    let evidence = BodyEvidence {
+                        address: ending.address(),
+                        announced,
+                        received,
+                        request_body: &source.progress(),
+                        passed: passed.as_ref(),
+                        idempotent: true,
+                    };
+                    return Err(http_client::body_failure(&error, &evidence));
+                }
+                Ok(None) => break true,
+                Err(_) => break false,
+            }
+        };
+        self.fact("bytes", received);
+        self.passed(
+            Phase::Body,
+            match (ended, announced) {
+                (true, _) => format!("The body has {received} bytes."),
+                (false, Some(announced)) => {
+                    format!("{received} of {announced} bytes of the body were read, and all was well.")
+                }
+                (false, None) => format!("{received} bytes of the body were read; it goes on."),
+            },
+        );
+        Ok(())
     }
 
     /// Looks at the head of the answer.

@@ -11,6 +11,7 @@ mod stall;
 
 pub(crate) use connection::{Connection, Facts, establish};
 pub(crate) use exchange::{Answer, exchange};
+pub(crate) use failure::{BodyEvidence, of_body as body_failure};
 pub(crate) use request_body::RequestSource;
 pub(crate) use response_body::{Ending, ResponseBody};
 pub(crate) use retry::{Tried, may_retry};

@@ -23,6 +23,7 @@ mod plan;
 mod policy;
 mod pool;
 mod private_network;
+mod published;
 mod rate_limit;
 mod service;
 mod state;
@@ -34,12 +35,12 @@ mod vpc;
 mod way;
 
 pub use address::Restrictions;
-pub use attempt::Caller;
 pub use diagnose::{Diagnosis, DiagnosisRequest, Finding, FindingState, Probe};
-pub use network::{DnsQueryError, DnsTransport, Draining, Io, Network, OpenError, OpenedFlow};
+pub use network::{DnsQueryError, DnsTransport, Draining, Io, Network, NotOpened, OpenError, OpenedFlow};
 pub use options::Options;
 pub use policy::{BreakerPolicy, Policy};
 pub use private_network::{NetworkRoute, PrivateNetwork, RouteDestination};
+pub use published::{NotForwarded, PublishedHost};
 pub use service::{
     AppProtocol, CertificateVerification, ClientCertificate, Host, Scheme, Service, ServiceKind, TlsSettings,
 };

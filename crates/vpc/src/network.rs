@@ -62,7 +62,7 @@ pub trait Network: Send + Sync + 'static {
         tunnel: Uuid,
         destination: SocketAddr,
         timeout: Duration,
-    ) -> BoxFuture<'_, Result<OpenedFlow, OpenError>>;
+    ) -> BoxFuture<'_, Result<OpenedFlow, NotOpened>>;
 
     /// Sends one DNS message (RFC 1035 wire format, without a length) to `resolver`, or to the connector's own, and returns
     /// the answer to it.
@@ -86,6 +86,23 @@ pub enum DnsTransport {
     Udp,
     /// Over a connection, for answers that do not fit in a datagram.
     Tcp,
+}
+
+/// That a flow could not be opened, why, and by whom it was tried.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{error}")]
+pub struct NotOpened {
+    /// Why.
+    pub error: OpenError,
+    /// The connector that was asked, if one was.
+    pub connector: Option<Uuid>,
+}
+
+impl From<OpenError> for NotOpened {
+    /// Nobody was asked.
+    fn from(error: OpenError) -> Self {
+        Self { error, connector: None }
+    }
 }
 
 /// Why a flow could not be opened.

@@ -116,16 +116,17 @@ impl Upgrade {
     }
 }
 
-/// The connection after a `101`, raw bytes both ways. It counts as one of the service's connections, and its event is sent,
-/// when it is dropped.
+/// The connection after a `101`, raw bytes both ways. It counts as one of the service's connections until it is dropped, which
+/// is when its event is sent.
 pub struct UpgradedStream {
     io: Box<dyn Io>,
     _attempt: Attempt,
-    _permit: ConnectionPermit,
+    /// A registered service counts its connections.
+    _permit: Option<ConnectionPermit>,
 }
 
 impl UpgradedStream {
-    pub(crate) fn new(io: Box<dyn Io>, attempt: Attempt, permit: ConnectionPermit) -> Self {
+    pub(crate) fn new(io: Box<dyn Io>, attempt: Attempt, permit: Option<ConnectionPermit>) -> Self {
         Self { io, _attempt: attempt, _permit: permit }
     }
 }

@@ -7,12 +7,12 @@ use connection_error::{ConnectionError, ErrorCode, Phase};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
-use invocation::Body;
+use invocation::{Body, Caller};
 use lru::LruCache;
 use telemetry::Sink;
 use uuid::Uuid;
 
-use crate::attempt::{Attempt, Caller};
+use crate::attempt::Attempt;
 use crate::diagnose::{Diagnosis, Examination, Probe};
 use crate::dns::Resolver;
 use crate::headers;
@@ -136,6 +136,11 @@ impl Vpc {
         }
     }
 
+    /// Who is told of attempts.
+    pub(crate) fn sink(&self) -> Arc<dyn Sink> {
+        Arc::clone(&self.shared.sink)
+    }
+
     /// Where a host leads on a network. That no route covers it is an attempt too, with its event.
     fn destination(
         &self,
@@ -159,7 +164,7 @@ impl Vpc {
                     tls: network.tls.clone(),
                     policy: network.policy.clone(),
                 };
-                Err(Attempt::new(Arc::clone(&self.shared.sink), &nowhere, caller).fail(error))
+                Err(Attempt::new(self.sink(), &nowhere, caller).fail(error))
             }
         }
     }
@@ -172,9 +177,8 @@ impl Vpc {
         request: Request<Body>,
         caller: Caller,
     ) -> Result<Response<Body>, Box<ConnectionError>> {
-        let mut attempt = Attempt::new(Arc::clone(&self.shared.sink), &service, &caller);
+        let mut attempt = Attempt::new(self.sink(), &service, &caller);
         let (head, body) = request.into_parts();
-        attempt.traced(head.extensions.get().copied());
         let cdn_id = &self.shared.options.cdn_id;
         let plan = match Plan::new(&service, head.method, &head.uri, head.headers, cdn_id) {
             Ok(plan) => plan,
@@ -206,7 +210,7 @@ impl Vpc {
         scope: Scope,
         caller: Caller,
     ) -> Result<TcpConnection, Box<ConnectionError>> {
-        let mut attempt = Attempt::new(Arc::clone(&self.shared.sink), &service, &caller);
+        let mut attempt = Attempt::new(self.sink(), &service, &caller);
         let ServiceKind::Tcp { port, .. } = service.kind else {
             return Err(attempt.fail(Box::new(ConnectionError::new(
                 ErrorCode::HttpRequestDenied,
@@ -218,6 +222,7 @@ impl Vpc {
         match self.shared.open_raw(&state, port, &mut attempt).await {
             Ok((flow, facts, permit)) => {
                 state.reached();
+                attempt.connected();
                 Ok(TcpConnection::new(flow, facts.address, state, attempt, permit))
             }
             Err(error) => {
@@ -290,7 +295,8 @@ impl Vpc {
                     Ok(upgraded) => upgraded,
                     Err(error) => return Err(attempt.fail(failed(error.to_string()))),
                 };
-                let stream = UpgradedStream::new(Box::new(TokioIo::new(upgraded)), attempt, connection.into_permit());
+                let permit = Some(connection.into_permit());
+                let stream = UpgradedStream::new(Box::new(TokioIo::new(upgraded)), attempt, permit);
                 let mut response = response.map(|_| invocation::empty());
                 response.extensions_mut().insert(Upgraded::new(stream));
                 Ok(response)

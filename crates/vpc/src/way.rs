@@ -8,7 +8,7 @@ use telemetry::Sink;
 use tokio::time::Instant;
 
 use crate::attempt::Attempt;
-use crate::connect::{Addresses, Connected, Destination};
+use crate::connect::{Addresses, Connected, Destination, NotConnected};
 use crate::dns::Resolver;
 use crate::http::{self as http_client, Answer, Connection, Facts, RequestSource, Tried};
 use crate::network::{Io, Network};
@@ -157,10 +157,18 @@ impl Shared {
         state.count_new_connection()?;
         let started = Instant::now();
         let connected = self.destination(state, port).connect(addresses).await;
-        if connected.as_ref().err().is_none_or(|error| error.phase == Phase::Connect) {
+        if connected.as_ref().err().is_none_or(|failed| failed.error.phase == Phase::Connect) {
             attempt.timings().connect = Some(started.elapsed());
         }
-        let Connected { flow, address } = connected?;
+        let Connected { flow, address } = match connected {
+            Ok(connected) => connected,
+            Err(NotConnected { error, tried }) => {
+                if let Some((address, connector)) = tried {
+                    attempt.via(address, connector, false);
+                }
+                return Err(error);
+            }
+        };
         attempt.via(address, flow.connector, false);
         Ok((flow.io, Facts { address, connector: flow.connector, draining: flow.draining }, permit))
     }

@@ -10,6 +10,9 @@ import { WritableController } from "./writable_controller.js";
 import { WRITABLE, WritableState, closeOrCloseInFlight, closeWritable } from "./writable_core.js";
 import { newWritableStream } from "./writable_stream.js";
 
+/** One piece is read ahead: that the other side has gone is noticed, and `closed` settles, without anybody reading. */
+const READ_AHEAD = 1;
+
 /** What a socket shows, from before it is connected until it is closed. */
 export class SocketStreams {
   /** The connection; 0 before it stands and after it was closed or handed on. */
@@ -39,7 +42,7 @@ export class SocketStreams {
     markHandled(this.#opened.promise);
     markHandled(this.#closed.promise);
     const source = { start: undefined, pull: () => this.#pull(), cancel: () => this.#cancel() };
-    new ByteController(this.readableState, source, 0, undefined);
+    new ByteController(this.readableState, source, READ_AHEAD, undefined);
     const sink = {
       start: undefined,
       write: (/** @type {any} */ chunk) => this.#write(chunk),

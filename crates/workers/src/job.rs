@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use http::Response;
-use invocation::{Answer, Body, Call, CallFailed, Ended, Entrypoint, Event, Outcome, RayId};
+use invocation::{Answer, Body, Call, CallFailed, Ended, Entrypoint, Event, Outcome, RayId, TraceContext};
 use telemetry::{ExceptionRecord, InvocationRecord};
 use time::OffsetDateTime;
 use tokio::sync::oneshot;
@@ -29,6 +29,7 @@ pub(crate) struct Job {
     pub entrypoint: Entrypoint,
     /// How many Workers called one another to come here.
     pub depth: u8,
+    pub trace: Option<TraceContext>,
     pub ray_id: RayId,
     pub started: OffsetDateTime,
     pub begun: Instant,
@@ -50,6 +51,7 @@ impl Job {
             event: call.event,
             entrypoint: call.entrypoint,
             depth: call.depth,
+            trace: call.trace,
             ray_id: call.ray_id,
             started: OffsetDateTime::now_utc(),
             begun: Instant::now(),
@@ -110,10 +112,7 @@ impl Job {
             subrequests: Vec::new(),
             further_subrequests: 0,
             truncated: false,
-            trace: match &self.event {
-                Event::Fetch(request) => request.extensions().get().copied(),
-                Event::Scheduled { .. } | Event::Tail { .. } | Event::Rpc(_) => None,
-            },
+            trace: self.trace,
         }
     }
 

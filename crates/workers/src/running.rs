@@ -8,13 +8,12 @@ use connection_error::ConnectionError;
 use http::Method;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use invocation::{
-    Answer, CallFailed, Ended, Entrypoint, Event, FetchError, RayId, TRACEPARENT, TRACESTATE, TraceContext,
+    Answer, CallFailed, Caller, Ended, Entrypoint, Event, FetchError, TRACEPARENT, TRACESTATE, TraceContext,
 };
 use isolate::{Charge, Ledger};
 use telemetry::{ConsoleLine, ExceptionRecord, InvocationRecord, Level, SubrequestRecord};
 use time::OffsetDateTime;
 use tokio::sync::{Semaphore, oneshot};
-use uuid::Uuid;
 
 use crate::job::{Job, Reply};
 use crate::version::WorkerVersion;
@@ -73,9 +72,19 @@ impl Running {
         (running, job.event, job.entrypoint)
     }
 
-    /// The invocation's and the visitor's ids.
-    pub(crate) fn ids(&self) -> (Uuid, RayId) {
-        (self.record.id, self.record.ray_id)
+    /// Who asks for a subrequest.
+    pub(crate) fn caller(&self, worker: &Arc<str>, record: usize) -> Caller {
+        Caller {
+            worker: Arc::clone(worker),
+            invocation: self.record.id,
+            ray_id: self.record.ray_id,
+            trace: self.trace_of(record),
+        }
+    }
+
+    /// The span of a subrequest, where the invocation is traced.
+    pub(crate) fn trace_of(&self, record: usize) -> Option<TraceContext> {
+        Some(self.record.trace?.child(telemetry::subrequest_span(self.record.id, record)))
     }
 
     /// Answers the one who asked. `false` when nobody waits any more.
@@ -172,25 +181,24 @@ impl Running {
         self.record.subrequests.len() - 1
     }
 
-    /// The span of a subrequest, where the invocation is traced, with the headers that pass it on. A Worker that traces by
-    /// itself is left alone.
-    pub(crate) fn trace_subrequest(&self, index: usize, headers: &mut HeaderMap) -> Option<TraceContext> {
-        let own = self.record.trace?;
-        let trace = own.child(telemetry::subrequest_span(self.record.id, index));
+    /// Adds the headers that pass a subrequest's span on. A Worker that traces by itself is left alone.
+    pub(crate) fn pass_on_trace(&self, record: usize, headers: &mut HeaderMap) {
+        let (Some(own), Some(trace)) = (self.record.trace, self.trace_of(record)) else { return };
         let given = headers.get(TRACEPARENT).and_then(|value| TraceContext::parse(value.to_str().ok()?));
         if given.is_some_and(|given| given.span_id != own.span_id) {
-            return Some(trace);
+            return;
         }
         if let Ok(value) = HeaderValue::try_from(trace.to_string()) {
             headers.insert(HeaderName::from_static(TRACEPARENT), value);
         }
-        if !headers.contains_key(TRACESTATE)
-            && let Some((_, state)) = self.record.headers.iter().find(|(name, _)| name == TRACESTATE)
-            && let Ok(value) = HeaderValue::from_str(state)
-        {
-            headers.insert(HeaderName::from_static(TRACESTATE), value);
+        if headers.contains_key(TRACESTATE) {
+            return;
         }
-        Some(trace)
+        // It may stand on several lines, which are one list (W3C Trace Context, section 3.3.1).
+        let states = self.record.headers.iter().filter(|(name, _)| name == TRACESTATE);
+        for value in states.filter_map(|(_, state)| HeaderValue::from_str(state).ok()) {
+            headers.append(HeaderName::from_static(TRACESTATE), value);
+        }
     }
 
     /// A subrequest's response head is there (or its connection, which has no status), or it failed.

@@ -1,7 +1,10 @@
 //! `POST …/services/{service}/diagnose`: connects to a VPC Service now, phase by phase, and changes nothing.
 
+use std::net::Ipv6Addr;
+
 use axum::body::Body;
 use axum::extract::State;
+use http::uri::{Authority, PathAndQuery};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -34,8 +37,17 @@ fn parse(body: &Value) -> Result<ServiceProbe, ApiError> {
         }
     };
     let path = text("path")?;
-    if path.as_ref().is_some_and(|path| !path.starts_with('/')) {
-        return Err(ApiError::field("/path", "path must begin with a slash."));
+    if path.as_ref().is_some_and(|path| !path.starts_with('/') || path.parse::<PathAndQuery>().is_err()) {
+        return Err(ApiError::field("/path", "path must begin with a slash and be encoded as in a URL."));
+    }
+    let host = text("host")?;
+    let is_authority = |host: &String| {
+        host.parse::<Ipv6Addr>().is_ok()
+            || host.parse::<Authority>().is_ok_and(|it| !host.contains('@') && !it.host().is_empty())
+    };
+    if let Some(host) = host.as_ref().filter(|host| !is_authority(host)) {
+        let detail = format!("host must be a host name or an address, with a port where need be, not \"{host}\".");
+        return Err(ApiError::field("/host", detail));
     }
     let connector = text("connector")?
         .map(|text| {
@@ -43,7 +55,7 @@ fn parse(body: &Value) -> Result<ServiceProbe, ApiError> {
                 .map_err(|_| ApiError::field("/connector", format!("connector must be a UUID, not \"{text}\".")))
         })
         .transpose()?;
-    Ok(ServiceProbe { https, host: text("host")?, path, connector })
+    Ok(ServiceProbe { https, host, path, connector })
 }
 
 /// The handler.
@@ -81,6 +93,10 @@ mod tests {
             json!({ "scheme": "ftp" }),
             json!({ "path": "x" }),
             json!({ "host": 1 }),
+            json!({ "host": "bad host" }),
+            json!({ "host": "user@shop.internal" }),
+            json!({ "host": "shop.internal/path" }),
+            json!({ "path": "/with space" }),
             json!({ "connector": "x" }),
             json!({ "url": "x" }),
         ] {

@@ -148,7 +148,7 @@ async fn serve(configuration: Configuration, visitors: &Handle) -> Result<(), Fa
     let stop = CancellationToken::new();
     let edge = edge::Edge::with(
         Arc::new(Dispatcher::new(current.clone(), workers.clone())),
-        Arc::new(PublishedHosts::new(current.clone(), tunnel_edge.tunnels())),
+        Arc::new(PublishedHosts::new(current.clone(), tunnel_edge.tunnels(), vpc.clone())),
         edge::EdgeOptions { trace_sampling, ..edge_options(&configuration) },
         telemetry.wants_exchanges().then(|| telemetry.recorder()),
     );
@@ -172,7 +172,8 @@ async fn serve(configuration: Configuration, visitors: &Handle) -> Result<(), Fa
     let state = control::ControlState::with_pages(store.clone(), platform, dashboard::pages());
     let operators = tokio::spawn(control::serve(api, control::router(state), stop.clone()));
 
-    let scheduler = tokio::spawn(scheduler::run(store.clone(), current.clone(), callable.clone(), stop.clone()));
+    let scheduler =
+        tokio::spawn(scheduler::run(store.clone(), current.clone(), callable.clone(), trace_sampling, stop.clone()));
     let tails = tokio::spawn(tail_workers::run(tailed, current.clone(), callable, stop.clone()));
 
     announce(&addresses_file, &addresses)?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use invocation::BoxFuture;
 use tunnel::edge::Tunnels;
 use uuid::Uuid;
-use vpc::{DnsQueryError, DnsTransport, Network, OpenError, OpenedFlow};
+use vpc::{DnsQueryError, DnsTransport, Network, NotOpened, OpenError, OpenedFlow};
 
 use super::serving::Current;
 
@@ -33,9 +33,9 @@ impl Network for KnownTunnels {
         tunnel: Uuid,
         destination: SocketAddr,
         timeout: Duration,
-    ) -> BoxFuture<'_, Result<OpenedFlow, OpenError>> {
+    ) -> BoxFuture<'_, Result<OpenedFlow, NotOpened>> {
         if !self.exists(tunnel) {
-            return Box::pin(async { Err(OpenError::NoTunnel) });
+            return Box::pin(async { Err(OpenError::NoTunnel.into()) });
         }
         Network::open_tcp(&self.tunnels, tunnel, destination, timeout)
     }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use connection_error::{ConnectionError, ErrorCode, Phase};
 use http::Response;
 use invocation::{
-    Answer, Body, BoxFuture, CallFailed, Connect, FetchError, Outbound, Socket, Subrequest, Target, TraceContext,
-    Upgraded, WorkerCall,
+    Answer, Body, BoxFuture, CallFailed, Caller, Connect, FetchError, Outbound, Socket, Subrequest, Target, Upgraded,
+    WorkerCall,
 };
 use telemetry::{ConnectionEvent, Sink};
 use time::OffsetDateTime;
 use uuid::Uuid;
-use vpc::{Caller, Service, Vpc};
+use vpc::{Service, Vpc};
 
 use super::dispatcher::Callable;
 use super::public_network::PublicNetwork;
@@ -36,7 +36,7 @@ pub struct Outbounds {
 
 impl Outbounds {
     /// A service that exists, or the failure of an attempt to reach one that does not.
-    fn service(&self, id: Uuid, caller: &Caller, trace: Option<TraceContext>) -> Result<Arc<Service>, FetchError> {
+    fn service(&self, id: Uuid, caller: &Caller) -> Result<Arc<Service>, FetchError> {
         if let Some(service) = self.current.load().services.get(&id) {
             return Ok(service.clone());
         }
@@ -61,7 +61,8 @@ impl Outbounds {
             timings: error.timings,
             status: None,
             error: Some(error.clone()),
-            trace,
+            canceled: false,
+            trace: caller.trace,
         });
         Err(FetchError::Connection(Box::new(error)))
     }
@@ -73,16 +74,14 @@ impl Outbound for Outbounds {
     }
 
     fn fetch(&self, subrequest: Subrequest) -> BoxFuture<'static, Result<Response<Body>, FetchError>> {
-        let Subrequest { target, request, worker, invocation, ray_id } = subrequest;
-        let caller = Caller { worker, invocation, ray_id };
+        let Subrequest { target, request, caller } = subrequest;
         match target {
             Target::Public => {
                 let public = self.public.clone();
                 Box::pin(async move { public.fetch(request).await })
             }
             Target::VpcService(id) => {
-                let trace = request.extensions().get().copied();
-                let (service, vpc) = (self.service(id, &caller, trace), self.vpc.clone());
+                let (service, vpc) = (self.service(id, &caller), self.vpc.clone());
                 Box::pin(async move { Ok(with_connection(vpc.fetch(service?, request, caller).await?)) })
             }
             Target::VpcNetwork(which) => {
@@ -93,8 +92,7 @@ impl Outbound for Outbounds {
     }
 
     fn connect(&self, connect: Connect) -> BoxFuture<'static, Result<Box<dyn Socket>, FetchError>> {
-        let Connect { target, host, port, tls, worker, invocation, ray_id } = connect;
-        let caller = Caller { worker, invocation, ray_id };
+        let Connect { target, host, port, tls, caller } = connect;
         let vpc = self.vpc.clone();
         match target {
             Target::Public => {
@@ -102,7 +100,7 @@ impl Outbound for Outbounds {
                 Box::pin(async move { sockets.connect(&host, port, tls).await })
             }
             Target::VpcService(id) => {
-                let service = self.service(id, &caller, None);
+                let service = self.service(id, &caller);
                 Box::pin(async move { secured(vpc.connect(service?, caller).await?, tls).await })
             }
             Target::VpcNetwork(which) => {

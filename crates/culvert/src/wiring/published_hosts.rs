@@ -1,22 +1,19 @@
 //! Visitors' requests at host names that lead to a tunnel: to the private service that the tunnel's connectors publish there.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use connection_error::ErrorCode;
 use http::header::{SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, UPGRADE};
 use http::{HeaderMap, HeaderValue, Response};
-use http_body_util::BodyExt;
-use invocation::{Body, BodyError, BoxFuture, Invocation, NoAnswer, OriginFailure, Origins, Upgraded};
+use invocation::{Body, BoxFuture, Invocation, NoAnswer, OriginFailure, Origins};
 use store::Snapshot;
-use tunnel::edge::{Answer, FlowError, OpenError, Tunnels};
+use tunnel::edge::Tunnels;
 use uuid::Uuid;
+use vpc::{NotForwarded, PublishedHost, Vpc};
 
 use super::serving::Current;
-
-/// How long a service may take to answer, as at Cloudflare.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(100);
 
 /// Which tunnel a host name leads to, at one moment.
 #[derive(Debug, Default)]
@@ -66,12 +63,13 @@ impl PublishedNames {
 pub struct PublishedHosts {
     current: Current,
     tunnels: Tunnels,
+    vpc: Vpc,
 }
 
 impl PublishedHosts {
-    /// The host names of `current`, through the connections of `tunnels`.
-    pub fn new(current: Current, tunnels: Tunnels) -> Self {
-        Self { current, tunnels }
+    /// The host names of `current`, through the connections of `tunnels`, as attempts of `vpc`.
+    pub fn new(current: Current, tunnels: Tunnels, vpc: Vpc) -> Self {
+        Self { current, tunnels, vpc }
     }
 }
 
@@ -81,22 +79,19 @@ impl Origins for PublishedHosts {
     }
 
     fn forward(&self, origin: Uuid, invocation: Invocation) -> BoxFuture<'static, Result<Response<Body>, NoAnswer>> {
-        let tunnels = self.tunnels.clone();
-        let mut request = invocation.request.map(|body| body.map_err(Into::into).boxed_unsync());
+        let (vpc, tunnels) = (self.vpc.clone(), self.tunnels.clone());
+        let Invocation { mut request, ray_id, .. } = invocation;
         let is_websocket = asks_for_websocket(request.headers_mut());
+        let tunnel_name = self.current.load().networks.name(origin).unwrap_or_default().to_owned();
+        let name = request.uri().host().unwrap_or_default().to_owned();
+        let host = PublishedHost { tunnel: origin, tunnel_name, name };
         Box::pin(async move {
-            match tunnels.send_http(origin, request, is_websocket, ANSWER_TIMEOUT).await {
-                Ok(Answer::Response(response)) => {
-                    let broken = |error: FlowError| BodyError::Network(error.to_string());
-                    Ok(response.map(|body| body.map_err(broken).boxed_unsync()))
-                }
-                Ok(Answer::Upgraded(head, flow)) => {
-                    let mut response = head.map(|()| invocation::empty());
-                    response.extensions_mut().insert(Upgraded::new(flow));
-                    Ok(response)
-                }
-                Err(error) => Err(NoAnswer { failure: failure(&error), message: error.to_string() }),
-            }
+            let answered = vpc.forward(&tunnels, &host, request, is_websocket, ray_id).await;
+            answered.map_err(|failed| NoAnswer {
+                failure: failure(&failed),
+                code: failed.error.code,
+                message: failed.error.detail,
+            })
         })
     }
 }
@@ -116,17 +111,11 @@ fn asks_for_websocket(headers: &mut HeaderMap) -> bool {
     asks
 }
 
-fn failure(error: &OpenError) -> OriginFailure {
-    match error {
-        OpenError::NoConnector => OriginFailure::Disconnected,
-        OpenError::TimedOut { .. } => OriginFailure::TimedOut,
-        OpenError::ConnectorLost { .. }
-        | OpenError::NotAllowed { .. }
-        | OpenError::Other { .. }
-        | OpenError::Refused { .. }
-        | OpenError::TooManyFlows { .. }
-        | OpenError::Unreachable { .. }
-        | OpenError::Unsupported { .. } => OriginFailure::Unreachable,
+fn failure(failed: &NotForwarded) -> OriginFailure {
+    match failed.error.code {
+        _ if !failed.is_connected => OriginFailure::Disconnected,
+        ErrorCode::ConnectionReadTimeout | ErrorCode::ConnectionTimeout => OriginFailure::TimedOut,
+        _ => OriginFailure::Unreachable,
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use invocation::{Call, Entrypoint, Event, RayId, WorkerCall};
+use invocation::{Call, Entrypoint, Event, RayId, TraceContext, WorkerCall};
 use store::{Cron, Snapshot, Store};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
@@ -72,8 +72,14 @@ fn triggers(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
-/// Runs triggers when they are due, until told to stop.
-pub async fn run(store: Arc<Store>, current: Current, workers: Callable, stop: CancellationToken) {
+/// Runs triggers when they are due, until told to stop. Of their traces this share is recorded; without one there are none.
+pub async fn run(
+    store: Arc<Store>,
+    current: Current,
+    workers: Callable,
+    trace_sampling: Option<f64>,
+    stop: CancellationToken,
+) {
     let mut clock = Clock::new(OffsetDateTime::now_utc());
     loop {
         let wait = clock.next() - OffsetDateTime::now_utc();
@@ -90,12 +96,12 @@ pub async fn run(store: Arc<Store>, current: Current, workers: Callable, stop: C
         let serving = current.load_full();
         for due in clock.due(now, triggers(&serving.snapshot)) {
             tracing::debug!(worker = due.worker, cron = due.cron, "a cron trigger is due");
-            tokio::spawn(run_one(store.clone(), workers.clone(), due));
+            tokio::spawn(run_one(store.clone(), workers.clone(), due, trace_sampling.map(TraceContext::begin)));
         }
     }
 }
 
-async fn run_one(store: Arc<Store>, workers: Callable, due: Due) {
+async fn run_one(store: Arc<Store>, workers: Callable, due: Due, trace: Option<TraceContext>) {
     let Due { worker, cron, at } = due;
     match store.claim_run(&worker, &cron, at).await {
         Ok(true) => {}
@@ -104,7 +110,7 @@ async fn run_one(store: Arc<Store>, workers: Callable, due: Due) {
         Err(error) => tracing::warn!(worker, cron, "whether another edge runs this trigger is not known: {error}"),
     }
     let event = Event::Scheduled { cron: cron.clone(), time: at.unix_timestamp().saturating_mul(1000) };
-    let call = Call { event, entrypoint: Entrypoint::default(), ray_id: RayId(fastrand::u64(..)), depth: 0 };
+    let call = Call { event, entrypoint: Entrypoint::default(), ray_id: RayId(fastrand::u64(..)), depth: 0, trace };
     let run = workers.call(WorkerCall { worker: worker.as_str().into(), version: None, call });
     match tokio::time::timeout(WALL_LIMIT, run).await {
         Ok(Ok(_)) => {}

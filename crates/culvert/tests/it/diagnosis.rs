@@ -21,7 +21,7 @@ fn an_answer_by_name_and_over_tls_is_told_with_its_facts() {
     assert_eq!(found["ok"], true, "{found:#}");
     let phases = found["phases"].as_array().unwrap();
     let names: Vec<&str> = phases.iter().map(|phase| phase["phase"].as_str().unwrap()).collect();
-    assert_eq!(names, ["route", "dns", "connect", "tls", "request", "head"]);
+    assert_eq!(names, ["route", "dns", "connect", "tls", "request", "head", "body"]);
     assert!(phases.iter().all(|phase| phase["state"] == "ok" && phase["duration"].is_number()), "{found:#}");
     assert_eq!(phases[0]["facts"]["tunnel"], "private");
     assert_eq!(phases[0]["facts"]["protocol"], "quic");

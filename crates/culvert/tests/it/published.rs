@@ -47,6 +47,27 @@ fn a_published_service_answers_its_visitors() {
     assert_eq!(answer.status, 502, "{answer:?}");
     assert!(edge.log().contains("connection refused"), "the log has the reason");
 
+    // Each visit was an attempt, and is found as one.
+    let attempts = format!("/connectivity/events?tunnel={id}");
+    let disconnected = edge.fact(&format!("{attempts}&code=destination_unavailable"), |_| true);
+    assert!(disconnected.get("connectorId").is_none_or(|connector| connector.is_null()), "{disconnected}");
+    let refused = edge.fact(&format!("{attempts}&code=connection_refused"), |_| true);
+    assert_eq!((refused["serviceName"].as_str(), refused["serviceId"].as_str()), (Some("private"), Some(&*id)));
+    assert!(refused["detail"].as_str().unwrap().contains("app.example.test"), "{refused}");
+    let connector = refused["connectorId"].as_str().expect("who was asked");
+    let answered = edge.fact(&format!("{attempts}&connector={connector}&code=none"), |event| event["status"] == 200);
+    assert!(answered["timings"]["head"].as_f64().is_some_and(|milliseconds| milliseconds > 0.0), "{answered}");
+    let metrics = edge.api(&format!("/connectivity/metrics?tunnel={id}&by=code"));
+    let counts = |code: Option<&str>| {
+        let groups = metrics["groups"].as_array().unwrap();
+        groups.iter().find(|group| group["key"]["code"].as_str() == code).map(|group| group["count"].as_u64().unwrap())
+    };
+    assert_eq!(
+        (counts(None), counts(Some("connection_refused")), counts(Some("destination_unavailable"))),
+        (Some(3), Some(1), Some(1)),
+        "{metrics}"
+    );
+
     edge.json(&["tunnel", "unpublish", "private", "app.example.test"]);
     assert_eq!(visit(&edge, "app.example.test", "/").text(), "error code: 1022");
 }

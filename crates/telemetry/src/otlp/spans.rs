@@ -102,7 +102,11 @@ pub(super) fn of_exchange(record: &ExchangeRecord, spans: &mut Vec<Span>) {
 /// The Worker's run and its subrequests.
 pub(super) fn of_invocation(record: &InvocationRecord, spans: &mut Vec<Span>) {
     let Some(request) = recorded(record.trace) else { return };
-    let context = request.child(span_id::of_invocation(record.id));
+    let mut context = request.child(span_id::of_invocation(record.id));
+    if record.event_type == "scheduled" {
+        // The clock has no span: the trace begins here.
+        context.parent_id = None;
+    }
     let attributes = Attributes::default()
         .with("faas.name", record.worker.as_str())
         .with("faas.version", record.version.to_string())

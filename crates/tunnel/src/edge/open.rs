@@ -78,7 +78,29 @@ pub enum OpenError {
     },
 }
 
+/// That a flow was not opened, why, and through whom it was tried.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{error}")]
+pub struct NotOpened {
+    /// Why.
+    pub error: OpenError,
+    /// The connector that was asked; `None` when there was none to ask.
+    pub connector: Option<Uuid>,
+}
+
+impl NotOpened {
+    /// There is nobody to ask.
+    pub(super) fn no_connector() -> Self {
+        Self { error: OpenError::NoConnector, connector: None }
+    }
+}
+
 impl OpenError {
+    /// As the failure of an attempt over `link`.
+    pub(super) fn over(self, link: &Link) -> NotOpened {
+        NotOpened { error: self, connector: Some(link.connector()) }
+    }
+
     pub(super) fn lost(link: &Link, reason: impl ToString) -> Self {
         Self::ConnectorLost { connector: link.connector(), reason: reason.to_string() }
     }
@@ -100,23 +122,24 @@ impl OpenError {
     }
 }
 
-impl Attempt for OpenError {
+impl Attempt for NotOpened {
     fn retry(&self) -> Retry {
-        match self {
-            Self::ConnectorLost { .. } => Retry::OtherConnection,
-            Self::Refused { .. }
-            | Self::TimedOut { .. }
-            | Self::Unreachable { .. }
-            | Self::TooManyFlows { .. }
-            | Self::NotAllowed { .. }
-            | Self::Unsupported { .. }
-            | Self::Other { .. } => Retry::OtherConnector,
-            Self::NoConnector => Retry::Never,
+        match self.error {
+            OpenError::ConnectorLost { .. } => Retry::OtherConnection,
+            OpenError::Refused { .. }
+            | OpenError::TimedOut { .. }
+            | OpenError::Unreachable { .. }
+            | OpenError::TooManyFlows { .. }
+            | OpenError::NotAllowed { .. }
+            | OpenError::Unsupported { .. }
+            | OpenError::Other { .. } => Retry::OtherConnector,
+            OpenError::NoConnector => Retry::Never,
         }
     }
 
     fn silent(connector: Uuid) -> Self {
-        Self::ConnectorLost { connector, reason: UNHEARD.to_owned() }
+        let error = OpenError::ConnectorLost { connector, reason: UNHEARD.to_owned() };
+        Self { error, connector: Some(connector) }
     }
 }
 

@@ -10,11 +10,11 @@ mod response_body;
 pub use request_body::{BodyFailure, RequestBody};
 pub use response_body::ResponseBody;
 
-use super::attempt::{self, Attempt, Hedging, Retry, UNHEARD};
+use super::attempt::{self, Attempt, Hedging, Retry};
 use super::carrier::Carrier;
 use super::flow::Flow;
 use super::link::{Link, LinkUse};
-use super::open::OpenError;
+use super::open::{NotOpened, OpenError};
 use http::request::Parts;
 use http::{Method, Request, Response};
 use request_body::Replay;
@@ -31,6 +31,16 @@ pub enum Answer {
     Response(Response<ResponseBody>),
     /// It agreed to change the protocol (101): from here on bytes go both ways.
     Upgraded(Response<()>, Flow),
+}
+
+impl Answer {
+    /// The connector that carries it.
+    pub fn connector(&self) -> Uuid {
+        match self {
+            Self::Response(response) => response.body().connector(),
+            Self::Upgraded(_, flow) => flow.connector(),
+        }
+    }
 }
 
 /// A request that may be tried on several connections.
@@ -55,7 +65,7 @@ impl Outgoing {
 
 /// Why one connection did not answer, and whether another may be asked.
 pub(super) struct NotAnswered {
-    error: OpenError,
+    failure: NotOpened,
     retry: Retry,
 }
 
@@ -65,8 +75,7 @@ impl Attempt for NotAnswered {
     }
 
     fn silent(connector: Uuid) -> Self {
-        let error = OpenError::ConnectorLost { connector, reason: UNHEARD.to_owned() };
-        Self { error, retry: Retry::OtherConnection }
+        Self { failure: NotOpened::silent(connector), retry: Retry::OtherConnection }
     }
 }
 
@@ -81,21 +90,21 @@ pub(super) enum Progress {
 
 impl NotAnswered {
     /// Whether another connection may be asked depends on whether the service may have acted on the request already.
-    fn new(error: OpenError, outgoing: &Outgoing, progress: Progress) -> Self {
+    fn new(link: &Link, error: OpenError, outgoing: &Outgoing, progress: Progress) -> Self {
         let again = outgoing.body.can_be_repeated() && (outgoing.is_idempotent() || progress == Progress::NotSent);
         let retry = match &error {
             _ if !again => Retry::Never,
             OpenError::ConnectorLost { .. } => Retry::OtherConnection,
             _ => Retry::OtherConnector,
         };
-        Self { error, retry }
+        Self { failure: error.over(link), retry }
     }
 
     /// The connector's words for a service that it could not reach.
-    fn of_origin(cause: DialFailure, text: String, after: Duration, outgoing: &Outgoing) -> Self {
+    fn of_origin(link: &Link, cause: DialFailure, text: String, after: Duration, outgoing: &Outgoing) -> Self {
         // The connection to the service was not made, so it has not seen the request.
         let progress = if cause == DialFailure::Other { Progress::Sent } else { Progress::NotSent };
-        Self::new(OpenError::of_dial(cause, text, after), outgoing, progress)
+        Self::new(link, OpenError::of_dial(cause, text, after), outgoing, progress)
     }
 }
 
@@ -105,10 +114,8 @@ pub(super) async fn send(
     request: Request<RequestBody>,
     is_websocket: bool,
     timeout: Duration,
-) -> Result<Answer, OpenError> {
-    if links.is_empty() {
-        return Err(OpenError::NoConnector);
-    }
+) -> Result<Answer, NotOpened> {
+    let Some(preferred) = links.first().cloned() else { return Err(NotOpened::no_connector()) };
     let (head, body) = request.into_parts();
     let outgoing = Arc::new(Outgoing { head, is_websocket, body: Arc::new(Replay::new(body)) });
     let hedging = outgoing.hedging();
@@ -118,8 +125,8 @@ pub(super) async fn send(
     });
     match answered.await {
         Some(Ok(answer)) => Ok(answer),
-        Some(Err(failed)) => Err(failed.error),
-        None => Err(OpenError::TimedOut { after: timeout }),
+        Some(Err(failed)) => Err(failed.failure),
+        None => Err(OpenError::TimedOut { after: timeout }.over(&preferred)),
     }
 }
 

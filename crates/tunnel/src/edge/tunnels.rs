@@ -5,7 +5,7 @@ use super::carrier::Carrier;
 use super::dns::{self, DnsQueryError, DnsTransport, Resolver};
 use super::flow::Flow;
 use super::link::Link;
-use super::open::{self, OpenError};
+use super::open::{self, NotOpened, OpenError};
 use super::published::{self, Answer, RequestBody};
 use super::registry::Registry;
 use super::status::ConnectorStatus;
@@ -62,14 +62,14 @@ impl Tunnels {
     ///
     /// Takes the connection with the least load and latency. When that one fails or is silent, others are tried within
     /// `timeout`; the error is then the first that tells of the destination.
-    pub async fn open_tcp(&self, tunnel: Uuid, destination: SocketAddr, timeout: Duration) -> Result<Flow, OpenError> {
+    pub async fn open_tcp(&self, tunnel: Uuid, destination: SocketAddr, timeout: Duration) -> Result<Flow, NotOpened> {
         let links = self.choose(tunnel);
-        if links.is_empty() {
-            return Err(OpenError::NoConnector);
-        }
+        let Some(preferred) = links.first().cloned() else { return Err(NotOpened::no_connector()) };
         let deadline = Instant::now() + timeout;
-        let opened = attempt::first(links, deadline, Hedging::WhenSilent, |link| open::open_tcp(link, destination));
-        opened.await.unwrap_or(Err(OpenError::TimedOut { after: timeout }))
+        let opened = attempt::first(links, deadline, Hedging::WhenSilent, |link| async move {
+            open::open_tcp(Arc::clone(&link), destination).await.map_err(|error| error.over(&link))
+        });
+        opened.await.unwrap_or_else(|| Err(OpenError::TimedOut { after: timeout }.over(&preferred)))
     }
 
     /// Sends a request to the service that the tunnel's connectors publish at the host of its URL, and waits up to `timeout`
@@ -82,7 +82,7 @@ impl Tunnels {
         request: Request<RequestBody>,
         is_websocket: bool,
         timeout: Duration,
-    ) -> Result<Answer, OpenError> {
+    ) -> Result<Answer, NotOpened> {
         published::send(self.choose(tunnel), request, is_websocket, timeout).await
     }
 

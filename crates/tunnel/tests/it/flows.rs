@@ -12,7 +12,7 @@ use tunnel::connector::DestinationPolicy;
 use tunnel::edge::{Flow, FlowError, OpenError};
 
 async fn open(edge: &Edge, destination: SocketAddr) -> Result<Flow, OpenError> {
-    edge.tunnels.open_tcp(TUNNEL, destination, PATIENCE).await
+    edge.tunnels.open_tcp(TUNNEL, destination, PATIENCE).await.map_err(|failed| failed.error)
 }
 
 /// A listener that never accepts, its backlog full: further connections are not answered. Keep the sockets.
@@ -132,7 +132,10 @@ async fn timed_out_at_the_edge() {
     let _connector = edge.connect_one().await;
     let (destination, _listener) = silent();
     let after = Duration::from_millis(300);
-    assert_eq!(edge.tunnels.open_tcp(TUNNEL, destination, after).await.unwrap_err(), OpenError::TimedOut { after });
+    assert_eq!(
+        edge.tunnels.open_tcp(TUNNEL, destination, after).await.unwrap_err().error,
+        OpenError::TimedOut { after }
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

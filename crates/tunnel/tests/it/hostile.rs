@@ -276,7 +276,7 @@ async fn a_connector_that_answers_nonsense_costs_one_flow() {
         connection
     });
     for _ in 0..2 {
-        let error = edge.tunnels.open_tcp(TUNNEL, echo().await, PATIENCE).await.unwrap_err();
+        let error = edge.tunnels.open_tcp(TUNNEL, echo().await, PATIENCE).await.unwrap_err().error;
         assert!(error.to_string().contains("its answer is malformed"), "{error:?}");
     }
     drop(answering.await.unwrap());
@@ -337,7 +337,7 @@ async fn published_by(answer: Vec<u8>) -> OpenError {
     let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
     let request = http::Request::get("http://app.example/").body(body).unwrap();
     let answered = timeout(PATIENCE, edge.tunnels.send_http(TUNNEL, request, false, PATIENCE)).await.unwrap();
-    let error = answered.map(|_| ()).unwrap_err();
+    let error = answered.map(|_| ()).unwrap_err().error;
     connection.close(VarInt::from_u32(0), b"");
     works(&edge).await;
     error
@@ -404,7 +404,7 @@ async fn a_secret_opens_its_own_tunnel_and_no_other() {
     assert!(matches!(reply, Reply::RegisterConnection(Ok(_))), "{reply:?}");
     // It is a connector of its own tunnel, and nothing of the other one comes to it.
     assert_eq!(edge.tunnels.connectors(other).len(), 1);
-    let error = edge.tunnels.open_tcp(TUNNEL, echo().await, PATIENCE).await.unwrap_err();
+    let error = edge.tunnels.open_tcp(TUNNEL, echo().await, PATIENCE).await.unwrap_err().error;
     assert_eq!(error, OpenError::NoConnector);
     works(&edge).await;
     // Once registered, it cannot become another one.

@@ -113,7 +113,7 @@ async fn nonsense_and_long_heads_cost_one_flow() {
             }
         };
         let (opened, _respond) = tokio::join!(opening, answering);
-        let error = opened.unwrap_err();
+        let error = opened.unwrap_err().error;
         assert!(matches!(error, OpenError::Other { .. } | OpenError::ConnectorLost { .. }), "{error:?}");
     }
     assert_eq!(edge.tunnels.connectors(TUNNEL).len(), 1, "the connection is still there");

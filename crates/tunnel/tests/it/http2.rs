@@ -61,7 +61,7 @@ async fn failures_are_told_apart() {
     let edge = Edge::start().await;
     let _connector = edge.connect(options(&edge)).await;
     let destination = closed_port().await;
-    let error = edge.tunnels.open_tcp(TUNNEL, destination, PATIENCE).await.unwrap_err();
+    let error = edge.tunnels.open_tcp(TUNNEL, destination, PATIENCE).await.unwrap_err().error;
     let text =
         format!("unable to dial tcp to origin {destination}: dial tcp {destination}: connect: connection refused");
     assert_eq!(error, OpenError::Refused { text });
@@ -71,7 +71,7 @@ async fn failures_are_told_apart() {
     );
     let destination = echo().await;
     let _first = edge.tunnels.open_tcp(TUNNEL, destination, PATIENCE).await.unwrap();
-    let error = edge.tunnels.open_tcp(TUNNEL, destination, PATIENCE).await.unwrap_err();
+    let error = edge.tunnels.open_tcp(TUNNEL, destination, PATIENCE).await.unwrap_err().error;
     assert!(matches!(error, OpenError::TooManyFlows { .. }), "{error:?}");
     for transport in [DnsTransport::Udp, DnsTransport::Tcp] {
         let error = edge.tunnels.query_dns(TUNNEL, Resolver::Virtual, transport, &[0; 17], PATIENCE).await.unwrap_err();
@@ -145,7 +145,7 @@ async fn draining_lets_flows_end() {
     let mut flow = edge.tunnels.open_tcp(TUNNEL, destination, PATIENCE).await.unwrap();
     connector.begin_shutdown();
     eventually("it drains", || edge.tunnels.connectors(TUNNEL).iter().all(|status| status.draining)).await;
-    assert_eq!(edge.tunnels.open_tcp(TUNNEL, destination, PATIENCE).await.unwrap_err(), OpenError::NoConnector);
+    assert_eq!(edge.tunnels.open_tcp(TUNNEL, destination, PATIENCE).await.unwrap_err().error, OpenError::NoConnector);
     flow.write_all(b"x").await.unwrap();
     assert_eq!(flow.read_u8().await.unwrap(), b'x');
     drop(flow);

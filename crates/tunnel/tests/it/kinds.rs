@@ -40,7 +40,7 @@ async fn configure(edge: &Edge, version: i32, rules: &[(&str, String)]) {
 
 async fn get(edge: &Edge, host: &str) -> Result<(Response<()>, String), OpenError> {
     let request = Request::get(format!("http://{host}/x")).body(no_body()).unwrap();
-    match edge.tunnels.send_http(TUNNEL, request, false, PATIENCE).await? {
+    match edge.tunnels.send_http(TUNNEL, request, false, PATIENCE).await.map_err(|failed| failed.error)? {
         Answer::Response(response) => {
             let (head, body) = response.into_parts();
             let body = body.collect().await.unwrap().to_bytes();
@@ -56,7 +56,12 @@ async fn access(edge: &Edge, host: &str, destination: Option<SocketAddr>) -> Res
     if let Some(destination) = destination {
         request = request.header("Cf-Access-Jump-Destination", format!("tcp://{destination}"));
     }
-    match edge.tunnels.send_http(TUNNEL, request.body(no_body()).unwrap(), true, PATIENCE).await? {
+    match edge
+        .tunnels
+        .send_http(TUNNEL, request.body(no_body()).unwrap(), true, PATIENCE)
+        .await
+        .map_err(|failed| failed.error)?
+    {
         Answer::Upgraded(head, flow) => {
             assert_eq!(head.status(), StatusCode::SWITCHING_PROTOCOLS);
             assert_eq!(head.headers()[header::SEC_WEBSOCKET_ACCEPT], derive_accept_key(KEY.as_bytes()));

@@ -52,7 +52,7 @@ async fn stays_out(edge: &Edge, token: Token) {
     assert_eq!(line, "HTTP/1.1 503 Service Unavailable");
     assert!(body.contains("\"readyConnections\":0"), "{body}");
     assert!(edge.tunnels.connectors(TUNNEL).is_empty());
-    assert_eq!(edge.tunnels.open_tcp(TUNNEL, echo().await, PATIENCE).await.unwrap_err(), OpenError::NoConnector);
+    assert_eq!(edge.tunnels.open_tcp(TUNNEL, echo().await, PATIENCE).await.unwrap_err().error, OpenError::NoConnector);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,7 +122,7 @@ async fn a_draining_connector_ends_its_flows_and_gets_no_new_ones() {
     connector.begin_shutdown();
     eventually("it drains", || edge.tunnels.connectors(TUNNEL).iter().all(|status| status.draining)).await;
     assert!(flow.is_draining());
-    assert_eq!(edge.tunnels.open_tcp(TUNNEL, destination, PATIENCE).await.unwrap_err(), OpenError::NoConnector);
+    assert_eq!(edge.tunnels.open_tcp(TUNNEL, destination, PATIENCE).await.unwrap_err().error, OpenError::NoConnector);
     // The open flow goes on.
     flow.write_all(b"still here").await.unwrap();
     let mut answer = [0; 10];

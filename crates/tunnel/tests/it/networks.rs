@@ -357,7 +357,7 @@ mod inside {
             assert!(echoes(&edge.tunnels, 8).await);
             only.kill();
             eventually("it is given up", || edge.tunnels.connectors(TUNNEL).is_empty()).await;
-            let error = edge.tunnels.open_tcp(TUNNEL, ECHO, PATIENCE).await.unwrap_err();
+            let error = edge.tunnels.open_tcp(TUNNEL, ECHO, PATIENCE).await.unwrap_err().error;
             assert_eq!(error, OpenError::NoConnector);
             let started = Instant::now();
             let _back = connector(kind, &far, &edge, "quic");

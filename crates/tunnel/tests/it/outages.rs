@@ -101,7 +101,7 @@ struct Done {
 
 async fn request(tunnels: &Tunnels, destination: SocketAddr) -> Result<Done, OpenError> {
     let began = Instant::now();
-    let mut flow = tunnels.open_tcp(TUNNEL, destination, PATIENCE).await?;
+    let mut flow = tunnels.open_tcp(TUNNEL, destination, PATIENCE).await.map_err(|failed| failed.error)?;
     let (opened, connector) = (Instant::now(), flow.connector());
     let exchange = async {
         flow.write_all(b"question").await?;
@@ -164,10 +164,10 @@ async fn the_only_replica_is_killed_and_comes_back() {
     assert!(request(&edge.tunnels, destination).await.unwrap().answered);
     process.kill();
     // At first the edge only knows that it hears nothing; never is the service blamed.
-    let error = edge.tunnels.open_tcp(TUNNEL, destination, Duration::from_secs(1)).await.unwrap_err();
+    let error = edge.tunnels.open_tcp(TUNNEL, destination, Duration::from_secs(1)).await.unwrap_err().error;
     assert!(matches!(error, OpenError::ConnectorLost { connector, .. } if connector == process.id), "{error:?}");
     eventually("the dead one is given up", || ids(&edge.tunnels).is_empty()).await;
-    let error = edge.tunnels.open_tcp(TUNNEL, destination, PATIENCE).await.unwrap_err();
+    let error = edge.tunnels.open_tcp(TUNNEL, destination, PATIENCE).await.unwrap_err().error;
     assert_eq!(error, OpenError::NoConnector);
     let started = Instant::now();
     let _process = Process::start(&edge).await;

@@ -135,7 +135,7 @@ fn request(method: Method, path: &str, body: RequestBody) -> Request<RequestBody
 }
 
 async fn send(tunnels: &Tunnels, request: Request<RequestBody>) -> Result<Answer, OpenError> {
-    tunnels.send_http(TUNNEL, request, false, PATIENCE).await
+    tunnels.send_http(TUNNEL, request, false, PATIENCE).await.map_err(|failed| failed.error)
 }
 
 async fn response(edge: &Edge, method: Method, path: &str, body: RequestBody) -> (Response<()>, Bytes) {

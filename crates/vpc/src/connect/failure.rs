@@ -1,11 +1,13 @@
 //! What a flow that could not be opened means. Pure.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
 
 use connection_error::{ConnectionError, ErrorCode, Phase};
 use uuid::Uuid;
 
-use crate::network::OpenError;
+use crate::connect::NotConnected;
+use crate::network::{NotOpened, OpenError};
 
 /// Whether another address behind the same tunnel would fare no better.
 pub(crate) fn concerns_the_tunnel(error: &OpenError) -> bool {
@@ -32,56 +34,52 @@ fn weight(error: &OpenError) -> u8 {
     }
 }
 
-/// The error for a service none of whose addresses could be connected to.
-pub(crate) fn of_all(tunnel: Uuid, failures: &[(SocketAddr, OpenError)]) -> Box<ConnectionError> {
+/// The failure of a service none of whose addresses could be connected to: the one that says most, and the others in words.
+pub(crate) fn of_all(tunnel: Uuid, failures: &[(SocketAddr, NotOpened)]) -> NotConnected {
     // Of equals the first one: the order is that of preference.
-    let Some(((address, error), others)) =
-        failures.iter().enumerate().rev().max_by_key(|(_, (_, error))| weight(error)).map(|(chosen, failure)| {
-            (
-                failure,
-                failures.iter().enumerate().filter(move |(position, _)| *position != chosen).map(|(_, other)| other),
-            )
-        })
-    else {
-        return Box::new(ConnectionError::internal(Phase::Connect, "There was no address to connect to."));
+    let most_telling = failures.iter().enumerate().rev().max_by_key(|(_, (_, failed))| weight(&failed.error));
+    let Some((chosen, (address, failed))) = most_telling else {
+        let error = Box::new(ConnectionError::internal(Phase::Connect, "There was no address to connect to."));
+        return NotConnected { error, tried: None };
     };
-    let mut failure = of_one(tunnel, *address, error);
-    for (address, error) in others {
-        failure.detail.push_str(&format!(" {address}: {error}."));
+    let mut error = of_one(tunnel, address, &failed.error);
+    for (_, (address, failed)) in failures.iter().enumerate().filter(|(position, _)| *position != chosen) {
+        error.detail.push_str(&format!(" {address}: {failed}."));
     }
-    failure
+    NotConnected { error, tried: Some((*address, failed.connector)) }
 }
 
-fn of_one(tunnel: Uuid, address: SocketAddr, error: &OpenError) -> Box<ConnectionError> {
+/// What it means that one destination could not be reached.
+pub(crate) fn of_one(tunnel: Uuid, destination: &dyn Display, error: &OpenError) -> Box<ConnectionError> {
     let (code, phase, detail) = match error {
         OpenError::Refused { text } => (
             ErrorCode::ConnectionRefused,
             Phase::Connect,
             format!(
-                "{address} refused the connection (ECONNREFUSED): nothing listens there. The connector says: {text}."
+                "{destination} refused the connection (ECONNREFUSED): nothing listens there. The connector says: {text}."
             ),
         ),
         OpenError::TimedOut { after } => (
             ErrorCode::ConnectionTimeout,
             Phase::Connect,
-            format!("{address} did not answer the connection attempt within {:.1} s.", after.as_secs_f64()),
+            format!("{destination} did not answer the connection attempt within {:.1} s.", after.as_secs_f64()),
         ),
         OpenError::Unreachable { text } => (
             ErrorCode::DestinationIpUnroutable,
             Phase::Connect,
-            format!("The connector's machine has no route to {address}. The connector says: {text}."),
+            format!("The connector's machine has no route to {destination}. The connector says: {text}."),
         ),
         OpenError::TooManyFlows { text } => (
             ErrorCode::ConnectionLimitReached,
             Phase::Connect,
             format!(
-                "The connector carries no more connections, so {address} was not tried. The connector says: {text}."
+                "The connector carries no more connections, so {destination} was not tried. The connector says: {text}."
             ),
         ),
         OpenError::NotAllowed { text } => (
             ErrorCode::DestinationIpProhibited,
             Phase::Route,
-            format!("The connector is not allowed to connect to {address}. The connector says: {text}."),
+            format!("The connector is not allowed to connect to {destination}. The connector says: {text}."),
         ),
         OpenError::NoTunnel => {
             (ErrorCode::DestinationNotFound, Phase::Route, format!("The service's tunnel {tunnel} does not exist."))
@@ -94,17 +92,17 @@ fn of_one(tunnel: Uuid, address: SocketAddr, error: &OpenError) -> Box<Connectio
         OpenError::ConnectorLost { text } => (
             ErrorCode::DestinationUnavailable,
             Phase::Route,
-            format!("The connector went away while it was connecting to {address}: {text}."),
+            format!("The connector went away while it was connecting to {destination}: {text}."),
         ),
         OpenError::Unsupported { reason } => (
             ErrorCode::DestinationUnavailable,
             Phase::Route,
-            format!("The connector cannot connect to {address}: {reason}."),
+            format!("The connector cannot connect to {destination}: {reason}."),
         ),
         OpenError::Other { text } => (
             ErrorCode::DestinationUnavailable,
             Phase::Route,
-            format!("The connector could not connect to {address}. It says: {text}."),
+            format!("The connector could not connect to {destination}. It says: {text}."),
         ),
     };
     Box::new(ConnectionError::new(code, phase, detail))
@@ -116,8 +114,9 @@ mod tests {
     use super::*;
 
     fn failures(list: &[(&str, OpenError)]) -> Box<ConnectionError> {
-        let list: Vec<_> = list.iter().map(|(address, error)| (address.parse().unwrap(), error.clone())).collect();
-        of_all(Uuid::nil(), &list)
+        let list: Vec<_> =
+            list.iter().map(|(address, error)| (address.parse().unwrap(), error.clone().into())).collect();
+        of_all(Uuid::nil(), &list).error
     }
 
     fn text() -> String {

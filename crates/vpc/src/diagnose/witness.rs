@@ -10,7 +10,7 @@ use invocation::BoxFuture;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::network::{DnsQueryError, DnsTransport, Network, OpenError, OpenedFlow};
+use crate::network::{DnsQueryError, DnsTransport, Network, NotOpened, OpenedFlow};
 
 /// How many records of answers are told.
 const RECORDS: usize = 20;
@@ -95,7 +95,7 @@ impl Network for Witness {
         tunnel: Uuid,
         destination: SocketAddr,
         timeout: Duration,
-    ) -> BoxFuture<'_, Result<OpenedFlow, OpenError>> {
+    ) -> BoxFuture<'_, Result<OpenedFlow, NotOpened>> {
         self.network.open_tcp(tunnel, destination, timeout)
     }
 

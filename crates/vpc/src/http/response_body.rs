@@ -30,7 +30,15 @@ pub(crate) enum Ending {
 }
 
 impl Ending {
-    fn address(&self) -> SocketAddr {
+    /// The traffic of a connection that is the response's alone.
+    pub(crate) fn passed(&self) -> Option<crate::traffic::Passed> {
+        match self {
+            Self::Http1(connection) => Some(connection.traffic.passed()),
+            Self::Http2 { .. } => None,
+        }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
         match self {
             Self::Http1(connection) => connection.facts.address,
             Self::Http2 { address, .. } => *address,
@@ -103,10 +111,7 @@ impl ResponseBody {
     }
 
     fn passed(&self) -> Option<crate::traffic::Passed> {
-        match &self.ending {
-            Some(Ending::Http1(connection)) => Some(connection.traffic.passed()),
-            _ => None,
-        }
+        self.ending.as_ref().and_then(Ending::passed)
     }
 
     /// Nothing has come: for how long is that all right?

@@ -7,7 +7,7 @@ use invocation::BoxFuture;
 use tunnel::edge::{self, Resolver, Tunnels};
 use uuid::Uuid;
 
-use super::{DnsQueryError, DnsTransport, Draining, Network, OpenError, OpenedFlow};
+use super::{DnsQueryError, DnsTransport, Draining, Network, NotOpened, OpenError, OpenedFlow};
 use crate::address::is_of_this_machine;
 
 impl Network for Tunnels {
@@ -16,7 +16,7 @@ impl Network for Tunnels {
         tunnel: Uuid,
         destination: SocketAddr,
         timeout: Duration,
-    ) -> BoxFuture<'_, Result<OpenedFlow, OpenError>> {
+    ) -> BoxFuture<'_, Result<OpenedFlow, NotOpened>> {
         Box::pin(async move {
             let flow = Tunnels::open_tcp(self, tunnel, destination, timeout).await?;
             let connector = Some(flow.connector());
@@ -46,6 +46,12 @@ impl Network for Tunnels {
         let connectors = self.connectors(tunnel);
         let mut connections = connectors.iter().flat_map(|connector| &connector.connections);
         connections.any(|connection| is_of_this_machine(connection.remote_address.ip().to_canonical()))
+    }
+}
+
+impl From<edge::NotOpened> for NotOpened {
+    fn from(failed: edge::NotOpened) -> Self {
+        Self { error: failed.error.into(), connector: failed.connector }
     }
 }
 

@@ -136,7 +136,31 @@ async fn giving_up_a_body_closes_its_connection() {
     drop(world.get(&service, "http://x/").await.unwrap());
     is_closed.recv().await.unwrap();
     let event = world.event().await;
-    assert_eq!((event.status, event.error), (Some(200), None));
+    assert_eq!((event.status, event.error, event.canceled), (Some(200), None, false));
+}
+
+#[tokio::test]
+async fn giving_up_before_the_head_is_neither_success_nor_failure() {
+    let world = World::new();
+    let (asked, mut is_asked) = mpsc::channel(1);
+    let address = serve(move |_, mut stream| {
+        let asked = asked.clone();
+        async move {
+            read_head(&mut stream).await;
+            asked.send(()).await.unwrap();
+            let _ = stream.read(&mut [0]).await;
+        }
+    })
+    .await;
+    let service = Arc::new(service_at(address));
+    tokio::select! {
+        response = world.get(&service, "http://x/") => panic!("nothing should have answered, and there is {response:?}"),
+        asked = is_asked.recv() => asked.unwrap(),
+    }
+    let event = world.event().await;
+    assert!(event.canceled, "{event:?}");
+    assert_eq!((event.status, event.error, event.address), (None, None, Some(address.to_string())));
+    assert!(event.timings.connect.is_some());
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use connection_error::{ErrorCode, Phase};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use vpc::{Host, ServiceKind};
 
+use crate::support::network::CONNECTOR;
 use crate::support::{World, answers, get, listen, service_at};
 
 /// A listener that answers no further connection attempt: its queue is full and nobody takes from it.
@@ -33,6 +34,9 @@ async fn nobody_listens() {
     let service = Arc::new(service_at(address));
     let error = world.fails(&service, "http://x/", ErrorCode::ConnectionRefused, Phase::Connect).await;
     assert!(error.detail.contains(&address.to_string()), "{error:?}");
+    world.get(&service, "http://x/").await.unwrap_err();
+    let event = world.event().await;
+    assert_eq!((event.connector, event.address), (Some(CONNECTOR), Some(address.to_string())));
     assert!(error.retryable);
     assert!(error.timings.connect.is_some() && error.timings.request.is_none() && error.timings.dns.is_none());
 }

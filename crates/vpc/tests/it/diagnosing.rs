@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use connection_error::{ErrorCode, Phase};
 use http::Method;
+use tokio::io::AsyncWriteExt;
 use vpc::{Diagnosis, Finding, FindingState, Host, OpenError, Options, Probe, Scheme, Service, ServiceKind};
 
 use crate::dns::{only_orders, resolver};
 use crate::support::certificates::{Authority, Dates};
-use crate::support::{DirectNetwork, World, answers, hold, listen, serve, service_at};
+use crate::support::{DirectNetwork, World, answers, hold, listen, read_head, serve, service_at};
 use crate::tls::{config, tls_server, trusting};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nServer: test\r\nContent-Length: 2\r\n\r\nok";
@@ -42,7 +43,8 @@ async fn an_answer_is_told_with_the_facts_of_every_phase() {
         assert!(
             diagnosis.findings.iter().all(|finding| finding.state == FindingState::Ok && finding.duration.is_some())
         );
-        assert_eq!(diagnosis.findings.len(), 6);
+        assert_eq!(diagnosis.findings.len(), 7);
+        assert_eq!(finding(&diagnosis, Phase::Body).facts["bytes"], 2);
         let dns = &finding(&diagnosis, Phase::Dns).facts;
         assert_eq!((&dns["addresses"][0], &dns["ttl"]), (&"127.0.0.1".into(), &60.into()));
         assert_eq!(dns["resolver"], "the connector's own resolver");
@@ -78,6 +80,7 @@ async fn a_refused_certificate_is_shown_whole() {
             (Phase::Tls, FindingState::Failed),
             (Phase::Request, FindingState::Skipped),
             (Phase::Head, FindingState::Skipped),
+            (Phase::Body, FindingState::Skipped),
         ]
     );
     let error = diagnosis.error.clone().unwrap();
@@ -119,6 +122,34 @@ async fn a_failure_is_in_its_phase() {
     assert_eq!(diagnosis.error.clone().unwrap().code, ErrorCode::ConnectionReadTimeout);
     assert_eq!(finding(&diagnosis, Phase::Request).state, FindingState::Ok);
     assert_eq!(finding(&diagnosis, Phase::Head).state, FindingState::Failed);
+}
+
+#[tokio::test]
+async fn a_body_is_read_as_far_as_need_be() {
+    let plain = Probe { scheme: Some(Scheme::Http), ..Probe::default() };
+    let broken = serve(|_, mut stream| async move {
+        read_head(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf").await.unwrap();
+    })
+    .await;
+    let diagnosis = diagnose(&World::new(), &service_at(broken), plain.clone()).await;
+    let error = diagnosis.error.clone().unwrap();
+    assert_eq!((error.code, error.phase), (ErrorCode::HttpResponseIncomplete, Phase::Body));
+    assert_eq!(finding(&diagnosis, Phase::Head).state, FindingState::Ok);
+
+    let endless = serve(|_, mut stream| async move {
+        read_head(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n: hello\n\n").await.unwrap();
+        hold(stream).await;
+    })
+    .await;
+    let world = World::new();
+    let patience = Duration::from_millis(300);
+    let diagnosis = world.vpc.diagnose(world.network.clone(), &service_at(endless), &plain, patience).await;
+    assert!(diagnosis.error.is_none(), "{diagnosis:#?}");
+    let body = finding(&diagnosis, Phase::Body);
+    assert_eq!((body.state, &body.facts["bytes"]), (FindingState::Ok, &9.into()));
+    assert!(body.detail.as_ref().unwrap().ends_with("it goes on."), "{body:?}");
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ async fn bytes_go_both_ways_and_half_a_close_is_passed_on() {
     world.no_event();
     drop(connection);
     let event = world.event().await;
-    assert_eq!((event.status, event.error), (None, None));
+    assert_eq!((event.status, event.error, event.canceled), (None, None, false));
     assert_eq!(event.address, Some(address.to_string()));
     assert!(event.timings.connect.is_some() && event.timings.request.is_none());
 }

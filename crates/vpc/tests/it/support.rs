@@ -12,13 +12,13 @@ use bytes::Bytes;
 use connection_error::{ConnectionError, ErrorCode, Phase};
 use http::{Request, Response};
 use http_body_util::BodyExt;
-use invocation::{Body, BodyError, RayId};
+use invocation::{Body, BodyError, Caller, RayId};
 use telemetry::{ConnectionEvent, InvocationRecord, Sink};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use uuid::Uuid;
-use vpc::{Caller, Host, Options, Policy, Service, ServiceKind, TlsSettings, Vpc};
+use vpc::{Host, Options, Policy, Service, ServiceKind, TlsSettings, Vpc};
 
 pub use network::DirectNetwork;
 
@@ -140,12 +140,17 @@ impl World {
         assert_eq!(event.timings, error.timings);
         assert_eq!(event.service, service.id);
         assert_eq!((event.worker.as_str(), event.invocation), ("worker", Uuid::from_u128(7)));
+        assert!(!event.canceled, "{event:?}");
+        if [Phase::Connect, Phase::Tls, Phase::Head, Phase::Body].contains(&phase) {
+            // Through whom, and where to: failures are looked for by both.
+            assert!(event.address.is_some(), "{event:?}");
+        }
         self.no_event();
     }
 }
 
 pub fn caller() -> Caller {
-    Caller { worker: "worker".into(), invocation: Uuid::from_u128(7), ray_id: RayId(0xabc) }
+    Caller { worker: "worker".into(), invocation: Uuid::from_u128(7), ray_id: RayId(0xabc), trace: None }
 }
 
 pub fn get(url: &str) -> Request<Body> {

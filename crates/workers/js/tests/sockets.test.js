@@ -75,6 +75,37 @@ test("the end of the other side ends ours", async () => {
   assert.deepEqual(other.log, ["(end)", "(close)"]);
 });
 
+test("that the other side is gone is noticed without reading", async () => {
+  const { result } = await over(peer([undefined]), async () => {
+    const socket = connect("h:1");
+    await socket.closed;
+    return "closed";
+  });
+  assert.equal(result, "closed");
+  const lost = peer([Object.assign(new Error("Network connection lost."), { name: "Error" })]);
+  const broken = await over(lost, async () => connect("h:1").closed.catch((error) => error.message));
+  assert.equal(broken.result, "Network connection lost.");
+});
+
+test("one piece is read ahead, and no more", async () => {
+  const other = peer(["a", "b", undefined]);
+  const { read } = other;
+  other.read = () => {
+    other.log.push("(read)");
+    return read();
+  };
+  const { result } = await over(other, async () => {
+    const socket = connect("h:1", { allowHalfOpen: true });
+    await socket.opened;
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    const writer = socket.writable.getWriter();
+    await writer.write(new TextEncoder().encode("now"));
+    return new Response(socket.readable).text();
+  });
+  assert.equal(result, "ab");
+  assert.deepEqual(other.log.slice(0, 4), ["(read)", "now", "(read)", "(read)"]);
+});
+
 test("close sends what was written before", async () => {
   const other = peer();
   const { result } = await over(other, async () => {

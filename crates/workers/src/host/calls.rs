@@ -191,8 +191,8 @@ impl Host {
             return Ok(Err(HostError::error(message)));
         }
         let WorkerDestination { worker, version, entrypoint } = destination;
-        let (_, ray_id) = running.ids();
-        let call = Call { event, entrypoint, ray_id, depth: running.depth + 1 };
+        let (ray_id, trace) = (running.record.ray_id, running.trace_of(record));
+        let call = Call { event, entrypoint, ray_id, depth: running.depth + 1, trace };
         let outbound = self.services.options.outbound.clone();
         Ok(Ok(Box::pin(async move {
             let result = outbound.call(WorkerCall { worker, version, call }).await;
@@ -257,7 +257,7 @@ impl Host {
         let (streams, sinks) = self.pack(ticket, streams)?;
         let arguments = value.map(|value| Message { value: hold(&self.seat.ledger, value), streams });
         let operation = match self.to_worker(ticket, destination, Event::Rpc(Rpc { path, arguments }), record)? {
-            Ok(sending) => self.begin_task(ticket, sending)?,
+            Ok(sending) => self.begin_subrequest(ticket, record, sending)?,
             Err(error) => self.begin_failed(ticket, error)?,
         };
         Ok((operation, sinks))

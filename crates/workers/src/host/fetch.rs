@@ -26,6 +26,15 @@ struct Ask {
     outgoing: Outgoing,
 }
 
+/// A subrequest that can be sent.
+struct Prepared {
+    sending: Sending,
+    /// The index of its record.
+    record: usize,
+    /// The number of its body's sink, or 0.
+    sink: u64,
+}
+
 /// `fetch(invocation, target, method, url, headers, body)`
 pub(super) fn fetch(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Result<Value, Throw> {
     let host = scope.data::<Host>();
@@ -73,12 +82,12 @@ impl Host {
                 let sink = if writes { self.dead_sink(ticket)? } else { 0 };
                 Ok((self.begin_failed(ticket, error)?, sink))
             }
-            Ok((sending, sink)) => Ok((self.begin_task(ticket, sending)?, sink)),
+            Ok(Prepared { sending, record, sink }) => Ok((self.begin_subrequest(ticket, record, sending)?, sink)),
         }
     }
 
-    /// What sends the subrequest, with the number of its sink; or why there will be none.
-    fn prepare(&self, ticket: Ticket, ask: Ask) -> Result<Result<(Sending, u64), HostError>, Throw> {
+    /// What sends the subrequest; or why there will be none.
+    fn prepare(&self, ticket: Ticket, ask: Ask) -> Result<Result<Prepared, HostError>, Throw> {
         let destination = match self.destination(&ask.callee) {
             Ok(destination) => destination,
             Err(error) => return Ok(Err(error)),
@@ -99,8 +108,9 @@ impl Host {
             Ok(record) => record,
             Err(error) => return Ok(Err(error)),
         };
-        let trace =
-            self.running.borrow().get(&ticket).and_then(|running| running.trace_subrequest(record, &mut headers));
+        if let Some(running) = self.running.borrow().get(&ticket) {
+            running.pass_on_trace(record, &mut headers);
+        }
         let mut sink = 0;
         let body = match ask.outgoing {
             Outgoing::None => invocation::empty(),
@@ -116,15 +126,11 @@ impl Host {
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
-        if let Some(trace) = trace {
-            request.extensions_mut().insert(trace);
-        }
-        Ok(match destination {
-            Destination::Outside(target) => Ok((self.to_outside(ticket, target, request, record)?, sink)),
-            Destination::Worker(worker) => {
-                self.to_worker(ticket, worker, Event::Fetch(request), record)?.map(|sending| (sending, sink))
-            }
-        })
+        let sending = match destination {
+            Destination::Outside(target) => Ok(self.to_outside(ticket, target, request, record)?),
+            Destination::Worker(worker) => self.to_worker(ticket, worker, Event::Fetch(request), record)?,
+        };
+        Ok(sending.map(|sending| Prepared { sending, record, sink }))
     }
 
     /// Sends a request to what is no Worker, once fewer than six of the invocation wait for a response head.
@@ -137,13 +143,12 @@ impl Host {
     ) -> Result<Sending, Throw> {
         let mut running = self.running.borrow_mut();
         let running = running.get_mut(&ticket).ok_or_else(ended)?;
-        let (invocation, ray_id) = running.ids();
+        let caller = running.caller(&self.version().name, record);
         let connections = running.connections();
-        let worker = self.version().name.clone();
         let outbound = self.services.options.outbound.clone();
         Ok(Box::pin(async move {
             let permit = connections.acquire_owned().await.ok();
-            let subrequest = Subrequest { target, request, worker, invocation, ray_id };
+            let subrequest = Subrequest { target, request, caller };
             let result = outbound.fetch(subrequest).await.map(http::Response::into_parts);
             drop(permit);
             // Mostly a short answer came with its head: whoever reads it need not come back to this task for it.

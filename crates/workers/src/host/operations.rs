@@ -31,6 +31,8 @@ const TASK: usize = 1024;
 struct Operation {
     owner: Ticket,
     kind: Kind,
+    /// The index of the record of what is asked of others by it.
+    subrequest: Option<usize>,
     charge: Charge,
 }
 
@@ -107,7 +109,7 @@ impl Host {
         let due = if let Kind::Timer(due) = kind { Some(due) } else { None };
         let operation = operations
             .table
-            .insert(Operation { owner, kind, charge: self.seat.ledger.charge(OPERATION) })
+            .insert(Operation { owner, kind, subrequest: None, charge: self.seat.ledger.charge(OPERATION) })
             .ok_or_else(|| Throw::Error("Too much is waited for at the same time.".to_owned()))?;
         operations.timers.extend(due.map(|due| (due, operation)));
         supervisor.operation_began(owner);
@@ -150,9 +152,28 @@ impl Host {
         Ok(operation)
     }
 
+    /// Begins a task that asks something of others. Its record ends with it, also when it is given up.
+    pub(super) fn begin_subrequest(
+        &self,
+        owner: Ticket,
+        record: usize,
+        task: impl Future<Output = Completion> + Send + 'static,
+    ) -> Result<u64, Throw> {
+        let operation = self.begin_task(owner, task)?;
+        if let Some(begun) = self.operations.borrow_mut().table.get_mut(operation) {
+            begun.subrequest = Some(record);
+        }
+        Ok(operation)
+    }
+
     /// Gives an operation up.
     pub(super) fn give_up(&self, operation: u64) {
         let Some(given_up) = self.operations.borrow_mut().table.remove(operation) else { return };
+        if let Some(record) = given_up.subrequest
+            && let Some(running) = self.running.borrow_mut().get_mut(&given_up.owner)
+        {
+            running.note_end(record, Err("given up by the Worker".to_owned()));
+        }
         match given_up.kind {
             Kind::Local => {}
             Kind::Timer(due) => {

@@ -1,4 +1,4 @@
-//! TCP connections of Workers: opened, read and written a piece at a time, secured, closed. Nothing is read ahead.
+//! TCP connections of Workers: opened, read and written a piece at a time, secured, closed.
 
 use std::future::poll_fn;
 use std::io;
@@ -197,9 +197,8 @@ impl Host {
         };
         let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
         let record = running.subrequest(binding.as_deref().unwrap_or("connect"), "CONNECT", &address);
-        let (invocation, ray_id) = running.ids();
-        let worker = self.version().name.clone();
-        Ok(Ok((Connect { target, host, port, tls, worker, invocation, ray_id }, record)))
+        let caller = running.caller(&self.version().name, record);
+        Ok(Ok((Connect { target, host, port, tls, caller }, record)))
     }
 }
 
@@ -218,7 +217,7 @@ pub(super) fn connect(scope: &mut Scope<'_>, arguments: &Arguments<'_>) -> Resul
     };
     let connections = host.running.borrow_mut().get_mut(&ticket).map(|running| running.connections());
     let outbound = host.services.options.outbound.clone();
-    let operation = host.begin_task(ticket, async move {
+    let operation = host.begin_subrequest(ticket, record, async move {
         let permit = match connections {
             Some(connections) => connections.acquire_owned().await.ok(),
             None => None,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::*;
 
 async fn run(world: &World, event: Event) -> Result<Answer, CallFailed> {
-    let call = Call { event, entrypoint: Entrypoint::default(), ray_id: RayId(9), depth: 0 };
+    let call = Call { event, entrypoint: Entrypoint::default(), ray_id: RayId(9), depth: 0, trace: None };
     let answer = world.platform.call(Arc::new(worker(&["events.js"])), call);
     tokio::time::timeout(PATIENCE, answer).await.expect("an end in time")
 }

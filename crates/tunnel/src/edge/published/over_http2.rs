@@ -29,7 +29,7 @@ pub(super) async fn send(carrier: &Http2, counted: LinkUse, outgoing: &Outgoing)
     let started = Instant::now();
     let link = counted.shared();
     let Outgoing { head, is_websocket, body } = outgoing;
-    let lost = |error: h2::Error, progress| NotAnswered::new(OpenError::lost(&link, error), outgoing, progress);
+    let lost = |error: h2::Error, progress| NotAnswered::new(&link, OpenError::lost(&link, error), outgoing, progress);
     let mut request = Request::new(());
     *request.version_mut() = Version::HTTP_2;
     *request.method_mut() = head.method.clone();
@@ -61,7 +61,7 @@ pub(super) async fn send(carrier: &Http2, counted: LinkUse, outgoing: &Outgoing)
                     body_sent = None;
                     if let Err(error) = sent {
                         let text = format!("the request's body broke off: {error}");
-                        return Err(NotAnswered::new(OpenError::Other { text }, outgoing, Progress::Sent));
+                        return Err(NotAnswered::new(&link, OpenError::Other { text }, outgoing, Progress::Sent));
                     }
                 }
             }
@@ -76,18 +76,18 @@ pub(super) async fn send(carrier: &Http2, counted: LinkUse, outgoing: &Outgoing)
     if field(http2::META).is_some_and(|meta| meta != http2::META_ORIGIN) {
         return Err(match field(http2::ERROR) {
             Some(text) => {
-                NotAnswered::of_origin(DialFailure::classify(text), text.to_owned(), started.elapsed(), outgoing)
+                NotAnswered::of_origin(&link, DialFailure::classify(text), text.to_owned(), started.elapsed(), outgoing)
             }
             // The request may have reached the service.
             None => {
                 let error = OpenError::of_dial(DialFailure::Other, NO_REASON.to_owned(), started.elapsed());
-                NotAnswered::new(error, outgoing, Progress::Sent)
+                NotAnswered::new(&link, error, outgoing, Progress::Sent)
             }
         });
     }
     let response = response_head(answered.status, &answered.headers).ok_or_else(|| {
         let text = "its answer is malformed: the header fields cannot be read".to_owned();
-        NotAnswered::new(OpenError::Other { text }, outgoing, Progress::Sent)
+        NotAnswered::new(&link, OpenError::Other { text }, outgoing, Progress::Sent)
     })?;
     // HTTP/2 has no 101; a WebSocket that stands is known by this field.
     if answered.status == StatusCode::OK

@@ -38,7 +38,7 @@ pub(super) async fn send(
     let lost = |error: &dyn std::fmt::Display| {
         // Whatever was sent on a connection that was not heard again has not arrived.
         let progress = if link.carrier.heard() == heard { Progress::NotSent } else { Progress::Sent };
-        NotAnswered::new(OpenError::lost(&link, error), outgoing, progress)
+        NotAnswered::new(&link, OpenError::lost(&link, error), outgoing, progress)
     };
     let Outgoing { head, is_websocket, body } = outgoing;
     let (sender, mut receive) = connection.open_bi().await.map_err(|error| lost(&error))?;
@@ -80,7 +80,7 @@ pub(super) async fn send(
                     body_sent = None;
                     if let Err(error) = sent {
                         let text = format!("the request's body broke off: {error}");
-                        return Err(NotAnswered::new(OpenError::Other { text }, outgoing, Progress::Sent));
+                        return Err(NotAnswered::new(&link, OpenError::Other { text }, outgoing, Progress::Sent));
                     }
                 }
             }
@@ -88,14 +88,14 @@ pub(super) async fn send(
     };
     let (answer, early) = answer.map_err(|error| match &error {
         OpenError::ConnectorLost { reason, .. } => lost(reason),
-        _ => NotAnswered::new(error, outgoing, Progress::Sent),
+        _ => NotAnswered::new(&link, error, outgoing, Progress::Sent),
     })?;
     if let Some(error) = OriginError::from_response(&answer) {
-        return Err(NotAnswered::of_origin(error.cause, error.words(), started.elapsed(), outgoing));
+        return Err(NotAnswered::of_origin(&link, error.cause, error.words(), started.elapsed(), outgoing));
     }
     let malformed = |reason: String| {
         let text = format!("its answer is malformed: {reason}");
-        NotAnswered::new(OpenError::Other { text }, outgoing, Progress::Sent)
+        NotAnswered::new(&link, OpenError::Other { text }, outgoing, Progress::Sent)
     };
     let answered = ResponseHead::from_response(&answer).map_err(|error| malformed(error.to_string()))?;
     let fields = answered.fields.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));

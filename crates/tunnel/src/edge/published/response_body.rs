@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio_util::sync::ReusableBoxFuture;
 use tokio_util::task::AbortOnDropHandle;
+use uuid::Uuid;
 
 /// What is read of a stream at once, in bytes.
 const CHUNK: usize = 64 * 1024;
@@ -56,6 +57,11 @@ impl ResponseBody {
     ) -> Self {
         let source = if body.is_end_stream() { Source::Ended } else { Source::Http2(body) };
         Self { early: Bytes::new(), source, left: length, link, _sending: sending }
+    }
+
+    /// The connector that it comes from.
+    pub fn connector(&self) -> Uuid {
+        self.link.link().connector()
     }
 
     /// A piece, counted.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use invocation::BoxFuture;
 
 use super::*;
-use crate::network::{OpenError, OpenedFlow};
+use crate::network::{NotOpened, OpenError, OpenedFlow};
 
 /// Never answers, and notes whom it was asked to ask.
 #[derive(Default)]
@@ -16,8 +16,8 @@ struct Silent {
 }
 
 impl Network for Silent {
-    fn open_tcp(&self, _: Uuid, _: SocketAddr, _: Duration) -> BoxFuture<'_, Result<OpenedFlow, OpenError>> {
-        Box::pin(async { Err(OpenError::NoConnector) })
+    fn open_tcp(&self, _: Uuid, _: SocketAddr, _: Duration) -> BoxFuture<'_, Result<OpenedFlow, NotOpened>> {
+        Box::pin(async { Err(OpenError::NoConnector.into()) })
     }
 
     fn query_dns<'a>(

@@ -11,7 +11,10 @@ use invocation::BoxFuture;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use uuid::Uuid;
-use vpc::{DnsQueryError, DnsTransport, Draining, Network, OpenError, OpenedFlow};
+use vpc::{DnsQueryError, DnsTransport, Draining, Network, NotOpened, OpenError, OpenedFlow};
+
+/// Who carries its flows.
+pub const CONNECTOR: Uuid = Uuid::from_u128(9);
 
 /// Connects directly.
 #[derive(Default)]
@@ -57,7 +60,7 @@ impl DirectNetwork {
                 let signal = Arc::clone(&self.draining);
                 Ok(OpenedFlow {
                     io: Box::new(stream),
-                    connector: Some(Uuid::from_u128(9)),
+                    connector: Some(CONNECTOR),
                     draining: Draining::new(move || signal.load(Ordering::SeqCst)),
                 })
             }
@@ -105,8 +108,13 @@ impl Network for DirectNetwork {
         _tunnel: Uuid,
         destination: SocketAddr,
         timeout: Duration,
-    ) -> BoxFuture<'_, Result<OpenedFlow, OpenError>> {
-        Box::pin(self.open(destination, timeout))
+    ) -> BoxFuture<'_, Result<OpenedFlow, NotOpened>> {
+        Box::pin(async move {
+            self.open(destination, timeout).await.map_err(|error| {
+                let was_asked = !matches!(error, OpenError::NoTunnel | OpenError::NoConnector);
+                NotOpened { connector: was_asked.then_some(CONNECTOR), error }
+            })
+        })
     }
 
     fn query_dns<'a>(
