@@ -179,27 +179,13 @@ fn metadata(path: &Path, configuration: &Map<String, Value>, main_module: &str) 
                 metadata.insert(key.clone(), value.clone());
             }
             "vpc_services" => {
-                for service in value.as_array().ok_or_else(|| unknown("vpc_services"))? {
-                    bindings.push(json!({
-                        "type": "vpc_service",
-                        "name": service.get("binding").cloned().unwrap_or_default(),
-                        "service_id": service.get("service_id").cloned().unwrap_or_default(),
-                    }));
+                for (binding, (_, id)) in private_bindings(path, key, value, &["service_id"])? {
+                    bindings.push(json!({"type": "vpc_service", "name": binding, "service_id": id}));
                 }
             }
             "vpc_networks" => {
-                for network in value.as_array().ok_or_else(|| unknown("vpc_networks"))? {
-                    let mut binding = json!({
-                        "type": "vpc_network",
-                        "name": network.get("binding").cloned().unwrap_or_default(),
-                    });
-                    // Which of the two it must be is the API's to say.
-                    for key in ["tunnel_id", "network_id"] {
-                        if let Some(id) = network.get(key) {
-                            binding[key] = id.clone();
-                        }
-                    }
-                    bindings.push(binding);
+                for (binding, (field, id)) in private_bindings(path, key, value, &["tunnel_id", "network_id"])? {
+                    bindings.push(json!({"type": "vpc_network", "name": binding, field: id}));
                 }
             }
             other => return Err(unknown(other)),
@@ -207,6 +193,45 @@ fn metadata(path: &Path, configuration: &Map<String, Value>, main_module: &str) 
     }
     metadata.insert("bindings".to_owned(), Value::Array(bindings));
     Ok(metadata)
+}
+
+/// The bindings of one list, each with its name and the one id that it has of those that it can have. Checked as wrangler
+/// does, in its words; but what is not known is refused here.
+fn private_bindings<'v>(
+    path: &Path,
+    list: &str,
+    value: &'v Value,
+    ids: &[&'static str],
+) -> Result<Vec<(&'v str, (&'static str, &'v str))>, Failure> {
+    let wrong = |what: String| Failure::failed(format!("{}: {what}", path.display()));
+    let listed =
+        value.as_array().ok_or_else(|| wrong(format!("the field \"{list}\" should be an array, but got {value}")))?;
+    let read = |binding: &'v Value| {
+        let fields = binding
+            .as_object()
+            .ok_or_else(|| wrong(format!("\"{list}\" bindings should be objects, but got {binding}")))?;
+        let text = |field: &str| fields.get(field).and_then(Value::as_str);
+        let name = text("binding").ok_or_else(|| {
+            wrong(format!("\"{list}\" bindings should have a string \"binding\" field but got {binding}"))
+        })?;
+        let given: Vec<_> = ids.iter().filter(|id| fields.contains_key(**id)).collect();
+        let asked = match ids {
+            [id] => format!("a \"{id}\""),
+            ids => format!("either a {}", ids.iter().map(|id| format!("\"{id}\"")).collect::<Vec<_>>().join(" or ")),
+        };
+        let one = match given[..] {
+            [id] => text(id).map(|value| (*id, value)),
+            [] => None,
+            _ => return Err(wrong(format!("\"{list}\" bindings must have {asked}, but not both."))),
+        };
+        let one = one.ok_or_else(|| wrong(format!("\"{list}\" bindings must have {asked} field but got {binding}")))?;
+        let known = |field: &str| ids.contains(&field) || ["binding", "remote"].contains(&field);
+        match fields.keys().find(|field| !known(field)) {
+            Some(field) => Err(wrong(format!("unexpected field \"{field}\" in the \"{list}\" binding {name}"))),
+            None => Ok((name, one)),
+        }
+    };
+    listed.iter().map(read).collect()
 }
 
 /// Every module below `directory` but the main one, which is there already. Hidden directories and `node_modules` are passed over.
@@ -289,6 +314,24 @@ mod tests {
     fn nothing_in_the_configuration_is_silently_ignored() {
         let files = [("wrangler.jsonc", r#"{"name": "a", "main": "i.js", "kv_namespaces": []}"#), ("i.js", "")];
         assert!(Project::from_files(&files).unwrap_err().to_string().contains("kv_namespaces"));
+    }
+
+    #[test]
+    fn private_bindings_are_checked_before_anything_is_sent() {
+        for (list, said) in [
+            (r#""vpc_services": {}"#, "\"vpc_services\" should be an array"),
+            (r#""vpc_services": ["x"]"#, "should be objects, but got \"x\""),
+            (r#""vpc_services": [{}]"#, "a string \"binding\" field"),
+            (r#""vpc_services": [{"binding": "A"}]"#, "must have a \"service_id\" field but got"),
+            (r#""vpc_services": [{"binding": "A", "service_id": 1}]"#, "must have a \"service_id\" field but got"),
+            (r#""vpc_services": [{"binding": "A", "service_id": "x", "port": 1}]"#, "unexpected field \"port\""),
+            (r#""vpc_networks": [{"binding": "A"}]"#, "either a \"tunnel_id\" or \"network_id\" field but got"),
+            (r#""vpc_networks": [{"binding": "A", "tunnel_id": "x", "network_id": "y"}]"#, "but not both."),
+        ] {
+            let configuration = format!(r#"{{"name": "a", "main": "i.js", {list}}}"#);
+            let error = Project::from_files(&[("wrangler.jsonc", &configuration), ("i.js", "")]).unwrap_err();
+            assert!(error.to_string().contains(said), "{list}: {error}");
+        }
     }
 
     #[test]

@@ -105,6 +105,11 @@ impl Activity {
         }
     }
 
+    /// A head was begun and has not come to its end, and nothing else is under way.
+    pub(crate) fn awaits_head(&self) -> bool {
+        self.in_flight.load(Ordering::Relaxed) == 0 && self.head_begun.is_set()
+    }
+
     /// Bytes were written, or there is nothing more to write.
     pub(crate) fn handle_written(&self) {
         if self.stalled.is_set() {

@@ -95,7 +95,7 @@ pub(crate) async fn serve(
     };
 
     let end = {
-        let transport = TokioIo::new(Transport::new(socket.clone(), activity.clone()));
+        let transport = TokioIo::new(Transport::new(socket.clone(), activity.clone(), shared.clone()));
         let mut connection = pin!(shared.protocol.serve_connection_with_upgrades(transport, service));
         let mut gone = pin!(visitor_gone(&socket));
         let mut is_gone = false;

@@ -17,8 +17,7 @@
 //! * When the visitor goes away, the dispatch future or the response's body is dropped. TCP cannot tell a visitor that
 //!   closed its sending half from one that is gone, so both are gone, as for nginx.
 //!
-//! Every response carries `cf-ray`, on error pages too. Input that is not HTTP at all is answered by hyper with a bare
-//! 400 or 431: there is no request that a ray id could name.
+//! Every response carries `cf-ray`, on error pages too, and on the one for input that is not HTTP at all.
 
 mod accept;
 mod activity;
@@ -33,6 +32,7 @@ mod ray;
 mod serve;
 mod target;
 mod transport;
+mod unparsed;
 mod upgrade;
 mod vigil;
 mod visit;

@@ -7,21 +7,45 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::activity::Activity;
+use crate::serve::Shared;
+use crate::unparsed;
 
 /// The socket is shared with the driver, which watches for the visitor's end of it.
 pub(crate) struct Transport {
     socket: Arc<TcpStream>,
     activity: Arc<Activity>,
+    shared: Arc<Shared>,
+    /// What is left of a page that goes out in place of what hyper wrote.
+    instead: Option<Bytes>,
 }
 
 impl Transport {
-    pub(crate) fn new(socket: Arc<TcpStream>, activity: Arc<Activity>) -> Self {
-        Self { socket, activity }
+    pub(crate) fn new(socket: Arc<TcpStream>, activity: Arc<Activity>, shared: Arc<Shared>) -> Self {
+        Self { socket, activity, shared, instead: None }
+    }
+
+    /// Whether a page goes out in place of `bytes`.
+    fn is_replaced(&mut self, bytes: &[u8]) -> bool {
+        if self.instead.is_none() && self.activity.awaits_head() {
+            self.instead = unparsed::instead_of(bytes, &self.shared);
+        }
+        self.instead.is_some()
+    }
+
+    /// Sends the page; then `written` bytes of hyper's count as written.
+    fn poll_instead(&mut self, cx: &mut Context<'_>, written: usize) -> Poll<io::Result<usize>> {
+        while let Some(left) = self.instead.clone().filter(|left| !left.is_empty()) {
+            let sent = ready!(self.poll_writing(cx, |socket| socket.try_write(&left)))?;
+            self.instead = Some(left.slice(sent..));
+        }
+        self.instead = None;
+        Poll::Ready(Ok(written))
     }
 
     fn poll_writing(
@@ -66,15 +90,23 @@ impl AsyncRead for Transport {
 }
 
 impl AsyncWrite for Transport {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.is_replaced(bytes) {
+            return self.poll_instead(cx, bytes.len());
+        }
         self.poll_writing(cx, |socket| socket.try_write(bytes))
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let [only] = slices
+            && self.is_replaced(only)
+        {
+            return self.poll_instead(cx, only.len());
+        }
         self.poll_writing(cx, |socket| socket.try_write_vectored(slices))
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use axum::extract::State;
 use serde_json::{Value, json};
-use store::{DeploymentDetail, Percentage, Share, StoreError};
+use store::{DeploymentDetail, Percentage, Share, StoreError, Version};
 use uuid::Uuid;
 
 use crate::ControlState;
@@ -13,7 +13,7 @@ use crate::codes;
 use crate::envelope::{ApiError, Reply};
 use crate::query::{Form, Parameter, QueryParams};
 use crate::request::{JsonBody, Params, path_uuid};
-use crate::worker::{deployment_view, metadata};
+use crate::worker::{bindings, deployment_view, metadata};
 
 /// That a version may come back that has other secrets.
 pub(super) const DESPITE_SECRETS: Parameter =
@@ -117,6 +117,25 @@ async fn refuse_old_secrets(
     ))
 }
 
+/// Errs unless the caller may bind what the wanted versions have and those in force do not: bringing a binding back is
+/// binding it.
+async fn check_bindings(
+    state: &ControlState,
+    caller: &Caller,
+    script: &str,
+    in_force: &[Share],
+    wanted: &[Share],
+) -> Result<(), ApiError> {
+    let versions = state.store().versions(script).await?;
+    let of = |shares: &[Share]| {
+        let is_one = |version: &&Version| shares.iter().any(|share| share.version_id == version.id);
+        versions.iter().filter(is_one).flat_map(|version| &version.detail.bindings).collect::<Vec<_>>()
+    };
+    let bound = of(in_force);
+    let new = of(wanted).into_iter().filter(|binding| !bound.contains(binding));
+    bindings::check_permissions(caller, new)
+}
+
 /// `POST …/deployments`.
 pub(crate) async fn create(
     State(state): State<ControlState>,
@@ -139,6 +158,7 @@ pub(crate) async fn create(
     let was_in_force: BTreeSet<Uuid> =
         earlier.iter().flat_map(|deployment| &deployment.shares).map(|share| share.version_id).collect();
     let in_force = earlier.first().map(|deployment| &deployment.shares);
+    check_bindings(&state, &caller, &script, in_force.map_or(&[], Vec::as_slice), &shares).await?;
     if let (false, Some(in_force)) = (force, in_force) {
         refuse_old_secrets(&state, &script, in_force, &shares).await?;
     }

@@ -158,6 +158,35 @@ async fn binding_needs_bind_for_a_service_and_admin_for_a_tunnel() {
     server.call_as(&plain, Method::PATCH, "/workers/scripts/w/settings", renamed).await.error(403, 20007);
 }
 
+#[tokio::test]
+async fn bringing_a_binding_back_is_binding_it() {
+    let server = Server::start().await;
+    let tunnel = server.tunnel("t").await;
+    let edit = Permission::WorkersScriptsEdit;
+    let plain = server.token_with("plain", &[edit]).await;
+    let admin = server.token_with("adm", &[edit, Permission::ConnectivityDirectoryAdmin]).await;
+    let upload = async |metadata: Value| {
+        let form = Form::worker(metadata);
+        server.upload_as(&admin, Method::PUT, "/workers/scripts/w", &form).await.result();
+        let deployments = server.call(Method::GET, "/workers/scripts/w/deployments", Value::Null).await.result();
+        deployments["deployments"][0]["versions"][0]["version_id"].clone()
+    };
+    let deploy = async |token: &str, version: &Value| {
+        let versions = json!([{ "version_id": version, "percentage": 100 }]);
+        let body = json!({ "strategy": "percentage", "versions": versions });
+        server.call_as(token, Method::POST, "/workers/scripts/w/deployments", body).await
+    };
+    let bound = upload(json!({ "bindings": [{ "name": "NET", "type": "vpc_network", "tunnel_id": tunnel }] })).await;
+    let still = upload(json!({ "bindings": [{ "name": "NET", "type": "vpc_network", "tunnel_id": tunnel }] })).await;
+    // What is bound already stays bound.
+    deploy(&plain, &bound).await.result();
+    let free = upload(json!({})).await;
+    let message = deploy(&plain, &still).await.error(403, 20007);
+    assert!(message.contains("Connectivity Directory Admin") && message.contains("NET"), "{message}");
+    deploy(&admin, &still).await.result();
+    deploy(&plain, &free).await.result();
+}
+
 fn all_permissions() -> Value {
     Permission::ALL.iter().map(|permission| permission.key()).collect::<Vec<_>>().into()
 }

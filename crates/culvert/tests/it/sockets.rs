@@ -95,6 +95,26 @@ fn close_delivers_what_was_written() {
 }
 
 #[test]
+fn that_the_service_is_gone_is_noticed_without_reading() {
+    let edge = Edge::start();
+    let tunnel = edge.tunnel(&[]);
+    // Goes away as soon as it has heard the first byte.
+    let port = private_service(|mut stream| {
+        let _ = stream.read(&mut [0]);
+    });
+    let service = tcp_service(&edge, &tunnel.id, port, &[]);
+    deploy(
+        &edge,
+        "client",
+        &bound(&service),
+        r#"const socket = env.DB.connect("db:1");
+        await say(socket, "x");
+        return Response.json(await caught(socket.closed) ?? "closed");"#,
+    );
+    assert_eq!(edge.get("client", "/").json(), "closed");
+}
+
+#[test]
 fn failures_have_their_names() {
     let edge = Edge::start();
     let tunnel = edge.tunnel(&[]);

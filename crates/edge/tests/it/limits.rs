@@ -59,6 +59,7 @@ async fn what_is_not_http_is_refused_and_forgotten() {
         let rest = client.rest().await;
         let first = rest.lines().next().unwrap_or_default().to_owned();
         assert!(!first.contains(" 200 ") && !rest.contains("hello"), "{garbage:?}: {rest:?}");
+        assert!(!first.starts_with("HTTP/1.1 4") || rest.contains("\r\ncf-ray: "), "{garbage:?}: {rest:?}");
     }
     assert_eq!(edge.counters.requests(), 0);
     for refused in [
