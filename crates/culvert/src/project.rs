@@ -179,13 +179,15 @@ fn metadata(path: &Path, configuration: &Map<String, Value>, main_module: &str) 
                 metadata.insert(key.clone(), value.clone());
             }
             "vpc_services" => {
-                for (binding, (_, id)) in private_bindings(path, key, value, &["service_id"])? {
-                    bindings.push(json!({"type": "vpc_service", "name": binding, "service_id": id}));
+                for PrivateBinding { name, id, .. } in private_bindings(path, key, value, &["service_id"])? {
+                    bindings.push(json!({"type": "vpc_service", "name": name, "service_id": id}));
                 }
             }
             "vpc_networks" => {
-                for (binding, (field, id)) in private_bindings(path, key, value, &["tunnel_id", "network_id"])? {
-                    bindings.push(json!({"type": "vpc_network", "name": binding, field: id}));
+                for PrivateBinding { name, field, id } in
+                    private_bindings(path, key, value, &["tunnel_id", "network_id"])?
+                {
+                    bindings.push(json!({"type": "vpc_network", "name": name, field: id}));
                 }
             }
             other => return Err(unknown(other)),
@@ -195,6 +197,14 @@ fn metadata(path: &Path, configuration: &Map<String, Value>, main_module: &str) 
     Ok(metadata)
 }
 
+/// A binding to a VPC Service or Network.
+struct PrivateBinding<'v> {
+    name: &'v str,
+    /// The field that has the id.
+    field: &'static str,
+    id: &'v str,
+}
+
 /// The bindings of one list, each with its name and the one id that it has of those that it can have. Checked as wrangler
 /// does, in its words; but what is not known is refused here.
 fn private_bindings<'v>(
@@ -202,7 +212,7 @@ fn private_bindings<'v>(
     list: &str,
     value: &'v Value,
     ids: &[&'static str],
-) -> Result<Vec<(&'v str, (&'static str, &'v str))>, Failure> {
+) -> Result<Vec<PrivateBinding<'v>>, Failure> {
     let wrong = |what: String| Failure::failed(format!("{}: {what}", path.display()));
     let listed =
         value.as_array().ok_or_else(|| wrong(format!("the field \"{list}\" should be an array, but got {value}")))?;
@@ -228,7 +238,7 @@ fn private_bindings<'v>(
         let known = |field: &str| ids.contains(&field) || ["binding", "remote"].contains(&field);
         match fields.keys().find(|field| !known(field)) {
             Some(field) => Err(wrong(format!("unexpected field \"{field}\" in the \"{list}\" binding {name}"))),
-            None => Ok((name, one)),
+            None => Ok(PrivateBinding { name, field: one.0, id: one.1 }),
         }
     };
     listed.iter().map(read).collect()
