@@ -54,7 +54,7 @@ pub enum Command {
     /// Tunnels from the edge into private networks
     #[command(subcommand)]
     Tunnel(Tunnel),
-    /// Read the records of invocations, newest last
+    /// Read the records of invocations, newest first
     Logs(Box<Call<Logs>>),
     /// Watch a Worker's invocations as they end
     Tail(Box<Call<Tail>>),

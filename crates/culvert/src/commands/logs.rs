@@ -11,7 +11,7 @@ use crate::output::{Printed, print_line, say};
 /// The most records of one page of the API.
 const PAGE: usize = 1000;
 
-/// Prints the newest records that fit, the newest last.
+/// Prints the newest records that fit, newest first.
 pub async fn run(Call { what: arguments, api }: Call<cli::Logs>) -> Result<(), Failure> {
     let client = ApiClient::new(&api)?;
     let wanted = arguments.limit as usize;
@@ -27,7 +27,7 @@ pub async fn run(Call { what: arguments, api }: Call<cli::Logs>) -> Result<(), F
             break;
         }
     }
-    for record in records.iter().rev() {
+    for record in &records {
         let lines = if api.json { vec![record.to_string()] } else { lines(record) };
         if lines.iter().any(|line| print_line(line) == Printed::NobodyReads) {
             return Ok(());

@@ -150,6 +150,7 @@ fn logs_show_what_happened_and_take_filters() {
     edge.fact("/workers/invocations?worker=talks&text=two", |_| true);
     let printed = text(&edge.run(&["logs", "--worker", "talks"]).stdout);
     assert!(printed.contains("asked for") && printed.contains("/one") && printed.contains("/two"), "{printed}");
+    assert!(printed.find("/two") < printed.find("/one"), "newest first: {printed}");
     let one = text(&edge.run(&["logs", "--worker", "talks", "--text", "/one", "--json"]).stdout);
     let records: Vec<serde_json::Value> = one.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(records.len(), 1, "{one}");

@@ -82,6 +82,11 @@ fn an_aborted_request_ends_at_the_service() {
     for _ in 0..2 {
         going.recv_timeout(PATIENCE).unwrap();
     }
+    // What was given up before its head neither succeeded nor failed, and its record ends when it did.
+    let record = edge.fact("/workers/invocations?worker=aborter", |_| true);
+    let given_up = |subrequest: &&Value| subrequest["error"] == "given up by the Worker";
+    assert_eq!(record["subrequests"].as_array().unwrap().iter().filter(given_up).count(), 2, "{record}");
+    edge.fact("/connectivity/events?worker=aborter&canceled=true", |event| event["canceled"] == true);
 }
 
 #[test]

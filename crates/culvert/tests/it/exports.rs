@@ -27,11 +27,13 @@ export default {
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
-#[test]
-fn a_request_is_one_trace_from_the_visitor_to_the_private_service() {
-    let spans: Arc<Mutex<Vec<Span>>> = Arc::default();
-    let paths: Arc<Mutex<HashMap<String, usize>>> = Arc::default();
-    let collector = http_service({
+type Spans = Arc<Mutex<Vec<Span>>>;
+type Paths = Arc<Mutex<HashMap<String, usize>>>;
+
+/// A collector: its port, the spans that it got, and how often it was asked what.
+fn collecting() -> (u16, Spans, Paths) {
+    let (spans, paths) = (Spans::default(), Paths::default());
+    let port = http_service({
         let (spans, paths) = (spans.clone(), paths.clone());
         move |line, _, body| {
             let path = line.split(' ').nth(1).unwrap().to_owned();
@@ -44,6 +46,60 @@ fn a_request_is_one_trace_from_the_visitor_to_the_private_service() {
             String::new()
         }
     });
+    (port, spans, paths)
+}
+
+#[test]
+fn a_trace_goes_on_through_methods_and_sockets() {
+    let (collector, spans, _) = collecting();
+    let edge = Edge::start_with(&["--otlp-endpoint", &format!("http://127.0.0.1:{collector}")]);
+    let tunnel = edge.tunnel(&[]);
+    let states = http_service(|_, headers, _| {
+        let states = headers.iter().filter(|(name, _)| name == "tracestate").map(|(_, value)| value.as_str());
+        states.collect::<Vec<_>>().join(", ")
+    });
+    let service = edge.service(&tunnel.id, "http", states, &[]);
+    let tcp = ["vpc", "service", "create", "db", "--type", "tcp", "--tunnel-id", &tunnel.id, "--ipv4", "127.0.0.1"];
+    let tcp = edge.json(&[&tcp[..], &["--tcp-port", &states.to_string()]].concat());
+    let tcp = tcp["service_id"].as_str().unwrap();
+    let callee = r#"import { WorkerEntrypoint } from "cloudflare:workers";
+        export default class extends WorkerEntrypoint { hello() { return "hello"; } }"#;
+    edge.deploy_module("callee", callee);
+    let caller = r#"export default { async fetch(request, env) {
+        await env.CALLEE.hello();
+        const socket = env.DB.connect("db:1");
+        await socket.opened;
+        await socket.close();
+        return env.API.fetch("http://x/"); } };"#;
+    let configuration = format!(
+        r#"{{"main": "index.js", "compatibility_date": "2026-11-01", "services": [{{"binding": "CALLEE", "service": "callee"}}],
+             "vpc_services": [{{"binding": "API", "service_id": "{service}"}}, {{"binding": "DB", "service_id": "{tcp}"}}]}}"#
+    );
+    edge.deploy("caller", &[("index.js", caller)], &configuration, &[]);
+
+    // Of several lines, all pass.
+    let given = format!("00-{TRACE}-00f067aa0ba902b7-01");
+    let headers = [("traceparent", given.as_str()), ("tracestate", "a=1"), ("tracestate", "b=2")];
+    assert_eq!(edge.visit("caller", "GET", "/", &headers, b"").text(), "a=1, b=2");
+    let wanted = [("worker callee", "RPC CALLEE"), ("RPC CALLEE", "worker caller"), ("connect db", "CONNECT DB")];
+    let tree = wait_for("the spans", || {
+        let spans = spans.lock().unwrap().clone();
+        wanted.iter().all(|(name, _)| spans.iter().any(|span| span.name == *name)).then_some(spans)
+    });
+    let named = |name: &str| tree.iter().find(|span| span.name == name).unwrap();
+    for (child, parent) in wanted {
+        assert_eq!(named(child).parent_span_id, named(parent).span_id, "{child}");
+        assert_eq!(named(child).trace_id, named(parent).trace_id, "{child}");
+    }
+
+    // What belongs to a trace that is not valid belongs to none.
+    let headers = [("traceparent", "nonsense"), ("tracestate", "a=1")];
+    assert_eq!(edge.visit("caller", "GET", "/", &headers, b"").text(), "");
+}
+
+#[test]
+fn a_request_is_one_trace_from_the_visitor_to_the_private_service() {
+    let (collector, spans, paths) = collecting();
     let edge = Edge::start_with(&["--otlp-endpoint", &format!("http://127.0.0.1:{collector}")]);
     let tunnel = edge.tunnel(&[]);
     let port = http_service(|_, headers, _| {
